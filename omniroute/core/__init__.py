@@ -1,0 +1,1 @@
+"""The integer core: skills, eligibility, capacity, ranks, life cycles, deadlines."""

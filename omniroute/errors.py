@@ -1,0 +1,65 @@
+"""Everything that omniroute raises.
+
+::
+
+    OmnirouteError
+    ├── MisuseError          the caller broke a rule of the door; nothing moved
+    │   └── TimeError        time ran backwards or is out of range
+    ├── InputError           something from outside is not what it should be; names file, line, field
+    │   ├── RequirementError an expression over skills and labels
+    │   ├── PlanError        a plan, from Python or TOML
+    │   └── LogError         a routing log
+    └── InvariantError       omniroute is broken; the router refuses all further commands
+
+A *refusal* (the world raced us) is none of these: it is a ``Rejected`` event.
+"""
+
+from __future__ import annotations
+
+
+class OmnirouteError(Exception):
+    """The base of all errors of omniroute."""
+
+
+class MisuseError(OmnirouteError, ValueError):
+    """The caller broke a rule of the door: wrong type, value out of range, re-entry. Nothing has moved."""
+
+
+class TimeError(MisuseError):
+    """Time ran backwards, or is not an integer number of milliseconds in range."""
+
+
+class InputError(OmnirouteError, ValueError):
+    """Something from outside is not what it should be.
+
+    ``source`` (a file or a name), ``line`` (from 1) and ``field`` say where, as far as it is known.
+    """
+
+    def __init__(
+        self, message: str, *, source: str | None = None, line: int | None = None, field: str | None = None
+    ) -> None:
+        self.message = message
+        self.source = source
+        self.line = line
+        self.field = field
+        where = source or ""
+        if line is not None:
+            where += f":{line}"
+        parts = [part for part in (where, field, message) if part]
+        super().__init__(": ".join(parts))
+
+
+class RequirementError(InputError):
+    """A requirement expression cannot be read; ``field`` holds the column as ``column N``."""
+
+
+class PlanError(InputError):
+    """A plan is not valid; ``source`` is the file, ``field`` the table and key, as ``queues[2].steps[0].after``."""
+
+
+class LogError(InputError):
+    """A routing log cannot be read."""
+
+
+class InvariantError(OmnirouteError):
+    """An invariant of the core does not hold; the message names each broken one and prints the state around it."""

@@ -1,0 +1,1 @@
+"""Readers of routing logs: outside text in, checked records out."""

@@ -1,0 +1,1 @@
+"""Yesterday again: observed facts, a reconstructed plan, and what would have been."""

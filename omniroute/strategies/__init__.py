@@ -1,0 +1,1 @@
+"""Strategies: what the business wants, answered as integers."""

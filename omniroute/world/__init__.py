@@ -1,0 +1,1 @@
+"""Worlds: columns in, the same core, columns out."""

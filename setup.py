@@ -1,0 +1,43 @@
+"""Builds the compiled core.
+
+Two switches: ``OMNIROUTE_DEBUG=1`` compiles with bounds checks and invariants after every call,
+``OMNIROUTE_REFERENCE_ONLY=1`` compiles nothing. Where no compiler is found the reference core is
+installed, and the package says so whenever it starts.
+"""
+
+import os
+
+from setuptools import Extension, setup
+
+DEBUG = os.environ.get("OMNIROUTE_DEBUG") == "1"
+REFERENCE_ONLY = os.environ.get("OMNIROUTE_REFERENCE_ONLY") == "1"
+
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": DEBUG,
+    "wraparound": False,
+    "initializedcheck": DEBUG,
+    "cdivision": True,
+    "embedsignature": True,
+    "auto_pickle": False,
+    "autotestdict": False,
+}
+
+
+def extensions():
+    """The kernel; ``optional`` turns a failed compilation into an install without it."""
+    if REFERENCE_ONLY:
+        return []
+    from Cython.Build import cythonize
+
+    kernel = Extension(
+        "omniroute.core.kernel",
+        ["omniroute/core/kernel.pyx"],
+        extra_compile_args=["-O0", "-g"] if DEBUG else ["-O3"],
+        define_macros=[("OMNIROUTE_DEBUG", "1" if DEBUG else "0")],
+        optional=not DEBUG,
+    )
+    return cythonize([kernel], compiler_directives=DIRECTIVES, force=DEBUG)
+
+
+setup(ext_modules=extensions())
