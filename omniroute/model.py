@@ -1,0 +1,303 @@
+"""Agents as values, and what plans and requirements share about them: names, labels, ranges.
+
+An :class:`Agent` is what a host says about one person or bot. It is frozen, hashable and checked once, here, so that
+nothing below asks again. :meth:`Agent.key` is the part that routing tables can see; agents with equal keys make one
+group.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import TypeAlias
+
+import attrs
+
+from omniroute.errors import PlanError
+
+Label: TypeAlias = bool | int | str | frozenset[str]
+"""What an agent can carry under a name besides a skill level. A set label is searched with ``"gold" in tiers``."""
+
+INTEGER_MIN = -(2**31)
+INTEGER_MAX = 2**31 - 1
+NAME_LENGTH_MAX = 1_024
+"""No name is ever longer; a plan's ``limits.name_length`` is tighter."""
+TEXT_LENGTH_MAX = 1_024
+"""Characters of a label's text."""
+SKILLS_MAX = 1_024
+LABELS_MAX = 256
+SET_MEMBERS_MAX = 256
+MEMBERSHIPS_MAX = 4_096
+UNITS_MAX = 1_000_000
+WINDOWS_MAX = 65_536
+INSTANT_MAX = 253_402_300_799_999
+"""The last millisecond of the year 9999, since 1970-01-01T00:00:00Z."""
+
+_REFUSED = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def refused_character(text: str, allowed: str = "") -> int | None:
+    r"""Return the position of the first control, bidirectional control or surrogate character that is not allowed.
+
+    Cost: O(length).
+
+    >>> refused_character("abc"), refused_character("a\u202eb"), refused_character("a\tb", allowed="\t")
+    (None, 1, None)
+    """
+    return next((found.start() for found in _REFUSED.finditer(text) if found.group() not in allowed), None)
+
+
+def checked_name(value: object, field: str) -> str:
+    """Return ``value`` if it can be the name of something: text, not empty, not padded, without control characters.
+
+    Backticks are refused, because requirements quote names with them. Raises PlanError naming ``field``.
+
+    >>> checked_name("tier 2", "name")
+    'tier 2'
+    """
+    if not isinstance(value, str):
+        raise PlanError(f"expected a name (text), got {_shown(value)}", field=field)
+    if not value or value != value.strip():
+        raise PlanError(f"a name is not empty and has no space around it, got {_shown(value)}", field=field)
+    if len(value) > NAME_LENGTH_MAX:
+        raise PlanError(f"a name has at most {NAME_LENGTH_MAX} characters, got {len(value)}", field=field)
+    at = refused_character(value)
+    if at is not None or "`" in value:
+        character = "`" if at is None else value[at]
+        raise PlanError(f"a name may not contain U+{ord(character):04X}, got {_shown(value)}", field=field)
+    return str(value)
+
+
+def checked_term(value: object, field: str) -> str:
+    """Return the name of a skill or label in Unicode normal form C, so that equal-looking names are equal.
+
+    Raises PlanError as :func:`checked_name`.
+
+    >>> checked_term("espan\u0303ol", "skills") == "espa\u00f1ol"
+    True
+    """
+    return unicodedata.normalize("NFC", checked_name(value, field))
+
+
+def checked_integer(value: object, field: str, low: int, high: int) -> int:
+    """Return ``value`` if it is an integer in ``low..high``; booleans are not integers here. Raises PlanError.
+
+    >>> checked_integer(3, "units", 1, 10)
+    3
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise PlanError(f"expected an integer, got {_shown(value)}", field=field)
+    if not low <= value <= high:
+        raise PlanError(f"must be in {low}..{high}, got {_shown(value)}", field=field)
+    return int(value)
+
+
+def instant(value: object, field: str = "instant") -> int:
+    """Return an instant in milliseconds since 1970, from milliseconds, a datetime or ISO 8601 text.
+
+    A datetime or text without an offset means UTC; microseconds are cut off. Raises PlanError.
+
+    >>> instant("1999-01-04T07:00:00Z")
+    915433200000
+    """
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise PlanError(f"expected an ISO 8601 date and time, got {_shown(value)}", field=field) from None
+    if isinstance(value, datetime):
+        moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value
+        passed = moment - datetime(1970, 1, 1, tzinfo=UTC)
+        value = (passed.days * 86_400 + passed.seconds) * 1_000 + passed.microseconds // 1_000
+    return checked_integer(value, field, 0, INSTANT_MAX)
+
+
+def _shown(value: object) -> str:
+    """Return a short form of anything for a message; never raises and never grows with the value."""
+    if isinstance(value, str):
+        return repr(value if len(value) <= 60 else value[:60] + "…")
+    if isinstance(value, int | float | None) and not (isinstance(value, int) and value.bit_length() > 128):
+        return repr(value)
+    return f"a value of type {type(value).__name__}"
+
+
+def _mapping(value: object, field: str, most: int, convert: Callable[[object, str], object]) -> dict[str, object]:
+    """Return a dict sorted by normalised name with converted values; two spellings of one name are refused."""
+    if not isinstance(value, Mapping):
+        raise PlanError(f"expected a table from names to values, got {_shown(value)}", field=field)
+    if len(value) > most:
+        raise PlanError(f"at most {most} names, got {len(value)}", field=field)
+    found: dict[str, object] = {}
+    for key, item in value.items():
+        name = checked_term(key, field)
+        if name in found:
+            raise PlanError(f"{name!r} is written in two ways that look the same", field=field)
+        found[name] = convert(item, f"{field}.{name}")
+    return dict(sorted(found.items()))
+
+
+def _skills(value: Mapping[str, int]) -> Mapping[str, int]:
+    """Return skill levels by name; level 0 is the same as not having the skill and is dropped."""
+    levels = _mapping(value, "skills", SKILLS_MAX, lambda item, field: checked_integer(item, field, 0, INTEGER_MAX))
+    return MappingProxyType({name: level for name, level in levels.items() if isinstance(level, int) and level})
+
+
+def _label(value: object, field: str) -> Label:
+    """Return a label of exactly one of the four kinds; lists, tuples and sets of text become frozen sets."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return checked_integer(value, field, INTEGER_MIN, INTEGER_MAX)
+    if isinstance(value, str):
+        return _text(value, field)
+    if isinstance(value, frozenset | set | list | tuple):
+        if len(value) > SET_MEMBERS_MAX:
+            raise PlanError(f"a set label has at most {SET_MEMBERS_MAX} members, got {len(value)}", field=field)
+        return frozenset(_text(member, field) for member in value)
+    raise PlanError(f"a label is true or false, an integer, text or a set of texts, got {_shown(value)}", field=field)
+
+
+def _text(value: object, field: str) -> str:
+    """Return a label's text in Unicode normal form C."""
+    if not isinstance(value, str):
+        raise PlanError(f"expected text, got {_shown(value)}", field=field)
+    if len(value) > TEXT_LENGTH_MAX:
+        raise PlanError(f"a label has at most {TEXT_LENGTH_MAX} characters, got {len(value)}", field=field)
+    at = refused_character(value)
+    if at is not None:
+        raise PlanError(f"a label may not contain U+{ord(value[at]):04X}, got {_shown(value)}", field=field)
+    return unicodedata.normalize("NFC", value)
+
+
+def _labels(value: Mapping[str, Label]) -> Mapping[str, Label]:
+    """Return labels by name."""
+    found = _mapping(value, "labels", LABELS_MAX, _label)
+    return MappingProxyType({name: _label(item, name) for name, item in found.items()})
+
+
+def _penalties(value: object, field: str) -> Mapping[str, int]:
+    """Return integers >= 0 by name (as written: these are names of queues and channels), sorted by name."""
+    if not isinstance(value, Mapping):
+        raise PlanError(f"expected a table from names to integers, got {_shown(value)}", field=field)
+    if len(value) > MEMBERSHIPS_MAX:
+        raise PlanError(f"at most {MEMBERSHIPS_MAX} names, got {len(value)}", field=field)
+    found = {
+        checked_name(name, field): checked_integer(item, f"{field}.{name}", 0, INTEGER_MAX)
+        for name, item in value.items()
+    }
+    return MappingProxyType(dict(sorted(found.items())))
+
+
+def _queues(value: Mapping[str, int] | Iterable[str] | None) -> Mapping[str, int] | None:
+    """Return penalties by queue; an iterable of names means penalty 0, None means every queue."""
+    if value is None:
+        return None
+    if isinstance(value, Mapping):
+        return _penalties(value, "queues")
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise PlanError(f"expected a table of penalties or a list of names, got {_shown(value)}", field="queues")
+    return _penalties({checked_name(name, "queues"): 0 for name in value}, "queues")
+
+
+def _at_most(value: Mapping[str, int]) -> Mapping[str, int]:
+    """Return the most interactions at one time by channel."""
+    return _penalties(value, "at_most")
+
+
+def _windows(value: Iterable[tuple[object, object]]) -> tuple[tuple[int, int], ...]:
+    """Return presence windows [start, end) in milliseconds, in order and without overlap."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise PlanError(f"expected a list of [start, end], got {_shown(value)}", field="windows")
+    found: list[tuple[int, int]] = []
+    for position, pair in enumerate(value):
+        field = f"windows[{position}]"
+        if position >= WINDOWS_MAX:
+            raise PlanError(f"at most {WINDOWS_MAX} windows", field="windows")
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            raise PlanError(f"expected [start, end], got {_shown(pair)}", field=field)
+        start, end = instant(pair[0], field), instant(pair[1], field)
+        if start >= end:
+            raise PlanError(f"must start before it ends, got {start} to {end}", field=field)
+        if found and start < found[-1][1]:
+            raise PlanError(
+                f"must not start before the one ahead of it ends, got {start} < {found[-1][1]}", field=field
+            )
+        found.append((start, end))
+    return tuple(found)
+
+
+def _id(value: str) -> str:
+    return checked_name(value, "id")
+
+
+def _units(value: int) -> int:
+    return checked_integer(value, "units", 1, UNITS_MAX)
+
+
+def _order(value: int) -> int:
+    return checked_integer(value, "order", INTEGER_MIN, INTEGER_MAX)
+
+
+def _items(value: Mapping[str, int] | None) -> tuple[tuple[str, int], ...] | None:
+    """Return the comparable form of a table of integers."""
+    return None if value is None else tuple(value.items())
+
+
+def _typed(value: Mapping[str, Label]) -> tuple[tuple[str, str, object], ...]:
+    """Return the comparable form of labels: ``True`` and ``1`` are different labels, though Python says equal."""
+    return tuple(
+        (name, type(label).__name__, tuple(sorted(label)) if isinstance(label, frozenset) else label)
+        for name, label in value.items()
+    )
+
+
+@attrs.frozen
+class Agent:
+    """One person or bot who handles interactions.
+
+    ``skills`` are levels >= 1 by name, ``labels`` anything else that requirements ask about. ``queues`` are memberships
+    with a penalty each (a list of names means penalty 0); None means every queue whose needs the agent meets. ``units``
+    is the capacity that the loads of channels are counted against, ``at_most`` bounds single channels. ``order`` is the
+    place in a fixed order. ``windows`` are presence windows [start, end) in milliseconds (ISO 8601 text is accepted),
+    used when a log is routed again. Raises PlanError.
+
+    >>> ana = Agent("ana", skills={"spanish": 3}, labels={"region": "north"}, queues=["sales"])
+    >>> ana.skills["spanish"], ana.queues["sales"], ana.units
+    (3, 0, 1)
+    """
+
+    id: str = attrs.field(converter=_id)
+    skills: Mapping[str, int] = attrs.field(factory=dict, converter=_skills, eq=_items, kw_only=True)
+    labels: Mapping[str, Label] = attrs.field(factory=dict, converter=_labels, eq=_typed, kw_only=True)
+    queues: Mapping[str, int] | None = attrs.field(default=None, converter=_queues, eq=_items, kw_only=True)
+    units: int = attrs.field(default=1, converter=_units, kw_only=True)
+    at_most: Mapping[str, int] = attrs.field(factory=dict, converter=_at_most, eq=_items, kw_only=True)
+    order: int = attrs.field(default=0, converter=_order, kw_only=True)
+    windows: tuple[tuple[int, int], ...] = attrs.field(default=(), converter=_windows, kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        both = sorted(self.skills.keys() & self.labels.keys())
+        if both:
+            raise PlanError(f"{both[0]!r} is a skill of this agent already; a name is one or the other", field="labels")
+
+    def __reduce__(self) -> tuple[Callable[[dict[str, object]], Agent], tuple[dict[str, object]]]:
+        values: dict[str, object] = {field.name: getattr(self, field.name) for field in attrs.fields(Agent)}
+        return _agent, ({name: dict(v) if isinstance(v, Mapping) else v for name, v in values.items()},)
+
+    def key(self) -> tuple[object, ...]:
+        """Return what routing tables can see of the agent, hashable and canonical; equal keys make one group.
+
+        ``id``, ``order`` and ``windows`` are not part of it. Cost: O(skills + labels + memberships).
+
+        >>> Agent("ana", skills={"a": 1, "b": 2}).key() == Agent("ben", skills={"b": 2, "a": 1}, order=7).key()
+        True
+        """
+        return _items(self.skills), _typed(self.labels), _items(self.queues), self.units, _items(self.at_most)
+
+
+def _agent(values: dict[str, object]) -> Agent:
+    """Build an agent again from what was pickled; the values are checked like any others."""
+    return Agent(**values)  # type: ignore[arg-type]
