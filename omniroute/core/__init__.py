@@ -1,1 +1,41 @@
-"""The integer core: skills, eligibility, capacity, ranks, life cycles, deadlines."""
+"""The integer core: skills, eligibility, capacity, ranks, life cycles, deadlines.
+
+Two implementations of one meaning: ``kernel`` (compiled) and ``reference`` (plain Python, naive, the specification).
+``OMNIROUTE_CORE=kernel|reference`` forces one and fails loudly; otherwise the kernel is taken where it was built, and
+where it was not, a warning says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from omniroute.core.reference import IMPLEMENTATION, Core, drive
+else:
+    _forced = os.environ.get("OMNIROUTE_CORE", "")
+    if _forced not in ("", "kernel", "reference"):
+        raise ImportError(f"OMNIROUTE_CORE is {_forced!r}, allowed is kernel or reference")
+    if _forced == "reference":
+        from omniroute.core.reference import IMPLEMENTATION, Core, drive
+    else:
+        try:
+            from omniroute.core.kernel import IMPLEMENTATION, Core, drive
+        except ImportError:
+            if _forced == "kernel":
+                raise
+            warnings.warn(
+                "omniroute runs on its reference core, which is slow: the compiled kernel is not installed",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            from omniroute.core.reference import IMPLEMENTATION, Core, drive
+
+__all__ = ["IMPLEMENTATION", "Core", "digest", "drive"]
+
+
+def digest(core: Core) -> str:
+    """A hash of the whole state, the same for both cores after the same commands. O(state)."""
+    return hashlib.blake2b(core.dump().tobytes(), digest_size=16).hexdigest()

@@ -1,0 +1,53 @@
+"""The ranges of every integer that enters the core, in one place.
+
+They make overflow impossible: with ``age <= 2**43``, ``age_rate <= 2**17`` and the other terms at most ``2**58``,
+the weight of an entry stays below ``2**62``.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from omniroute.errors import MisuseError, TimeError
+
+NEVER: Final = -1
+"""The opening delay of a pair that is not allowed."""
+
+TIME_MAX: Final = 2**42
+"""Milliseconds since 1970: the year 2109. ``now`` is in ``0..TIME_MAX``; an ordering instant may be as far below 0."""
+
+OPENS_MAX: Final = 2**31 - 1
+"""Longest opening delay: 24.8 days."""
+
+RANK_MAX: Final = 2**31 - 1
+COST_MAX: Final = 2**58
+AGE_RATE_MAX: Final = 2**17
+LENGTH_RATE_MAX: Final = 2**30
+TIER_MAX: Final = 2**31 - 1
+ORDER_MAX: Final = 2**31 - 1
+UNITS_MAX: Final = 2**30
+CHANNELS_MAX: Final = 32
+ENTRIES_MAX: Final = 8
+EXCLUSIONS_MAX: Final = 64
+"""Agents excluded for one interaction; one more drops the oldest."""
+
+STEPS_MAX: Final = 64
+"""Longest chain of steps, so a cascade of zero-wait steps ends."""
+
+OFFERS_ALL: Final = -1
+"""``offers`` of a queue that offers to every available agent of the least rank at once."""
+
+OFFER_SLOT_BITS: Final = 20
+"""An offer's number is ``sequence << OFFER_SLOT_BITS | slot``: it is checked without a table and never used twice."""
+
+
+def out_of_range(what: str, value: int, low: int, high: int) -> MisuseError:
+    """The error that both cores raise for an integer outside its range. O(1)."""
+    return MisuseError(f"{what} is {value}, allowed is {low}..{high}")
+
+
+def too_early(now: int, last: int, due: int) -> TimeError:
+    """The error that both cores raise for a command before the present or past an unfired deadline. O(1)."""
+    if now < last or now > TIME_MAX:
+        return TimeError(f"now is {now}, allowed is {last}..{TIME_MAX}")
+    return TimeError(f"now is {now}, but a deadline at {due} has not fired: advance first")

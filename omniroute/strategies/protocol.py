@@ -1,0 +1,130 @@
+"""What a strategy is: a value that answers with integers, asked when the plan, a class or a group changes.
+
+A strategy is never asked for a single decision. Its answers fill the tables of the core, so a few lines of Python
+route at the speed of the kernel, and a replay reads the answers instead of asking again.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+from attrs import field, frozen
+
+from omniroute.core.codes import AgentKey
+from omniroute.core.limits import NEVER
+from omniroute.model import Label
+from omniroute.requirements import Requirement
+
+__all__ = [
+    "NEVER",
+    "AgentKey",
+    "ClassView",
+    "GroupView",
+    "Observed",
+    "Place",
+    "Revision",
+    "Strategy",
+    "Tables",
+    "column",
+]
+
+
+@frozen(kw_only=True)
+class ClassView:
+    """What a strategy sees of a class: everything that makes its entries alike."""
+
+    queue: str
+    channel: str
+    requirement: Requirement
+    step: int
+    """How many of the queue's steps have been taken."""
+
+
+@frozen(kw_only=True)
+class GroupView:
+    """What a strategy sees of a group: everything that makes its agents alike."""
+
+    skills: Mapping[str, int]
+    labels: Mapping[str, Label]
+    queues: Mapping[str, int] | None
+    """Memberships with their penalties; None: every queue whose needs the group meets."""
+    units: int
+
+
+@frozen(kw_only=True)
+class Place:
+    """Where an interaction of some priority is put: strict precedence, and milliseconds of waiting credited."""
+
+    tier: int = 0
+    head_start_ms: int = 0
+
+
+def _as_column(values: Iterable[int] | None) -> array[int] | None:
+    return values if values is None or isinstance(values, array) else array("q", values)
+
+
+def column(value: int, length: int) -> array[int]:
+    """An int64 column of ``length`` equal values. O(length)."""
+    return array("q", [value]) * length
+
+
+@frozen(kw_only=True)
+class Tables:
+    """A strategy's answer for some classes and groups; every column is of int64.
+
+    The first five have ``len(classes) * len(groups)`` cells, row by row of a class; None stands for 0 everywhere
+    (``opens`` 0 opens at once, :data:`NEVER` is not allowed; delays are milliseconds of ordering age). A pair whose
+    requirement does not hold stays closed whatever ``opens`` says. ``age_rate`` (None: 1 per ms), ``length_rate`` and
+    ``offset`` have a cell for each class and are weighed against ``cost_in``.
+    """
+
+    opens: array[int] | None = field(default=None, converter=_as_column)
+    rank_out: array[int] | None = field(default=None, converter=_as_column)
+    cost_out: array[int] | None = field(default=None, converter=_as_column)
+    rank_in: array[int] | None = field(default=None, converter=_as_column)
+    cost_in: array[int] | None = field(default=None, converter=_as_column)
+    age_rate: array[int] | None = field(default=None, converter=_as_column)
+    length_rate: array[int] | None = field(default=None, converter=_as_column)
+    offset: array[int] | None = field(default=None, converter=_as_column)
+
+
+@frozen(kw_only=True)
+class Observed:
+    """What happened in a queue since its present version of tables: integers, counted by the core."""
+
+    queue: str
+    version: int
+    entered: int
+    connected: int
+    in_target: int
+    abandoned: int
+
+
+@frozen(kw_only=True)
+class Revision:
+    """An answer to :class:`Observed`: new tables for ``version``, over the classes and groups of :meth:`revise`."""
+
+    version: int
+    tables: Tables
+
+
+class Strategy(Protocol):
+    """The protocol. ``name`` and ``version`` are stored with the parameters; a snapshot holds no code.
+
+    An optional attribute ``interval_ms: int`` and method ``revise(observed, classes, groups) -> Revision`` make a
+    strategy that is asked again when its control interval ends.
+    """
+
+    name: str
+    version: int
+    agent_key: AgentKey
+
+    def tables(self, classes: Sequence[ClassView], groups: Sequence[GroupView]) -> Tables:
+        """Answer for some classes of one queue and some groups; the same question always gets the same answer."""
+        ...
+
+    def place(self, priority: int) -> Place:
+        """Where an interaction of this priority is put; asked once for each priority."""
+        ...
