@@ -7,6 +7,7 @@ group.
 
 from __future__ import annotations
 
+import difflib
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
@@ -50,6 +51,29 @@ def refused_character(text: str, allowed: str = "") -> int | None:
     return next((found.start() for found in _REFUSED.finditer(text) if found.group() not in allowed), None)
 
 
+def shown(value: object) -> str:
+    """Return a short form of anything for a message; never raises and never grows with the value.
+
+    >>> shown("x" * 100) == repr("x" * 60 + "…"), shown([])
+    (True, 'a value of type list')
+    """
+    if isinstance(value, str):
+        return repr(value if len(value) <= 60 else value[:60] + "…")
+    if isinstance(value, int | float | None) and not (isinstance(value, int) and value.bit_length() > 128):
+        return repr(value)
+    return f"a value of type {type(value).__name__}"
+
+
+def nearest(name: object, known: Iterable[str]) -> str:
+    """Return the end of a message about an unknown name: the known name that is most like it, or nothing.
+
+    >>> nearest("sails", ["sales", "billing"])
+    "; did you mean 'sales'?"
+    """
+    close = difflib.get_close_matches(str(name)[:64], list(known), 1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
 def checked_name(value: object, field: str) -> str:
     """Return ``value`` if it can be the name of something: text, not empty, not padded, without control characters.
 
@@ -59,15 +83,15 @@ def checked_name(value: object, field: str) -> str:
     'tier 2'
     """
     if not isinstance(value, str):
-        raise PlanError(f"expected a name (text), got {_shown(value)}", field=field)
+        raise PlanError(f"expected a name (text), got {shown(value)}", field=field)
     if not value or value != value.strip():
-        raise PlanError(f"a name is not empty and has no space around it, got {_shown(value)}", field=field)
+        raise PlanError(f"a name is not empty and has no space around it, got {shown(value)}", field=field)
     if len(value) > NAME_LENGTH_MAX:
         raise PlanError(f"a name has at most {NAME_LENGTH_MAX} characters, got {len(value)}", field=field)
     at = refused_character(value)
     if at is not None or "`" in value:
         character = "`" if at is None else value[at]
-        raise PlanError(f"a name may not contain U+{ord(character):04X}, got {_shown(value)}", field=field)
+        raise PlanError(f"a name may not contain U+{ord(character):04X}, got {shown(value)}", field=field)
     return str(value)
 
 
@@ -89,9 +113,9 @@ def checked_integer(value: object, field: str, low: int, high: int) -> int:
     3
     """
     if isinstance(value, bool) or not isinstance(value, int):
-        raise PlanError(f"expected an integer, got {_shown(value)}", field=field)
+        raise PlanError(f"expected an integer, got {shown(value)}", field=field)
     if not low <= value <= high:
-        raise PlanError(f"must be in {low}..{high}, got {_shown(value)}", field=field)
+        raise PlanError(f"must be in {low}..{high}, got {shown(value)}", field=field)
     return int(value)
 
 
@@ -107,7 +131,7 @@ def instant(value: object, field: str = "instant") -> int:
         try:
             value = datetime.fromisoformat(value)
         except ValueError:
-            raise PlanError(f"expected an ISO 8601 date and time, got {_shown(value)}", field=field) from None
+            raise PlanError(f"expected an ISO 8601 date and time, got {shown(value)}", field=field) from None
     if isinstance(value, datetime):
         moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value
         passed = moment - datetime(1970, 1, 1, tzinfo=UTC)
@@ -115,19 +139,10 @@ def instant(value: object, field: str = "instant") -> int:
     return checked_integer(value, field, 0, INSTANT_MAX)
 
 
-def _shown(value: object) -> str:
-    """Return a short form of anything for a message; never raises and never grows with the value."""
-    if isinstance(value, str):
-        return repr(value if len(value) <= 60 else value[:60] + "…")
-    if isinstance(value, int | float | None) and not (isinstance(value, int) and value.bit_length() > 128):
-        return repr(value)
-    return f"a value of type {type(value).__name__}"
-
-
 def _mapping(value: object, field: str, most: int, convert: Callable[[object, str], object]) -> dict[str, object]:
     """Return a dict sorted by normalised name with converted values; two spellings of one name are refused."""
     if not isinstance(value, Mapping):
-        raise PlanError(f"expected a table from names to values, got {_shown(value)}", field=field)
+        raise PlanError(f"expected a table from names to values, got {shown(value)}", field=field)
     if len(value) > most:
         raise PlanError(f"at most {most} names, got {len(value)}", field=field)
     found: dict[str, object] = {}
@@ -157,18 +172,18 @@ def _label(value: object, field: str) -> Label:
         if len(value) > SET_MEMBERS_MAX:
             raise PlanError(f"a set label has at most {SET_MEMBERS_MAX} members, got {len(value)}", field=field)
         return frozenset(_text(member, field) for member in value)
-    raise PlanError(f"a label is true or false, an integer, text or a set of texts, got {_shown(value)}", field=field)
+    raise PlanError(f"a label is true or false, an integer, text or a set of texts, got {shown(value)}", field=field)
 
 
 def _text(value: object, field: str) -> str:
     """Return a label's text in Unicode normal form C."""
     if not isinstance(value, str):
-        raise PlanError(f"expected text, got {_shown(value)}", field=field)
+        raise PlanError(f"expected text, got {shown(value)}", field=field)
     if len(value) > TEXT_LENGTH_MAX:
         raise PlanError(f"a label has at most {TEXT_LENGTH_MAX} characters, got {len(value)}", field=field)
     at = refused_character(value)
     if at is not None:
-        raise PlanError(f"a label may not contain U+{ord(value[at]):04X}, got {_shown(value)}", field=field)
+        raise PlanError(f"a label may not contain U+{ord(value[at]):04X}, got {shown(value)}", field=field)
     return unicodedata.normalize("NFC", value)
 
 
@@ -181,7 +196,7 @@ def _labels(value: Mapping[str, Label]) -> Mapping[str, Label]:
 def _penalties(value: object, field: str) -> Mapping[str, int]:
     """Return integers >= 0 by name (as written: these are names of queues and channels), sorted by name."""
     if not isinstance(value, Mapping):
-        raise PlanError(f"expected a table from names to integers, got {_shown(value)}", field=field)
+        raise PlanError(f"expected a table from names to integers, got {shown(value)}", field=field)
     if len(value) > MEMBERSHIPS_MAX:
         raise PlanError(f"at most {MEMBERSHIPS_MAX} names, got {len(value)}", field=field)
     found = {
@@ -198,7 +213,7 @@ def _queues(value: Mapping[str, int] | Iterable[str] | None) -> Mapping[str, int
     if isinstance(value, Mapping):
         return _penalties(value, "queues")
     if isinstance(value, str) or not isinstance(value, Iterable):
-        raise PlanError(f"expected a table of penalties or a list of names, got {_shown(value)}", field="queues")
+        raise PlanError(f"expected a table of penalties or a list of names, got {shown(value)}", field="queues")
     return _penalties({checked_name(name, "queues"): 0 for name in value}, "queues")
 
 
@@ -210,14 +225,14 @@ def _at_most(value: Mapping[str, int]) -> Mapping[str, int]:
 def _windows(value: Iterable[tuple[object, object]]) -> tuple[tuple[int, int], ...]:
     """Return presence windows [start, end) in milliseconds, in order and without overlap."""
     if isinstance(value, str) or not isinstance(value, Iterable):
-        raise PlanError(f"expected a list of [start, end], got {_shown(value)}", field="windows")
+        raise PlanError(f"expected a list of [start, end], got {shown(value)}", field="windows")
     found: list[tuple[int, int]] = []
     for position, pair in enumerate(value):
         field = f"windows[{position}]"
         if position >= WINDOWS_MAX:
             raise PlanError(f"at most {WINDOWS_MAX} windows", field="windows")
         if not isinstance(pair, list | tuple) or len(pair) != 2:
-            raise PlanError(f"expected [start, end], got {_shown(pair)}", field=field)
+            raise PlanError(f"expected [start, end], got {shown(pair)}", field=field)
         start, end = instant(pair[0], field), instant(pair[1], field)
         if start >= end:
             raise PlanError(f"must start before it ends, got {start} to {end}", field=field)

@@ -29,7 +29,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import ge, gt, le, lt
 from types import MappingProxyType
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 
@@ -51,7 +51,7 @@ TRUE: Final = -4
 FALSE: Final = -5
 
 _REASONS_MAX = 3
-_COMPARISONS: dict[str, Callable[[object, object], bool]] = {">=": ge, ">": gt, "<": lt, "<=": le}
+_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {">=": ge, ">": gt, "<": lt, "<=": le}
 _WORDS = frozenset({"and", "or", "not", "in", "true", "false"})
 _SYMBOLS = (">=", "<=", "==", "!=", ">", "<", "(", ")", "{", "}", ",")
 _MEANT = {"=": "==", "&": "and", "|": "or", "!": "not"}
@@ -89,7 +89,7 @@ class Atom:
     """One question about one name: the smallest part of a requirement, compiled to one bitmap over agent groups.
 
     ``op`` is a comparison, ``in`` (``value`` holds the sorted members), ``contains`` or ``truthy`` (``value`` is None).
-    There is no ``!=`` and no ``not in``: these are NOT in the program. Of integers ``>`` is written ``>=``, ``<=`` ``<``.
+    There is no ``!=`` and no ``not in``: these are NOT in the program. Integer ``>`` and ``<=`` become ``>=`` and ``<``.
 
     >>> parse("spanish > 2").atoms
     (Atom(name='spanish', op='>=', value=3),)

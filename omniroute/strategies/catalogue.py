@@ -1,0 +1,88 @@
+"""The catalogue: strategies by name, so that a plan in a file can name them.
+
+A strategy is an attrs frozen class with class attributes ``name`` and ``version``; its fields are its parameters. Classes
+are imported when they are first asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from omniroute.errors import InvariantError, MisuseError, PlanError
+from omniroute.model import nearest, shown
+
+_CLASSES: Mapping[str, tuple[str, str]] = {
+    "first_come_first_served": ("omniroute.strategies.fifo", "FirstComeFirstServed"),
+    "priority": ("omniroute.strategies.priority", "Priority"),
+    "skills_first": ("omniroute.strategies.skills", "SkillsFirst"),
+}
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all strategies in the catalogue.
+
+    >>> names()
+    ('first_come_first_served', 'priority', 'skills_first')
+    """
+    return tuple(_CLASSES)
+
+
+def build(name: str, parameters: Mapping[str, object] | None = None) -> Any:
+    """Return the strategy called ``name`` with these parameters; what is not given keeps its default.
+
+    Raises PlanError for an unknown name or parameter (with the nearest known one) and for a value that it refuses.
+    """
+    cls = _class(name)
+    given = dict(parameters or {})
+    known = {field.alias: field for field in attrs.fields(cls) if field.init}
+    for key in given:
+        if key not in known:
+            raise PlanError(f"{name!r} has no parameter {shown(key)}{nearest(key, known)}", field=str(key))
+    for key, field in known.items():
+        if field.default is attrs.NOTHING and key not in given:
+            raise PlanError(f"{name!r} needs this parameter", field=key)
+    try:
+        return cls(**given)
+    except PlanError:
+        raise
+    except (MisuseError, TypeError, ValueError) as error:
+        raise PlanError(f"{name!r} refuses its parameters: {error}") from error
+
+
+def describe(strategy: object) -> tuple[str, dict[str, object]]:
+    """Return the name of a strategy and the parameters that differ from their defaults: what :func:`build` takes.
+
+    Raises PlanError for a strategy that is not in the catalogue: a file cannot name it.
+    """
+    name = getattr(strategy, "name", None)
+    if not isinstance(name, str) or name not in _CLASSES or type(strategy) is not _class(name):
+        raise PlanError(
+            f"the strategy {type(strategy).__name__} is not in the catalogue and cannot be written to a file"
+        )
+    fields = [field for field in attrs.fields(type(strategy)) if field.init]
+    values = {field.alias: getattr(strategy, field.name) for field in fields}
+    defaults = {field.alias: _default(field) for field in fields}
+    return name, {key: value for key, value in values.items() if value != defaults[key]}
+
+
+def _default(field: attrs.Attribute[Any]) -> object:
+    """Return the converted default of a parameter, or NOTHING where there is none or it depends on the others."""
+    value = field.default
+    if isinstance(value, attrs.Factory):  # type: ignore[arg-type]
+        value = attrs.NOTHING if value.takes_self else value.factory()
+    return value if value is attrs.NOTHING or field.converter is None else field.converter(value)
+
+
+def _class(name: str) -> Any:
+    """Return the class called ``name``, imported now."""
+    if name not in _CLASSES:
+        raise PlanError(f"unknown strategy {shown(name)}{nearest(name, _CLASSES)}", field="name")
+    module, attribute = _CLASSES[name]
+    cls = getattr(importlib.import_module(module), attribute)
+    if cls.name != name:
+        raise InvariantError(f"{attribute} is called {cls.name!r}, but the catalogue has it as {name!r}")
+    return cls
