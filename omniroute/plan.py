@@ -16,12 +16,14 @@ A plan comes from Python or from a TOML file::
     id = "ana"
     skills = {spanish = 4}
 
-Whatever is wrong raises PlanError, whose ``field`` reads like ``queues[0].steps[0].after``; from a file it also has the
-file and, where it can be found, the line. People write durations as ``"30s"``; inside there are only integer milliseconds.
+Whatever is wrong raises PlanError, whose ``field`` reads like ``queues[0].steps[0].after``; from a file it also has
+the file and, where it can be found, the line. People write durations as ``"30s"``; inside there are only integer
+milliseconds.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import tomllib
@@ -33,8 +35,19 @@ from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar
 import attrs
 
 from omniroute.errors import PlanError, RequirementError
-from omniroute.model import INTEGER_MAX, INTEGER_MIN, NAME_LENGTH_MAX, UNITS_MAX, Agent, Label
-from omniroute.model import checked_integer, checked_name, checked_term, nearest, shown
+from omniroute.model import (
+    INTEGER_MAX,
+    INTEGER_MIN,
+    NAME_LENGTH_MAX,
+    UNITS_MAX,
+    Agent,
+    Label,
+    checked_integer,
+    checked_name,
+    checked_term,
+    nearest,
+    shown,
+)
 from omniroute.requirements import Requirement, conjunction, parse
 
 __all__ = [
@@ -229,8 +242,8 @@ class Channel:
 class Step:
     """What a queue changes for an interaction after it has waited ``after_ms`` (real wait, not ordering age).
 
-    ``needs`` replaces the requirement (None keeps it, the empty text drops it), ``also`` is added with ``and``, ``tier``
-    replaces the tier. Raises PlanError.
+    ``needs`` replaces the requirement (None keeps it, the empty text drops it), ``also`` is added with ``and``,
+    ``tier`` replaces the tier. Raises PlanError.
 
     >>> Step("30s", also="senior").applied(parse("spanish")).text
     'senior and spanish'
@@ -295,10 +308,10 @@ class Queue:
 
     ``needs`` is what it asks of agents besides what the interaction asks. ``strategy`` None means first come, first
     served. ``offers`` is how many agents are offered one interaction at once (``"all"``: all of least rank);
-    ``offer_timeout_ms`` None lets an offer stand until it is answered. ``wrap_up_ms`` holds capacity after the finish: 0
-    releases at once, None until the release command. ``limit`` bounds the interactions waiting. ``retry_after_ms`` is how
-    long a decline keeps the agent from that interaction; None: until he signs in again or it is requeued. An abandonment
-    before ``short_abandon_ms`` is counted apart. Raises PlanError.
+    ``offer_timeout_ms`` None lets an offer stand until it is answered. ``wrap_up_ms`` holds capacity after the finish:
+    0 releases at once, None until the release command. ``limit`` bounds the interactions waiting. ``retry_after_ms`` is
+    how long a decline keeps the agent from that interaction; None: until he signs in again or it is requeued. An
+    abandonment before ``short_abandon_ms`` is counted apart. Raises PlanError.
 
     >>> Queue("support", needs="spanish >= 3", offer_timeout_ms="15s").offer_timeout_ms
     15000
@@ -327,7 +340,7 @@ class Queue:
         if self.strategy is not None:
             name, version = getattr(self.strategy, "name", None), getattr(self.strategy, "version", None)
             if not isinstance(name, str) or not isinstance(version, int) or isinstance(self.strategy, type):
-                message = f"expected a strategy value with a name and a version, got {shown(self.strategy)}"
+                message = f"expected a strategy with a name and a version, got {shown(self.strategy)}"
                 raise PlanError(message, field="strategy")
 
 
@@ -335,9 +348,9 @@ class Queue:
 class Limits:
     """Every limit of a router, by name; each is checked where it applies and may be set in ``1..INTEGER_MAX``.
 
-    ``interactions`` live at one time, ``agents`` known, ``classes`` and ``groups`` of the core, ``queues``, ``channels``
-    and ``skills`` of the plan, ``steps`` per queue, ``entries`` per interaction, ``exclusions`` (agents who declined) per
-    interaction, characters of a name (at most NAME_LENGTH_MAX). Raises PlanError.
+    ``interactions`` live at one time, ``agents`` known, ``classes`` and ``groups`` of the core, ``queues``,
+    ``channels`` and ``skills`` of the plan, ``steps`` per queue, ``entries`` per interaction, ``exclusions`` (agents
+    who declined) per interaction, characters of a name (at most NAME_LENGTH_MAX). Raises PlanError.
 
     >>> Limits(entries=2).entries
     2
@@ -403,7 +416,9 @@ def _copied(value: object, field: str, depth: int) -> object:
         return {key: _copied(item, f"{field}.{key}", depth + 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_copied(item, f"{field}[{position}]", depth + 1) for position, item in enumerate(value)]
-    if isinstance(value, str | bool | int | float | date | time) and value == value:  # noqa: PLR0124 (nan)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise PlanError(f"expected a finite number, got {value}", field=field)
+    if isinstance(value, str | bool | int | float | date | time):
         return value
     raise PlanError(f"expected what TOML can say, got {shown(value)}", field=field)
 
@@ -521,9 +536,9 @@ class Plan:
 
     @classmethod
     def from_toml_text(cls, text: str, *, source: str = "plan") -> Plan:
-        """Read a plan from TOML; ``source`` is its name in errors. Raises PlanError with line and field.
+        r"""Read a plan from TOML; ``source`` is its name in errors. Raises PlanError with line and field.
 
-        >>> Plan.from_toml_text('[[queues]]\\nname = "sales"').queues[0].name
+        >>> Plan.from_toml_text('[[queues]]\nname = "sales"').queues[0].name
         'sales'
         """
         try:
@@ -705,13 +720,11 @@ def _written_plan(plan: Plan) -> str:
     for header, table in (("[limits]", changed), ("[csv]", plan.csv), ("[replay]", plan.replay)):
         if table:
             blocks.append(_block(header, table))
-    for channel in plan.channels:
-        blocks.append(_block("[[channels]]", _without({"name": channel.name, "load": channel.load}, {"load": 1})))
+    channels = [_without({"name": channel.name, "load": channel.load}, {"load": 1}) for channel in plan.channels]
+    blocks.extend(_block("[[channels]]", table) for table in channels)
     for queue in plan.queues:
         blocks.append(_block("[[queues]]", _queue_table(queue)))
-        for step in queue.steps:
-            table = {"after": duration_text(step.after_ms), "needs": step.needs, "also": step.also, "tier": step.tier}
-            blocks.append(_block("[[queues.steps]]", _without(table, {})))
+        blocks.extend(_block("[[queues.steps]]", _step_table(step)) for step in queue.steps)
     blocks.extend(_block("[[agents]]", _agent_table(agent)) for agent in plan.agents)
     return "\n".join(blocks)
 
@@ -745,6 +758,12 @@ def _queue_table(queue: Queue) -> dict[str, object]:
         "short_abandon": duration_text(queue.short_abandon_ms),
     }
     return _without(table, {"needs": "", "offers": 1, "short_abandon": "0s"})
+
+
+def _step_table(step: Step) -> dict[str, object]:
+    """Return what TOML says of a step."""
+    table = {"after": duration_text(step.after_ms), "needs": step.needs, "also": step.also, "tier": step.tier}
+    return _without(table, {})
 
 
 def _agent_table(agent: Agent) -> dict[str, object]:

@@ -88,8 +88,8 @@ def _set_text(members: Iterable[int | str]) -> str:
 class Atom:
     """One question about one name: the smallest part of a requirement, compiled to one bitmap over agent groups.
 
-    ``op`` is a comparison, ``in`` (``value`` holds the sorted members), ``contains`` or ``truthy`` (``value`` is None).
-    There is no ``!=`` and no ``not in``: these are NOT in the program. Integer ``>`` and ``<=`` become ``>=`` and ``<``.
+    ``op`` is a comparison, ``in`` (``value`` holds sorted members), ``contains`` or ``truthy`` (``value`` is None).
+    There is no ``!=`` and no ``not in``: these are NOT in the program. Of integers, only ``>=`` and ``<`` remain.
 
     >>> parse("spanish > 2").atoms
     (Atom(name='spanish', op='>=', value=3),)

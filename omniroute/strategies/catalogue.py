@@ -1,7 +1,7 @@
 """The catalogue: strategies by name, so that a plan in a file can name them.
 
-A strategy is an attrs frozen class with class attributes ``name`` and ``version``; its fields are its parameters. Classes
-are imported when they are first asked for.
+A strategy is an attrs frozen class with class attributes ``name`` and ``version``; its fields are its parameters.
+Classes are imported when they are first asked for.
 """
 
 from __future__ import annotations
@@ -54,27 +54,16 @@ def build(name: str, parameters: Mapping[str, object] | None = None) -> Any:
 
 
 def describe(strategy: object) -> tuple[str, dict[str, object]]:
-    """Return the name of a strategy and the parameters that differ from their defaults: what :func:`build` takes.
+    """Return the name of a strategy and all its parameters that are not None: what :func:`build` takes.
 
     Raises PlanError for a strategy that is not in the catalogue: a file cannot name it.
     """
     name = getattr(strategy, "name", None)
     if not isinstance(name, str) or name not in _CLASSES or type(strategy) is not _class(name):
-        raise PlanError(
-            f"the strategy {type(strategy).__name__} is not in the catalogue and cannot be written to a file"
-        )
-    fields = [field for field in attrs.fields(type(strategy)) if field.init]
-    values = {field.alias: getattr(strategy, field.name) for field in fields}
-    defaults = {field.alias: _default(field) for field in fields}
-    return name, {key: value for key, value in values.items() if value != defaults[key]}
-
-
-def _default(field: attrs.Attribute[Any]) -> object:
-    """Return the converted default of a parameter, or NOTHING where there is none or it depends on the others."""
-    value = field.default
-    if isinstance(value, attrs.Factory):  # type: ignore[arg-type]
-        value = attrs.NOTHING if value.takes_self else value.factory()
-    return value if value is attrs.NOTHING or field.converter is None else field.converter(value)
+        message = f"the strategy {type(strategy).__name__} is not in the catalogue and cannot be written to a file"
+        raise PlanError(message)
+    values = {field.alias: getattr(strategy, field.name) for field in attrs.fields(_class(name)) if field.init}
+    return name, {key: value for key, value in values.items() if value is not None}
 
 
 def _class(name: str) -> Any:
