@@ -2,10 +2,10 @@
 
 It is the specification, the judge of every differential test, and the fallback where no compiler is.
 ``state`` holds the records, ``tables`` what strategies answered, ``selection`` the two questions, ``engine`` the
-commands, ``drive`` the columns.
+commands, ``columns`` drives whole workloads.
 """
 
-from omniroute.core.reference.drive import drive
+from omniroute.core.reference.columns import drive
 from omniroute.core.reference.engine import Core
 
 IMPLEMENTATION = "reference"

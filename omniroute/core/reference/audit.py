@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING
 from omniroute.core import limits
 from omniroute.core.lifecycle import InteractionState, Presence
 from omniroute.core.reference import selection
-from omniroute.core.reference.state import HELD, IN_QUEUE, Agent, Class, Entry, Exclusion, Group, Interaction, Offer, Pair, Queue
+from omniroute.core.reference.state import (
+    HELD,
+    IN_QUEUE,
+    Agent,
+    Class,
+    Entry,
+    Exclusion,
+    Group,
+    Interaction,
+    Offer,
+    Pair,
+    Queue,
+)
 
 if TYPE_CHECKING:
     from omniroute.core.reference.engine import Core
@@ -84,9 +96,7 @@ def load(core: Core, data: array[int]) -> None:
     channels = len(core.tables.loads)
     for _ in range(next(it)):
         group, order, presence, used, idle, stamp, handled, offered = take(8)
-        core.agents.append(
-            Agent(group, order, Presence(presence), used, take(channels), idle, stamp, handled, offered)
-        )
+        core.agents.append(Agent(group, order, Presence(presence), used, take(channels), idle, stamp, handled, offered))
     for _ in range(next(it)):
         state = InteractionState(next(it))
         core.interactions.append(None if state == InteractionState.GONE else _load_interaction(state, take))
@@ -107,19 +117,18 @@ def _load_tables(core: Core, take: Callable[[int], list[int]]) -> None:
         idle_rate, term, atoms = take(3)
         tables.groups.append(Group(set(take(atoms)), units, tuple(at_most), idle_rate, term))
     for _ in range(take(1)[0]):
-        queue, channel, *rates, agent_key, length = take(10)
-        program = tuple(take(length))
-        pairs = [Pair(*take(5)) for _ in tables.groups]
-        tables.classes.append(Class(queue, channel, program, agent_key, *rates, pairs=pairs))
+        queue, channel, age_rate, length_rate, offset, step_at, step_next, step_tier, agent_key, length = take(10)
+        class_ = Class(queue, channel, tuple(take(length)), agent_key, age_rate, length_rate, offset)
+        class_.step_at, class_.step_next, class_.step_tier = step_at, step_next, step_tier
+        class_.pairs = [Pair(*take(5)) for _ in tables.groups]
+        tables.classes.append(class_)
 
 
 def _load_interaction(state: InteractionState, take: Callable[[int], list[int]]) -> Interaction:
     seq, wait_from, step_from, agent, channel, connected_at, wrap_due = take(7)
     entries = [Entry(*take(4)) for _ in range(take(1)[0])]
     exclusions = [Exclusion(*take(3)) for _ in range(take(1)[0])]
-    return Interaction(
-        state, entries, seq, wait_from, step_from, agent, channel, connected_at, wrap_due, exclusions
-    )
+    return Interaction(state, entries, seq, wait_from, step_from, agent, channel, connected_at, wrap_due, exclusions)
 
 
 def check(core: Core) -> list[str]:

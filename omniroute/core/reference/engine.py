@@ -55,9 +55,10 @@ class Core:
         self.events: list[Event] = []
         self.auto_accept = False
         """Agents take the best offer the moment it is made; the columns are driven like this."""
-        self.set_queue, self.set_group, self.set_class = self.tables.set_queue, self.tables.set_group, self.tables.set_class
-        self.add_atom, self.add_group, self.add_class = self.tables.add_atom, self.tables.add_group, self.tables.add_class
-        self.set_pairs, self.matches = self.tables.set_pairs, self.tables.matches
+        self.set_queue, self.set_group = self.tables.set_queue, self.tables.set_group
+        self.set_class, self.set_pairs = self.tables.set_class, self.tables.set_pairs
+        self.add_atom, self.add_group = self.tables.add_atom, self.tables.add_group
+        self.add_class, self.matches = self.tables.add_class, self.tables.matches
 
     # Reading ---------------------------------------------------------------------------------------------------------
 
@@ -81,6 +82,70 @@ class Core:
             if interaction is not None and interaction.state in IN_QUEUE
             for entry in interaction.entries
         )
+
+    def interaction(self, i: int) -> tuple[int, ...]:
+        """(state, agent, channel, wait from, connected at, wrap-up end, then class, tier, since of each entry).
+
+        O(entries); a number that is free answers ``(0,)``.
+        """
+        interaction = self.interactions[index("interaction", i, len(self.interactions))]
+        if interaction is None:
+            return (0,)
+        numbers = (interaction.agent, interaction.channel, interaction.wait_from, interaction.connected_at)
+        places = [part for entry in interaction.entries for part in (entry.class_, entry.tier, entry.since)]
+        return (int(interaction.state), *numbers, interaction.wrap_due, *places)
+
+    def agent(self, j: int) -> tuple[int, ...]:
+        """(presence, group, units in use, idle since, connected so far, then how many of each channel). O(channels)."""
+        agent = self.agents[index("agent", j, len(self.agents))]
+        return (int(agent.presence), agent.group, agent.used, agent.idle_since, agent.handled, *agent.counts)
+
+    def queue(self, q: int) -> tuple[int, ...]:
+        """(length, version, entered, connected, in target, abandoned), the counts since that version. O(1)."""
+        queue = self.tables.queues[index("queue", q, len(self.tables.queues))]
+        counts = (queue.entered, queue.connected, queue.in_target, queue.abandoned)
+        return (self.length(q), queue.version, *counts)
+
+    def _seeking(self, q: int) -> list[tuple[int, int, int, int]]:
+        """Entries of a queue that may still be offered, in order: (tier, since, seq, interaction)."""
+        return sorted(
+            (entry.tier, entry.since, entry.seq, i)
+            for i, interaction in enumerate(self.interactions)
+            if interaction is not None and interaction.state in IN_QUEUE and not selection.offers_full(self, i)
+            for entry in interaction.entries
+            if self.queue_of(entry) == q
+        )
+
+    def waiting(self, q: int, limit: int) -> list[int]:
+        """Who waits in a queue without all its offers made, by (tier, since, seq), at most ``limit``.
+
+        O(limit * classes) in the kernel.
+        """
+        index("queue", q, len(self.tables.queues))
+        return [i for *_, i in self._seeking(q)[: max(limit, 0)]]
+
+    def position(self, i: int) -> int:
+        """1 + the entries that are before the interaction's first entry in its queue; 0 if it does not wait.
+
+        O(classes * log(waiting)) in the kernel.
+        """
+        interaction = self.interactions[index("interaction", i, len(self.interactions))]
+        if interaction is None or interaction.state not in IN_QUEUE:
+            return 0
+        entry = interaction.entries[0]
+        place = (entry.tier, entry.since, entry.seq)
+        return 1 + sum(found[:3] < place for found in self._seeking(self.queue_of(entry)))
+
+    def why_not(self, i: int, j: int) -> list[int]:
+        """For each entry of a waiting interaction the first clause of *eligible* that is false, 0 where none is.
+
+        O(entries * (exclusions + live offers)); empty when it does not wait.
+        """
+        interaction = self.interactions[index("interaction", i, len(self.interactions))]
+        index("agent", j, len(self.agents))
+        if interaction is None or interaction.state not in IN_QUEUE:
+            return []
+        return [int(selection.why_not(self, i, entry, j) or 0) for entry in interaction.entries]
 
     def take(self) -> list[Event]:
         """Hand over the events since the last call, in order."""
@@ -167,7 +232,7 @@ class Core:
         elif kind == DeadlineKind.OFFER_EXPIRY:
             self._expire(number)
         elif kind == DeadlineKind.EXCLUSION_END:
-            self._interaction(number).exclusions.pop(part)
+            self.live(number).exclusions.pop(part)
             self._place(number)
         elif kind == DeadlineKind.STEP:
             self._settle(number)
@@ -191,7 +256,8 @@ class Core:
     def _tell(self, kind: EventKind, i: int = -1, j: int = -1, x: int = -1, y: int = -1) -> None:
         self.events.append((int(kind), self.now, i, j, int(x), int(y)))
 
-    def _interaction(self, i: int) -> Interaction:
+    def live(self, i: int) -> Interaction:
+        """The record of an interaction that is known to live."""
         interaction = self.interactions[i]
         assert interaction is not None
         return interaction
@@ -207,7 +273,7 @@ class Core:
         return REFUSALS[interaction.state, move]
 
     def _move(self, i: int, move: InteractionMove) -> None:
-        interaction = self._interaction(i)
+        interaction = self.live(i)
         interaction.state = INTERACTION[interaction.state, move]
 
     def _wait(self, interaction: Interaction) -> int:
@@ -227,7 +293,7 @@ class Core:
 
     def _settle(self, i: int) -> None:
         """Move every entry whose step is due into its next class; it keeps its place."""
-        interaction = self._interaction(i)
+        interaction = self.live(i)
         for entry in interaction.entries:
             class_ = self.tables.classes[entry.class_]
             while class_.step_at >= 0 and interaction.step_from + class_.step_at <= self.now:
@@ -239,7 +305,7 @@ class Core:
 
     def _place(self, i: int) -> None:
         """Agent selection: offer a waiting interaction to the best, as far as its queue still makes offers."""
-        interaction = self._interaction(i)
+        interaction = self.live(i)
         if interaction.state not in IN_QUEUE or selection.offers_full(self, i):
             return
         found = selection.agents_for(self, i)
@@ -261,7 +327,7 @@ class Core:
             self._offer(*best, j)
 
     def _offer(self, i: int, e: int, j: int) -> None:
-        interaction = self._interaction(i)
+        interaction = self.live(i)
         queue = self.tables.queues[self.queue_of(interaction.entries[e])]
         channel = self.tables.classes[interaction.entries[e].class_].channel
         due = -1 if queue.offer_timeout < 0 else self.now + queue.offer_timeout
@@ -287,7 +353,7 @@ class Core:
         self.free_offers.append(slot)
         if end == OfferState.ACCEPTED:
             return
-        interaction = self._interaction(offer.interaction)
+        interaction = self.live(offer.interaction)
         self._hold(offer.agent, self.tables.classes[interaction.entries[offer.entry].class_].channel, -1)
         if not self.offers_of(offer.interaction):
             self._move(offer.interaction, InteractionMove.UNOFFER)
@@ -301,7 +367,7 @@ class Core:
         return [offer.agent for offer in offers]
 
     def _exclude(self, i: int, j: int, queue: int) -> None:
-        exclusions = self._interaction(i).exclusions
+        exclusions = self.live(i).exclusions
         if len(exclusions) == limits.EXCLUSIONS_MAX:
             exclusions.pop(0)
         retry_after = self.tables.queues[queue].retry_after
@@ -416,7 +482,7 @@ class Core:
 
     def _enter(self, i: int, classes: Sequence[int], tier: int, since: int) -> None:
         """Write the entries, and count the arrival in each queue."""
-        interaction = self._interaction(i)
+        interaction = self.live(i)
         interaction.channel = self.tables.classes[classes[0]].channel
         interaction.entries = [Entry(k, tier, since, self._next_seq()) for k in classes]
         for q in sorted({self.tables.classes[k].queue for k in classes}):
@@ -431,7 +497,7 @@ class Core:
     def _arrive(self, i: int) -> None:
         """Take the steps that are due at once, say so if nobody could ever serve it, and ask for an agent."""
         self._settle(i)
-        interaction = self._interaction(i)
+        interaction = self.live(i)
         if not any(self._reachable(entry.class_) for entry in interaction.entries):
             self._tell(EventKind.UNMATCHED, i, x=interaction.entries[0].class_)
         self._place(i)
@@ -457,7 +523,7 @@ class Core:
         if refused is not None:
             return refused
         self.now = now
-        interaction = self._interaction(i)
+        interaction = self.live(i)
         agents = self._withdraw(i)
         queues = sorted({self.queue_of(entry) for entry in interaction.entries})
         for q in queues:
@@ -487,7 +553,7 @@ class Core:
 
     def _accept(self, offer: Offer) -> None:
         i, j = offer.interaction, offer.agent
-        interaction = self._interaction(i)
+        interaction = self.live(i)
         number, won = self._offer_number(offer), self.queue_of(interaction.entries[offer.entry])
         others = self._withdraw(i, keep=offer)
         self._end_offer(offer, OfferMove.ACCEPT)
@@ -511,7 +577,7 @@ class Core:
         if offer is None:
             return Reason.OFFER_ENDED
         self.now = now
-        queue = self.queue_of(self._interaction(offer.interaction).entries[offer.entry])
+        queue = self.queue_of(self.live(offer.interaction).entries[offer.entry])
         self._end_offer(offer, OfferMove.DECLINE)
         self._exclude(offer.interaction, offer.agent, queue)
         self._place(offer.interaction)
@@ -539,7 +605,7 @@ class Core:
         return 0
 
     def _finish(self, i: int, wrap_up: int) -> None:
-        interaction = self._interaction(i)
+        interaction = self.live(i)
         self._move(i, InteractionMove.FINISH)
         interaction.wrap_due = -1 if wrap_up < 0 else self.now + wrap_up
         handled = self.now - interaction.connected_at
@@ -552,13 +618,13 @@ class Core:
         if refused is not None:
             return refused
         self.now = now
-        if self._interaction(i).state == InteractionState.CONNECTED:
+        if self.live(i).state == InteractionState.CONNECTED:
             self._finish(i, 0)
         self._release(i)
         return 0
 
     def _release(self, i: int) -> None:
-        interaction = self._interaction(i)
+        interaction = self.live(i)
         self._move(i, InteractionMove.RELEASE)
         self._tell(EventKind.RELEASED, i, interaction.agent)
         j, channel = interaction.agent, interaction.channel
@@ -579,7 +645,7 @@ class Core:
         if refused is not None:
             return refused
         self.now = now
-        interaction = self._interaction(i)
+        interaction = self.live(i)
         j = interaction.agent
         away = now - interaction.connected_at
         interaction.wait_from += away
@@ -594,7 +660,7 @@ class Core:
         return 0
 
     def _leave_agent(self, i: int, queue: int) -> None:
-        interaction = self._interaction(i)
+        interaction = self.live(i)
         j, interaction.agent, interaction.connected_at = interaction.agent, -1, -1
         self._exclude(i, j, queue)
         self._let_go(j, interaction.channel)
@@ -606,7 +672,7 @@ class Core:
         refused = self._judge(i, InteractionMove.TRANSFER)
         if refused is not None:
             return refused
-        interaction = self._interaction(i)
+        interaction = self.live(i)
         if self.tables.classes[classes[0]].channel != interaction.channel:
             raise MisuseError("a transfer keeps the channel")
         if self._full(classes, interaction):
@@ -646,7 +712,7 @@ class Core:
         return queue.version
 
     def refresh(self, now: int) -> int:
-        """Ask again for everybody after the tables changed: due steps first, then every waiting interaction in order."""
+        """Ask again for everybody after the tables changed: due steps first, then who waits, in order."""
         self._check_time_only(now)
         self.now = now
         waiting = sorted(

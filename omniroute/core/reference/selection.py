@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 def fits(core: Core, agent: Agent, channel: int) -> bool:
     """Whether the agent's capacity has room for one more interaction of a channel."""
     group = core.tables.groups[agent.group]
-    return (
-        agent.used + core.tables.loads[channel] <= group.units and agent.counts[channel] < group.at_most[channel]
-    )
+    return agent.used + core.tables.loads[channel] <= group.units and agent.counts[channel] < group.at_most[channel]
 
 
 def is_open(core: Core, entry: Entry, opens: int) -> bool:
@@ -29,7 +27,7 @@ def is_open(core: Core, entry: Entry, opens: int) -> bool:
 
 def offers_full(core: Core, i: int) -> bool:
     """Whether the interaction has all the live offers that its queue makes at a time."""
-    interaction = core.interactions[i]
+    interaction = core.live(i)
     offers = core.tables.queues[core.queue_of(interaction.entries[0])].offers
     live = len(core.offers_of(i))
     return live > 0 if offers == limits.OFFERS_ALL else live >= offers
@@ -47,7 +45,7 @@ def why_not(core: Core, i: int, entry: Entry, j: int) -> Clause | None:
         return Clause.NOT_ALLOWED
     if not is_open(core, entry, pair.opens):
         return Clause.NOT_YET_OPEN
-    if any(exclusion.agent == j for exclusion in core.interactions[i].exclusions):
+    if any(exclusion.agent == j for exclusion in core.live(i).exclusions):
         return Clause.EXCLUDED
     if any(offer.agent == j for offer in core.offers_of(i)):
         return Clause.ALREADY_OFFERED
@@ -75,7 +73,7 @@ def agents_for(core: Core, i: int) -> list[tuple[int, int]]:
     agent key, then the stamp of his last change.
     """
     found = []
-    for e, entry in enumerate(core.interactions[i].entries):
+    for e, entry in enumerate(core.live(i).entries):
         class_ = core.tables.classes[entry.class_]
         for j, agent in enumerate(core.agents):
             if why_not(core, i, entry, j) is not None:
@@ -94,7 +92,7 @@ def agents_for(core: Core, i: int) -> list[tuple[int, int]]:
 
 def rank_of(core: Core, i: int, e: int, j: int) -> int:
     """The rank of a pair in agent selection."""
-    return core.tables.classes[core.interactions[i].entries[e].class_].pairs[core.agents[j].group].rank_out
+    return core.tables.classes[core.live(i).entries[e].class_].pairs[core.agents[j].group].rank_out
 
 
 def interaction_for(core: Core, j: int) -> tuple[int, int] | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from attrs import Factory, define
 
-from omniroute.core.limits import NEVER
 from omniroute.core.lifecycle import InteractionState, Presence
+from omniroute.core.limits import NEVER
 
 IN_QUEUE = (InteractionState.WAITING, InteractionState.OFFERED)
 HELD = (InteractionState.CONNECTED, InteractionState.WRAP_UP)

@@ -6,7 +6,6 @@ import heapq
 from collections.abc import MutableSequence, Sequence
 from typing import TYPE_CHECKING
 
-
 from omniroute.core.codes import EventKind
 
 if TYPE_CHECKING:
