@@ -544,7 +544,7 @@ class Plan:
         try:
             document = tomllib.loads(text)
         except (ValueError, RecursionError) as error:
-            found = re.search(r" \\(at line ([0-9]+)", str(error))
+            found = re.search(r"\(at line ([0-9]+)", str(error))
             message = "tables or lists are nested too deeply" if isinstance(error, RecursionError) else str(error)
             raise PlanError(message, source=source, line=int(found[1]) if found else None) from error
         try:
@@ -685,7 +685,7 @@ def _line(text: str, field: str) -> int | None:
     lines: dict[str, int] = {}
     counts: dict[str, int] = {}
     table = ""
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         header = re.match(r"\s*(\[\[?)\s*([^\[\]#]+?)\s*\]", line)
         if header:
             parent, _, last = header[2].rpartition(".")
