@@ -7,10 +7,9 @@ group.
 
 from __future__ import annotations
 
-import difflib
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TypeAlias
@@ -70,6 +69,8 @@ def nearest(name: object, known: Iterable[str]) -> str:
     >>> nearest("sails", ["sales", "billing"])
     "; did you mean 'sales'?"
     """
+    import difflib  # only errors need it; it would cost every import of omniroute
+
     close = difflib.get_close_matches(str(name)[:64], list(known), 1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
@@ -222,7 +223,7 @@ def _at_most(value: Mapping[str, int]) -> Mapping[str, int]:
     return _penalties(value, "at_most")
 
 
-def _windows(value: Iterable[tuple[object, object]]) -> tuple[tuple[int, int], ...]:
+def _windows(value: Iterable[Sequence[object]]) -> tuple[tuple[int, int], ...]:
     """Return presence windows [start, end) in milliseconds, in order and without overlap."""
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise PlanError(f"expected a list of [start, end], got {shown(value)}", field="windows")

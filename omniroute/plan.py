@@ -26,7 +26,6 @@ from __future__ import annotations
 import math
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -541,6 +540,8 @@ class Plan:
         >>> Plan.from_toml_text('[[queues]]\nname = "sales"').queues[0].name
         'sales'
         """
+        import tomllib  # a router without files does not pay for it
+
         try:
             document = tomllib.loads(text)
         except (ValueError, RecursionError) as error:

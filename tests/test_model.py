@@ -134,6 +134,11 @@ def test_messages(arguments: dict[str, Any], message: str) -> None:
     assert str(caught.value) == message
 
 
+def test_windows_may_touch() -> None:
+    """Windows are half open: one may begin where the one ahead of it ends."""
+    assert Agent("ana", windows=[(1, 5), [5, 6]]).windows == ((1, 5), (5, 6))
+
+
 def test_instants() -> None:
     """Milliseconds, ISO text and datetimes say the same instant; without an offset they mean UTC."""
     expected = 915_433_200_250

@@ -26,6 +26,7 @@ from omniroute.plan import (
     milliseconds,
 )
 from omniroute.requirements import parse
+from omniroute.strategies import catalogue
 
 EXAMPLE = """\
 skills = ["spanish", "billing"]
@@ -363,6 +364,27 @@ def test_a_strategy_is_a_value() -> None:
         with pytest.raises(PlanError) as caught:
             Queue("q", strategy=wrong)  # type: ignore[arg-type]
         assert caught.value.field == "strategy"
+
+
+STRATEGIES = {"first_come_first_served": "fifo", "priority": "priority", "skills_first": "skills"}
+
+
+def test_the_catalogue_is_what_the_tests_know() -> None:
+    """No strategy joins or leaves the catalogue without a test of how it is written to a file."""
+    assert catalogue.names() == tuple(STRATEGIES)
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_every_strategy_of_the_catalogue_survives_toml(name: str) -> None:
+    """A strategy of the catalogue, named in a file, is written back with its parameters and reads as an equal one."""
+    pytest.importorskip(f"omniroute.strategies.{STRATEGIES[name]}")
+    plan = Plan.from_toml_text(f'[[queues]]\nname = "q"\nstrategy = "{name}"')
+    strategy = plan.queues[0].strategy
+    assert strategy is not None
+    assert strategy.name == name
+    assert Plan.from_toml_text(plan.to_toml()) == plan
+    with pytest.raises(PlanError, match=r"queues\[0\]\.strategy\.nonsense: '.*' has no parameter 'nonsense'"):
+        Plan.from_toml_text(f'[[queues]]\nname = "q"\nstrategy = {{name = "{name}", nonsense = 1}}')
 
 
 def test_free_tables_are_copied_and_bounded() -> None:

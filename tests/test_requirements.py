@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from omniroute.errors import RequirementError
-from omniroute.model import INTEGER_MAX, INTEGER_MIN, Label
+from omniroute.model import INTEGER_MAX, INTEGER_MIN, Agent, Label
 from omniroute.requirements import (
     AND,
     ATOMS_MAX,
@@ -237,6 +237,31 @@ def test_garbage_is_refused_with_one_error(text: str) -> None:
 def test_canonical_text(text: str, canonical: str) -> None:
     """One meaning has one text, the shortest usual way to write it."""
     assert parse(text).text == canonical
+
+
+@pytest.mark.parametrize("text", ["x >= 1", "x == 1", "x in {1, 2}", 'x == "true"', 'x in {"a"}', '"a" in x', "x < 2"])
+def test_true_is_no_integer_and_no_text(text: str) -> None:
+    """A label that is true answers to its name alone; every comparison is false and every negation true."""
+    labels: dict[str, Label] = {"x": True}
+    assert parse("x").matches({}, labels)
+    assert not parse(text).matches({}, labels)
+    assert parse(f"not {text}").matches({}, labels)
+
+
+def test_texts_that_look_the_same_are_the_same() -> None:
+    """Texts and names are compared in normal form C, as labels are stored."""
+    decomposed = 'n\u0303 == "n\u0303"'
+    assert parse(decomposed) == parse('\u00f1 == "\u00f1"')
+    agent = Agent("ana", labels={"n\u0303": "n\u0303"})
+    assert parse(decomposed).matches(agent.skills, agent.labels)
+
+
+def test_missing_names() -> None:
+    """A name found nowhere is a skill at level 0: equal to no text, unequal to all, less than 1."""
+    held = ["x < 1", "x == 0", 'x != "a"', 'x not in {"a", "b"}', "not x", '"a" not in x', "x in {0, 1}"]
+    broken = ["x >= 1", 'x == "a"', 'x < "a"', 'x >= ""', 'x in {"a", "b"}', "x", '"a" in x']
+    assert [parse(text).matches({}, {}) for text in held] == [True] * len(held)
+    assert [parse(text).matches({}, {}) for text in broken] == [False] * len(broken)
 
 
 def test_programs() -> None:
