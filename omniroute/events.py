@@ -1,0 +1,333 @@
+"""Events: what has happened, in the past tense.
+
+Each begins with ``seq``, which counts from 1 without a gap, and ``at``, the instant in milliseconds at which it
+happened, not at which somebody noticed. ``ref`` is what the host attached to the interaction. Instants and durations
+are integer milliseconds. Fields are only ever appended.
+"""
+
+from __future__ import annotations
+
+from typing import Final, TypeAlias
+
+import msgspec
+
+from omniroute.core.codes import PresenceReason, Reason
+from omniroute.core.lifecycle import Presence
+
+__all__ = [
+    "CAUSES",
+    "IN_USE",
+    "PRESENCES",
+    "REASONS",
+    "Abandoned",
+    "AgentUpdated",
+    "Connected",
+    "Event",
+    "Finished",
+    "OfferDeclined",
+    "OfferExpired",
+    "OfferWithdrawn",
+    "Offered",
+    "PlanChanged",
+    "PresenceChanged",
+    "Queued",
+    "Reconciled",
+    "Rejected",
+    "Released",
+    "Requeued",
+    "Revised",
+    "RevisionDue",
+    "StepTaken",
+    "StrategyFailed",
+    "Transferred",
+    "Unmatched",
+    "decode",
+    "encode",
+]
+
+Ref: TypeAlias = str | int | None
+
+PRESENCES: Final = tuple(presence.name.lower() for presence in Presence)
+"""Presences by the number of the core."""
+
+CAUSES: Final = tuple(cause.name.lower() for cause in PresenceReason)
+"""Why a presence changed, by the number of the core: somebody asked, an offer was not answered, he ran empty."""
+
+IN_USE: Final = "in_use"
+"""The reason of a plan that would take away what live interactions stand on."""
+
+REASONS: Final = ("", *(reason.name.lower() for reason in Reason), IN_USE)
+"""Why a command was refused, by the number of the core; the last is the door's own."""
+
+
+class Queued(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """An interaction waits; ``queue`` is the first of its queues."""
+
+    seq: int
+    at: int
+    interaction: str
+    queue: str
+    tier: int
+    ref: Ref = None
+
+
+class Offered(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """An interaction is offered to an agent, until ``due`` (None: until it is answered)."""
+
+    seq: int
+    at: int
+    interaction: str
+    agent: str
+    offer: int
+    due: int | None
+    ref: Ref = None
+
+
+class OfferDeclined(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """The agent refused; he is not asked again for a while."""
+
+    seq: int
+    at: int
+    interaction: str
+    agent: str
+    offer: int
+    ref: Ref = None
+
+
+class OfferExpired(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """The agent did not answer; he turns not ready, the interaction keeps its place."""
+
+    seq: int
+    at: int
+    interaction: str
+    agent: str
+    offer: int
+    ref: Ref = None
+
+
+class OfferWithdrawn(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """The offer is void: another agent accepted, the customer left, or the agent is no longer ready."""
+
+    seq: int
+    at: int
+    interaction: str
+    agent: str
+    offer: int
+    ref: Ref = None
+
+
+class Connected(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Together; ``wait_ms`` is what the customer lived through in queues."""
+
+    seq: int
+    at: int
+    interaction: str
+    agent: str
+    offer: int
+    wait_ms: int
+    ref: Ref = None
+
+
+class StepTaken(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """A step (from 1) of a queue changed what a waiting interaction needs."""
+
+    seq: int
+    at: int
+    interaction: str
+    queue: str
+    step: int
+    wait_ms: int
+    ref: Ref = None
+
+
+class Abandoned(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """The customer left while waiting."""
+
+    seq: int
+    at: int
+    interaction: str
+    queue: str
+    wait_ms: int
+    ref: Ref = None
+
+
+class Finished(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """The conversation is over; wrap-up holds the capacity until ``wrap_up_due`` (None: until Release)."""
+
+    seq: int
+    at: int
+    interaction: str
+    agent: str
+    handle_ms: int
+    wrap_up_due: int | None
+    ref: Ref = None
+
+
+class Released(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """The agent's capacity is free again; the interaction is over."""
+
+    seq: int
+    at: int
+    interaction: str
+    agent: str
+    ref: Ref = None
+
+
+class Requeued(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """The agent gave it back; it waits in its old place."""
+
+    seq: int
+    at: int
+    interaction: str
+    agent: str
+    queue: str
+    wait_ms: int
+    ref: Ref = None
+
+
+class Transferred(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """It waits in another queue; ``agent`` had it (None: it was waiting)."""
+
+    seq: int
+    at: int
+    interaction: str
+    agent: str | None
+    queue: str
+    wait_ms: int
+    ref: Ref = None
+
+
+class Unmatched(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """No agent known could ever take it, now or after its steps, signed in or not."""
+
+    seq: int
+    at: int
+    interaction: str
+    queue: str
+    requirement: str
+    ref: Ref = None
+
+
+class PresenceChanged(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """``presence`` is one of PRESENCES, ``cause`` one of CAUSES, ``reason`` the host's own text."""
+
+    seq: int
+    at: int
+    agent: str
+    presence: str
+    cause: str
+    reason: str = ""
+
+
+class AgentUpdated(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """An agent has other skills, labels, memberships, capacity or order."""
+
+    seq: int
+    at: int
+    agent: str
+
+
+class RevisionDue(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """A control interval ended: whoever drives the strategy solves at leisure and answers with Revise."""
+
+    seq: int
+    at: int
+    queue: str
+    version: int
+    entered: int
+    connected: int
+    in_target: int
+    abandoned: int
+
+
+class Revised(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """A queue has new tables; ``version`` is theirs."""
+
+    seq: int
+    at: int
+    queue: str
+    version: int
+
+
+class PlanChanged(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Another plan holds; ``queues`` are those whose needs, steps or strategy changed, or that are new."""
+
+    seq: int
+    at: int
+    queues: tuple[str, ...]
+
+
+class StrategyFailed(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """A strategy raised or answered out of range; old tables stay, new rows stay not allowed.
+
+    ``error`` names the kind only, because a message may differ from run to run; ``router.failures`` has the exception.
+    """
+
+    seq: int
+    at: int
+    queue: str
+    strategy: str
+    error: str
+
+
+class Reconciled(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """What the host knows and the router does not: to be signed in, to be enqueued."""
+
+    seq: int
+    at: int
+    unknown_agents: tuple[str, ...]
+    unknown_interactions: tuple[str, ...]
+
+
+class Rejected(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """A command was refused: ``reason`` is one of REASONS, ``subject`` names what it was about. Nothing changed."""
+
+    seq: int
+    at: int
+    command: str
+    reason: str
+    subject: str
+    detail: str = ""
+    ref: Ref = None
+
+
+Event: TypeAlias = (
+    Queued
+    | Offered
+    | OfferDeclined
+    | OfferExpired
+    | OfferWithdrawn
+    | Connected
+    | StepTaken
+    | Abandoned
+    | Finished
+    | Released
+    | Requeued
+    | Transferred
+    | Unmatched
+    | PresenceChanged
+    | AgentUpdated
+    | RevisionDue
+    | Revised
+    | PlanChanged
+    | StrategyFailed
+    | Reconciled
+    | Rejected
+)
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER: msgspec.msgpack.Decoder[list[Event]] = msgspec.msgpack.Decoder(list[Event])
+
+
+def encode(events: list[Event]) -> bytes:
+    """Return events as one record; equal events give equal bytes. O(size)."""
+    return _ENCODER.encode(events)
+
+
+def decode(data: bytes) -> list[Event]:
+    """Return the events of a record. O(size). Raises msgspec.MsgspecError.
+
+    >>> decode(encode([Released(1, 500, "c1", "ana")]))
+    [Released(seq=1, at=500, interaction='c1', agent='ana', ref=None)]
+    """
+    return _DECODER.decode(data)
