@@ -197,7 +197,8 @@ class Results:
     @property
     def served(self) -> Rows:
         """The rows that an agent took."""
-        return np.greater_equal(self.start, 0)
+        rows: Rows = self.start >= 0
+        return rows
 
     @property
     def abandoned(self) -> Rows:

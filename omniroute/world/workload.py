@@ -83,8 +83,9 @@ def _check_distinct(name: str, texts: Sequence[str]) -> None:
 class Presences:
     """What agents do, in the order of time.
 
-    ``at_ms`` ascends; ``agent`` indexes ``agents``, the names; ``move`` holds :class:`PresenceMove`, up to its ``SIGN_OUT``. A
-    move that is not possible (ready while signed out) changes nothing. O(rows). Raises InputError naming column and row.
+    ``at_ms`` ascends; ``agent`` indexes ``agents``, the names; ``move`` holds :class:`PresenceMove`, up to its
+    ``SIGN_OUT``. A move that is not possible (ready while signed out) changes nothing. O(rows). Raises InputError
+    naming column and row.
 
     >>> Presences(at_ms=[0], agent=[0], move=[PresenceMove.SIGN_IN], agents=["ana"]).agents
     ('ana',)
