@@ -89,13 +89,13 @@ class SignIn(msgspec.Struct, frozen=True, array_like=True, tag=True):
     ready: bool = True
 
 
-class SignOut(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class SignOut(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """An agent goes; with work in hand he drains first."""
 
     agent: str
 
 
-class SetPresence(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class SetPresence(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """A signed-in agent says what he is; ``reason`` is the host's own text."""
 
     agent: str
@@ -109,7 +109,7 @@ class UpdateAgent(msgspec.Struct, frozen=True, array_like=True, tag=True):
     agent: AgentCard
 
 
-class Enqueue(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class Enqueue(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """An interaction begins to wait in one queue or in up to eight; the strategy of the first one places it.
 
     ``needs`` is asked besides what each queue asks. ``head_start_ms`` is waiting credited on top of what the strategy
@@ -125,44 +125,44 @@ class Enqueue(msgspec.Struct, frozen=True, array_like=True, tag=True):
     ref: Ref = None
 
 
-class Leave(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class Leave(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """The customer left while waiting."""
 
     interaction: str
 
 
-class Accept(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class Accept(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """The agent takes an offer."""
 
     offer: int
 
 
-class Decline(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class Decline(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """The agent refuses an offer; the interaction keeps its place."""
 
     offer: int
 
 
-class Finish(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class Finish(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """The conversation is over. ``wrap_up_ms`` None takes that of the interaction's first queue, -1 ends by Release."""
 
     interaction: str
     wrap_up_ms: int | None = None
 
 
-class Release(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class Release(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """The agent is done with it, wrap-up included."""
 
     interaction: str
 
 
-class Requeue(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class Requeue(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """The agent gives a connected interaction back to its old place."""
 
     interaction: str
 
 
-class Transfer(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class Transfer(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """An interaction moves to other queues; None keeps its needs and its priority.
 
     ``age`` "keep" orders it by the waiting credited so far, "reset" as if it came now.

@@ -60,7 +60,7 @@ REASONS: Final = ("", *(reason.name.lower() for reason in Reason), IN_USE)
 """Why a command was refused, by the number of the core; the last is the door's own."""
 
 
-class Queued(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class Queued(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """An interaction waits; ``queue`` is the first of its queues."""
 
     seq: int
@@ -71,7 +71,7 @@ class Queued(msgspec.Struct, frozen=True, array_like=True, tag=True):
     ref: Ref = None
 
 
-class Offered(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class Offered(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """An interaction is offered to an agent, until ``due`` (None: until it is answered)."""
 
     seq: int
@@ -83,7 +83,7 @@ class Offered(msgspec.Struct, frozen=True, array_like=True, tag=True):
     ref: Ref = None
 
 
-class OfferDeclined(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class OfferDeclined(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """The agent refused; he is not asked again for a while."""
 
     seq: int
@@ -94,7 +94,7 @@ class OfferDeclined(msgspec.Struct, frozen=True, array_like=True, tag=True):
     ref: Ref = None
 
 
-class OfferExpired(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class OfferExpired(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """The agent did not answer; he turns not ready, the interaction keeps its place."""
 
     seq: int
@@ -105,7 +105,7 @@ class OfferExpired(msgspec.Struct, frozen=True, array_like=True, tag=True):
     ref: Ref = None
 
 
-class OfferWithdrawn(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class OfferWithdrawn(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """The offer is void: another agent accepted, the customer left, or the agent is no longer ready."""
 
     seq: int
@@ -116,7 +116,7 @@ class OfferWithdrawn(msgspec.Struct, frozen=True, array_like=True, tag=True):
     ref: Ref = None
 
 
-class Connected(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class Connected(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """Together; ``wait_ms`` is what the customer lived through in queues."""
 
     seq: int
@@ -128,7 +128,7 @@ class Connected(msgspec.Struct, frozen=True, array_like=True, tag=True):
     ref: Ref = None
 
 
-class StepTaken(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class StepTaken(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """A step (from 1) of a queue changed what a waiting interaction needs."""
 
     seq: int
@@ -140,7 +140,7 @@ class StepTaken(msgspec.Struct, frozen=True, array_like=True, tag=True):
     ref: Ref = None
 
 
-class Abandoned(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class Abandoned(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """The customer left while waiting."""
 
     seq: int
@@ -151,7 +151,7 @@ class Abandoned(msgspec.Struct, frozen=True, array_like=True, tag=True):
     ref: Ref = None
 
 
-class Finished(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class Finished(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """The conversation is over; wrap-up holds the capacity until ``wrap_up_due`` (None: until Release)."""
 
     seq: int
@@ -163,7 +163,7 @@ class Finished(msgspec.Struct, frozen=True, array_like=True, tag=True):
     ref: Ref = None
 
 
-class Released(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class Released(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """The agent's capacity is free again; the interaction is over."""
 
     seq: int
@@ -173,7 +173,7 @@ class Released(msgspec.Struct, frozen=True, array_like=True, tag=True):
     ref: Ref = None
 
 
-class Requeued(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class Requeued(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """The agent gave it back; it waits in its old place."""
 
     seq: int
@@ -185,7 +185,7 @@ class Requeued(msgspec.Struct, frozen=True, array_like=True, tag=True):
     ref: Ref = None
 
 
-class Transferred(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class Transferred(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """It waits in another queue; ``agent`` had it (None: it was waiting)."""
 
     seq: int
@@ -197,7 +197,7 @@ class Transferred(msgspec.Struct, frozen=True, array_like=True, tag=True):
     ref: Ref = None
 
 
-class Unmatched(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class Unmatched(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """No agent known could ever take it, now or after its steps, signed in or not."""
 
     seq: int
@@ -208,7 +208,7 @@ class Unmatched(msgspec.Struct, frozen=True, array_like=True, tag=True):
     ref: Ref = None
 
 
-class PresenceChanged(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class PresenceChanged(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """``presence`` is one of PRESENCES, ``cause`` one of CAUSES, ``reason`` the host's own text."""
 
     seq: int
@@ -219,7 +219,7 @@ class PresenceChanged(msgspec.Struct, frozen=True, array_like=True, tag=True):
     reason: str = ""
 
 
-class AgentUpdated(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class AgentUpdated(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """An agent has other skills, labels, memberships, capacity or order."""
 
     seq: int
@@ -227,7 +227,7 @@ class AgentUpdated(msgspec.Struct, frozen=True, array_like=True, tag=True):
     agent: str
 
 
-class RevisionDue(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class RevisionDue(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """A control interval ended: whoever drives the strategy solves at leisure and answers with Revise."""
 
     seq: int
@@ -240,7 +240,7 @@ class RevisionDue(msgspec.Struct, frozen=True, array_like=True, tag=True):
     abandoned: int
 
 
-class Revised(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class Revised(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """A queue has new tables; ``version`` is theirs."""
 
     seq: int
@@ -249,7 +249,7 @@ class Revised(msgspec.Struct, frozen=True, array_like=True, tag=True):
     version: int
 
 
-class PlanChanged(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class PlanChanged(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """Another plan holds; ``queues`` are those whose needs, steps or strategy changed, or that are new."""
 
     seq: int
@@ -257,7 +257,7 @@ class PlanChanged(msgspec.Struct, frozen=True, array_like=True, tag=True):
     queues: tuple[str, ...]
 
 
-class StrategyFailed(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class StrategyFailed(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """A strategy raised or answered out of range; old tables stay, new rows stay not allowed.
 
     ``error`` names the kind only, because a message may differ from run to run; ``router.failures`` has the exception.
@@ -270,7 +270,7 @@ class StrategyFailed(msgspec.Struct, frozen=True, array_like=True, tag=True):
     error: str
 
 
-class Reconciled(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class Reconciled(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """What the host knows and the router does not: to be signed in, to be enqueued."""
 
     seq: int
@@ -279,7 +279,7 @@ class Reconciled(msgspec.Struct, frozen=True, array_like=True, tag=True):
     unknown_interactions: tuple[str, ...]
 
 
-class Rejected(msgspec.Struct, frozen=True, array_like=True, tag=True):
+class Rejected(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """A command was refused: ``reason`` is one of REASONS, ``subject`` names what it was about. Nothing changed."""
 
     seq: int

@@ -1,0 +1,66 @@
+"""What the strategies of the catalogue share: how a knob is written in a plan, and memberships as ranks."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping, Sequence
+
+from omniroute.core.codes import AgentKey
+from omniroute.core.limits import RANK_MAX
+from omniroute.errors import PlanError
+from omniroute.model import INTEGER_MAX, INTEGER_MIN, checked_integer, nearest, shown
+from omniroute.strategies.protocol import ClassView, GroupView
+
+AGENT_KEYS = tuple(key.name.lower() for key in AgentKey)
+
+
+def one_of(value: object, allowed: Sequence[str], field: str) -> str:
+    """Return ``value`` if it is one of the words allowed. Raises PlanError with the nearest word.
+
+    >>> one_of("best", ("any", "best"), "fit")
+    'best'
+    """
+    if not isinstance(value, str) or value not in allowed:
+        message = f"expected one of {', '.join(allowed)}, got {shown(value)}{nearest(value, allowed)}"
+        raise PlanError(message, field=field)
+    return value
+
+
+def key_text(value: object) -> str:
+    """Return the name of an agent key, from the name or the key itself; text is what a file holds. Raises PlanError.
+
+    >>> key_text(AgentKey.FEWEST_HANDLED), key_text("round_robin")
+    ('fewest_handled', 'round_robin')
+    """
+    return value.name.lower() if isinstance(value, AgentKey) else one_of(value, AGENT_KEYS, "agent_key")
+
+
+def by_priority(value: object, field: str, low: int, high: int) -> dict[str, int]:
+    """Return integers by priority, sorted, with the priorities as text, as a file has them. Raises PlanError.
+
+    >>> by_priority({2: 90_000, "-1": 0}, "head_start", 0, 100_000)
+    {'-1': 0, '2': 90000}
+    """
+    if not isinstance(value, Mapping):
+        raise PlanError(f"expected a table from priorities to values, got {shown(value)}", field=field)
+    found: dict[int, int] = {}
+    for key, item in value.items():
+        try:
+            number = int(key) if isinstance(key, str) and len(key) < 12 else key
+        except ValueError:
+            number = key
+        priority = checked_integer(number, f"{field}.{shown(key)}", INTEGER_MIN, INTEGER_MAX)
+        if priority in found:
+            raise PlanError(f"the priority {priority} is given twice", field=field)
+        found[priority] = checked_integer(item, f"{field}.{priority}", low, high)
+    return {str(priority): found[priority] for priority in sorted(found)}
+
+
+def penalty(view: ClassView, group: GroupView) -> int:
+    """Return what a group's membership in the queue of a class costs, 0 where it has none. O(1)."""
+    return 0 if group.queues is None else min(group.queues.get(view.queue, 0), RANK_MAX)
+
+
+def membership_ranks(classes: Sequence[ClassView], groups: Sequence[GroupView]) -> array[int]:
+    """Return the penalties of memberships as ranks, a row for each class. O(classes * groups)."""
+    return array("q", [penalty(view, group) for view in classes for group in groups])
