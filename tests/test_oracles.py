@@ -484,7 +484,7 @@ def test_skills_with_speeds_of_agents(rows):
     ids=["N", "W"],
 )
 def test_first_come_matching(shares, serves, matches):
-    """Two sequences without clocks, first fit in order: every agent signs in once and takes one interaction for ever."""
+    """Two sequences without clocks, first fit in order: each agent signs in once and takes one interaction for ever."""
     rows = 20_000 if IMPLEMENTATION == "kernel" else 400
     random = np.random.default_rng(33)
     class_ = random.choice(len(shares), rows, p=shares)

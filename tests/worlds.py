@@ -43,14 +43,13 @@ def by_commands(
     rows: dict[int, int] = {}
     future: list[tuple[int, int, int, int]] = []
     events: list[tuple[int, ...]] = []
-    a = p = commands = 0
+    a = p = 0
     while True:
         deadline = core.next_deadline()
         candidates = [when for when, *_ in future[:1]] + p_at[p : p + 1] + at[a : a + 1]
         now = min(candidates + [deadline] * (deadline >= 0), default=-1)
         if now < 0 or 0 <= until <= now:
             break
-        commands += 1
         if 0 <= deadline <= now:
             core.advance(now)
         elif future and future[0][0] == now:
@@ -86,4 +85,4 @@ def by_commands(
                     heapq.heappush(future, (when + lasts, FINISH, row, i))
             taken = core.take()
     columns = (np.array(column, np.int64) for column in (agent, start, end))
-    return Results(**dict(zip(("agent", "start", "end"), columns, strict=True)), commands=commands), events
+    return Results(**dict(zip(("agent", "start", "end"), columns, strict=True))), events

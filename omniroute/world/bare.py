@@ -186,13 +186,12 @@ class Arrivals:
 class Results:
     """What happened to each row: the agent (or :data:`NOBODY`, :data:`BLOCKED`), start and end in ms (-1: none yet).
 
-    An abandoned row has an end and no start. ``commands`` is how many commands and deadlines it took.
+    An abandoned row has an end and no start.
     """
 
     agent: Column
     start: Column
     end: Column
-    commands: int
 
     @property
     def served(self) -> Rows:
@@ -203,12 +202,14 @@ class Results:
     @property
     def abandoned(self) -> Rows:
         """The rows that left while waiting."""
-        return np.logical_and(self.agent == NOBODY, self.end >= 0)
+        rows: Rows = (self.agent == NOBODY) & (self.end >= 0)
+        return rows
 
     @property
     def blocked(self) -> Rows:
         """The rows that found their queue full."""
-        return np.equal(self.agent, BLOCKED)
+        rows: Rows = self.agent == BLOCKED
+        return rows
 
     def waits(self, arrivals: Arrivals) -> Column:
         """The real wait in ms of each row, up to service or abandonment; -1 where it has not ended."""
@@ -236,7 +237,7 @@ def drive_columns(
     presences: tuple[Column, Column, Column],
     *,
     until: int = -1,
-    drive: Callable[..., int] | None = None,
+    drive: Callable[..., object] | None = None,
 ) -> Results:
     """Drive a core through columns and return what happened; ``drive`` is that of the core's own package.
 
@@ -245,7 +246,7 @@ def drive_columns(
     """
     rows = len(arrivals.at)
     results = tuple(np.full(rows, NOBODY, np.int64) for _ in range(3))
-    commands = (drive or active.drive)(
+    (drive or active.drive)(
         core,
         tuple(_view(column) for column in arrivals.columns()),
         tuple(_view(column) for column in presences),
@@ -253,4 +254,4 @@ def drive_columns(
         until,
     )
     agent, start, end = results
-    return Results(agent=agent, start=start, end=end, commands=commands)
+    return Results(agent=agent, start=start, end=end)
