@@ -63,7 +63,7 @@ class InteractionColumns:
         """
         order = np.argsort(key, kind="stable")
         values, starts = np.unique(key[order], return_index=True)
-        ends = np.append(starts[1:], len(order))
+        ends = np.append(starts, len(order))[1:]
         for value, start, end in zip(values.tolist(), starts.tolist(), ends.tolist(), strict=True):
             part = order[start:end]
             yield value, attrs.evolve(self, **{name: getattr(self, name)[part] for name in _ARRAYS})
