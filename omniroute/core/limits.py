@@ -31,6 +31,9 @@ ENTRIES_MAX: Final = 8
 EXCLUSIONS_MAX: Final = 64
 """Agents excluded for one interaction; one more drops the oldest."""
 
+PROGRAM_DEPTH_MAX: Final = 256
+"""Deepest stack of a requirement program."""
+
 STEPS_MAX: Final = 64
 """Longest chain of steps, so a cascade of zero-wait steps ends."""
 

@@ -608,7 +608,7 @@ class Core:
         interaction = self.live(i)
         self._move(i, InteractionMove.FINISH)
         interaction.wrap_due = -1 if wrap_up < 0 else self.now + wrap_up
-        handled = self.now - interaction.connected_at
+        handled, interaction.connected_at = self.now - interaction.connected_at, -1
         self._tell(EventKind.FINISHED, i, interaction.agent, handled, interaction.wrap_due)
 
     def release(self, now: int, i: int) -> int:

@@ -52,13 +52,11 @@ class Tables:
         within("offers", offers, limits.OFFERS_ALL, limits.UNITS_MAX)
         if offers == 0:
             raise out_of_range("offers", offers, limits.OFFERS_ALL, limits.UNITS_MAX)
-        for what, value in (
-            ("offer timeout", offer_timeout),
-            ("limit", limit),
-            ("retry", retry_after),
-            ("target", target),
-        ):
+        for what, value in (("limit", limit), ("target", target)):
             within(what, value, -1, limits.TIME_MAX)
+        for what, value in (("offer timeout", offer_timeout), ("retry", retry_after)):
+            if value != -1:
+                within(what, value, 1, limits.TIME_MAX)
         if queue == len(self.queues):
             self.queues.append(Queue(offers, offer_timeout, limit, retry_after, target))
         else:
@@ -115,7 +113,7 @@ class Tables:
             elif op == NOT:
                 within("program depth", depth, 1, len(program))
             else:
-                depth += 1
+                depth = within("program depth", depth + 1, 1, limits.PROGRAM_DEPTH_MAX)
         within("program result", depth, 1, 1)
 
     def matches(self, class_: int) -> list[int]:

@@ -1,0 +1,66 @@
+"""The columns: the commands in the order of time, without a Python object."""
+
+from omniroute.core.engine cimport advance, change_presence, do_enqueue, do_leave, do_release, wrap_up
+from omniroute.core.layout cimport WAITING, OFFERED, State, grow, i32, i64
+
+cdef enum:
+    FINISH = 0
+    LEAVE = 1
+    BLOCKED = -2
+    ROW_BITS = 40
+
+cdef struct Future:  # an end of handling or of patience; order = kind << ROW_BITS | row
+    i64 at
+    i64 order
+    i32 interaction
+
+cdef struct Futures:
+    Future* heap
+    i32 n
+    i32 cap
+    i64* rows  # for each interaction number the row of the arrivals
+    i32 cap_rows
+
+
+cdef inline bint before(Future* p, Future* q) noexcept nogil:
+    if p.at != q.at:
+        return p.at < q.at
+    return p.order < q.order
+
+
+cdef inline void push(State* s, Futures* f, i64 at, i64 kind, i64 row, i32 i) noexcept nogil:
+    cdef Future item
+    cdef i32 here = f.n, up
+    if not grow(s, <void**> &f.heap, &f.cap, f.n + 1, sizeof(Future)):
+        return
+    f.n += 1
+    item.at = at
+    item.order = kind << ROW_BITS | row
+    item.interaction = i
+    while here > 0:
+        up = (here - 1) >> 1
+        if not before(&item, &f.heap[up]):
+            break
+        f.heap[here] = f.heap[up]
+        here = up
+    f.heap[here] = item
+
+
+cdef inline Future pop(Futures* f) noexcept nogil:
+    cdef Future top = f.heap[0]
+    cdef Future item
+    cdef i32 here = 0, down
+    f.n -= 1
+    item = f.heap[f.n]
+    while True:
+        down = 2 * here + 1
+        if down >= f.n:
+            break
+        if down + 1 < f.n and before(&f.heap[down + 1], &f.heap[down]):
+            down += 1
+        if not before(&f.heap[down], &item):
+            break
+        f.heap[here] = f.heap[down]
+        here = down
+    f.heap[here] = item
+    return top

@@ -1,0 +1,327 @@
+"""What the data looks like: structs, the whole state, and how arrays grow."""
+
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memcpy, memset
+
+ctypedef int32_t i32
+ctypedef int64_t i64
+ctypedef uint64_t u64
+
+cdef enum:
+    NONE = -1
+    NEVER = -1
+    OFFERS_ALL = -1
+    CHANNELS = 32
+    LANES = 160  # channels x agent keys
+    SLOT_BITS = 20
+    EXCLUSIONS = 64
+
+cdef enum:  # InteractionState
+    GONE = 0
+    WAITING = 1
+    OFFERED = 2
+    CONNECTED = 3
+    WRAP_UP = 4
+
+cdef enum:  # Presence
+    SIGNED_OUT = 0
+    READY = 1
+    NOT_READY = 2
+    DRAINING = 3
+
+cdef enum:  # DeadlineKind
+    WRAP_UP_END = 0
+    OFFER_EXPIRY = 1
+    EXCLUSION_END = 2
+    STEP = 3
+    OPENING = 4
+    CONTROL = 5
+
+cdef enum:  # EventKind
+    EV_QUEUED = 0
+    EV_OFFERED = 1
+    EV_DECLINED = 2
+    EV_EXPIRED = 3
+    EV_WITHDRAWN = 4
+    EV_CONNECTED = 5
+    EV_STEPPED = 6
+    EV_ABANDONED = 7
+    EV_FINISHED = 8
+    EV_RELEASED = 9
+    EV_REQUEUED = 10
+    EV_TRANSFERRED = 11
+    EV_PRESENCE = 12
+    EV_UNMATCHED = 13
+    EV_REVISION_DUE = 14
+
+cdef enum:  # AgentKey
+    LONGEST_IDLE = 0
+    FEWEST_HANDLED = 1
+    LEAST_LOADED = 2
+    FIXED_ORDER = 3
+    ROUND_ROBIN = 4
+
+cdef struct Key:  # compared a, then b, then c; c is unique
+    i64 a
+    i64 b
+    i64 c
+
+cdef struct Link:  # a node of an ordered tree; size 0: not in a tree
+    i32 left
+    i32 right
+    i32 parent
+    i32 size
+
+cdef struct Root:  # an ordered tree; head is the key of first, kept near for scans over many trees
+    i32 root
+    i32 first
+    i32 last
+    i32 pad
+    Key head
+
+cdef struct OutPair:  # a cell in agent selection, laid out by class
+    i32 opens
+    i32 rank
+    i64 cost
+
+cdef struct InPair:  # a cell in interaction selection, laid out by group
+    i32 opens
+    i32 rank
+    i64 cost
+
+cdef struct Queue:
+    i64 offers
+    i64 offer_timeout
+    i64 limit
+    i64 retry_after
+    i64 target
+    i64 control_every
+    i64 control_due
+    i64 version
+    i64 entered
+    i64 connected
+    i64 in_target
+    i64 abandoned
+    i64 length
+    i32 heap_at
+
+cdef struct Group:
+    i64 units
+    i64 idle_rate
+    i64 term
+    i64 at_most[CHANNELS]
+
+cdef struct Class:
+    i32 queue
+    i32 channel
+    i32 lane
+    i32 agent_key
+    i64 age_rate
+    i64 length_rate
+    i64 offset
+    i64 step_at
+    i32 step_next
+    i32 step_tier
+    i32 in_queue  # entries in the class, those on offer included
+    i32 program_length
+    i32* program
+    i32 openings_length
+    i32* openings  # the distinct opening delays > 0, ascending
+    Root root
+
+cdef struct Lane:  # available agents of a channel ordered by one agent key: a tree for each group
+    i32 channel
+    i32 key
+    Link* links
+    Key* keys
+    Root* roots
+    u64* available  # groups with somebody in their tree
+
+cdef struct Agent:
+    i64 used
+    i64 idle_since
+    i64 stamp
+    i64 handled
+    i64 offered
+    i32 group
+    i32 order
+    i32 offers  # first live offer, oldest first
+    i32 exclusions
+    i32 held  # connected and wrapping up
+    uint32_t room  # channels that fit now; 0 unless ready
+    i32 presence
+
+cdef struct Interaction:  # 64 bytes, one cache line
+    i64 seq
+    i64 wait_from
+    i64 step_from
+    i64 clock  # connected: since when; wrap-up: its end or -1
+    i32 entries
+    i32 agent
+    i32 offers
+    i32 exclusions
+    i32 heap_at
+    i32 live
+    int16_t excluded
+    uint8_t state
+    uint8_t channel
+
+cdef struct Entry:
+    i32 class_
+    i32 interaction
+    i32 next
+    i32 heap_at
+
+cdef struct Offer:
+    i64 due
+    i64 seq
+    i32 interaction  # -1: free
+    i32 entry
+    i32 agent
+    i32 next_of_interaction
+    i32 prev_of_interaction
+    i32 next_of_agent
+    i32 prev_of_agent
+    i32 heap_at
+
+cdef struct Exclusion:
+    i64 until
+    i64 seq
+    i32 interaction
+    i32 agent
+    i32 next_of_interaction
+    i32 next_of_agent
+    i32 prev_of_agent
+    i32 heap_at
+
+cdef struct Deadline:
+    i64 due
+    i64 seq
+    i32 kind
+    i32 what
+
+cdef struct Event:
+    i64 kind
+    i64 at
+    i64 interaction
+    i64 agent
+    i64 x
+    i64 y
+
+cdef struct State:
+    i64 now
+    i64 seq
+    bint auto_accept
+    bint quiet  # write no events
+    bint failed  # memory ran out in the middle: refuse everything
+    i32 n_channels
+    i64 loads[CHANNELS]
+
+    Queue* queues
+    i32 n_queues
+    i32 cap_queues
+
+    u64* atoms  # a bitmap over groups for each atom
+    i32 n_atoms
+    i32 cap_atoms
+
+    Group* groups
+    i32 n_groups
+    i32 cap_groups  # a multiple of 64
+    Class* classes
+    i32 n_classes
+    i32 cap_classes  # a multiple of 64
+    OutPair* out
+    InPair* in_
+    u64* openable  # for each class the groups that may ever serve it
+    u64* serves  # for each group the classes that it may ever serve
+    u64* nonempty  # classes with entries to offer
+
+    Lane* lanes[LANES]
+    i32 n_lanes
+
+    Agent* agents
+    i64* counts  # CHANNELS for each agent
+    i32 n_agents
+    i32 cap_agents
+
+    Interaction* interactions
+    i32 n_interactions
+    i32 cap_interactions
+    i32 free_interaction
+    i32 n_free_interactions
+
+    Entry* entries
+    Link* links
+    Key* keys
+    i32 n_entries
+    i32 cap_entries
+    i32 free_entry
+
+    Offer* offers
+    i32 n_offers
+    i32 cap_offers
+    i32 free_offer
+    i32 n_free_offers
+
+    Exclusion* exclusions
+    i32 n_exclusions
+    i32 cap_exclusions
+    i32 free_exclusion
+
+    Deadline* heap
+    i32 n_heap
+    i32 cap_heap
+
+    Event* events
+    i32 n_events
+    i32 cap_events
+
+    i32* connected  # interactions connected since the driver last looked
+    i32 n_connected
+    i32 cap_connected
+
+    i32* work  # whom to ask for next, inside one command
+    i32 n_work
+    i32 cap_work
+
+
+cdef inline bint grow(State* s, void** data, i32* cap, i32 need, size_t size) noexcept nogil:
+    """Make room for ``need`` items of ``size`` bytes; amortised O(1). False and ``failed`` where memory ran out."""
+    cdef i32 wanted = cap[0]
+    cdef void* moved
+    if need <= wanted:
+        return True
+    if wanted < 16:
+        wanted = 16
+    while wanted < need:
+        wanted += wanted // 2 + 16
+    moved = realloc(data[0], <size_t> wanted * size)
+    if moved == NULL:
+        s.failed = True
+        return False
+    data[0] = moved
+    cap[0] = wanted
+    return True
+
+
+cdef inline void tell(State* s, i64 kind, i64 i, i64 j, i64 x, i64 y) noexcept nogil:
+    """Write one event."""
+    cdef Event* event
+    if s.quiet or not grow(s, <void**> &s.events, &s.cap_events, s.n_events + 1, sizeof(Event)):
+        return
+    event = &s.events[s.n_events]
+    event.kind = kind
+    event.at = s.now
+    event.interaction = i
+    event.agent = j
+    event.x = x
+    event.y = y
+    s.n_events += 1
+
+
+cdef inline i64 next_seq(State* s) noexcept nogil:
+    """The next sequence number."""
+    s.seq += 1
+    return s.seq

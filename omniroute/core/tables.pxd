@@ -1,0 +1,223 @@
+"""What the plan and the strategies said, as bitmaps and flat tables, and how they grow."""
+
+from libc.stdlib cimport calloc, free, malloc, qsort
+from libc.string cimport memcpy, memset
+
+from omniroute.core.engine cimport arm_entry
+from omniroute.core.layout cimport (
+    NEVER,
+    Agent,
+    Class,
+    Group,
+    InPair,
+    Interaction,
+    Key,
+    Lane,
+    Link,
+    OutPair,
+    Root,
+    State,
+    grow,
+    i32,
+    i64,
+    u64,
+)
+from omniroute.core.order cimport clear_root
+from omniroute.core.selection cimport in_queue, show
+
+cdef enum:  # operators of a requirement program; >= 0 pushes that atom
+    AND = -1
+    OR = -2
+    NOT = -3
+    TRUE = -4
+    FALSE = -5
+    DEPTH = 256
+
+
+cdef inline bint relayout(
+    State* s, void** data, i64 rows, i64 width, i64 new_rows, i64 new_width, size_t size
+) noexcept nogil:
+    """Give a table room for more rows and columns; new cells are zero. False where memory ran out."""
+    cdef char* fresh = <char*> calloc(<size_t> (new_rows * new_width) + 1, size)
+    cdef char* old = <char*> data[0]
+    cdef i64 row
+    if fresh == NULL:
+        s.failed = True
+        return False
+    for row in range(rows):
+        memcpy(fresh + row * new_width * size, old + row * width * size, width * size)
+    free(old)
+    data[0] = fresh
+    return True
+
+
+cdef inline bint grow_groups(State* s) noexcept nogil:
+    """Room for one more group."""
+    cdef i32 old = s.cap_groups
+    cdef i32 cap = 64 if old == 0 else 2 * old
+    cdef i32 classes = s.cap_classes
+    cdef i32 l
+    if s.n_groups < old:
+        return True
+    for l in range(s.n_lanes):
+        if not (relayout(s, <void**> &s.lanes[l].roots, 1, old, 1, cap, sizeof(Root))
+                and relayout(s, <void**> &s.lanes[l].available, 1, old >> 6, 1, cap >> 6, sizeof(u64))):
+            return False
+    if not (relayout(s, <void**> &s.groups, 1, old, 1, cap, sizeof(Group))
+            and relayout(s, <void**> &s.atoms, s.cap_atoms, old >> 6, s.cap_atoms, cap >> 6, sizeof(u64))
+            and relayout(s, <void**> &s.out, classes, old, classes, cap, sizeof(OutPair))
+            and relayout(s, <void**> &s.openable, classes, old >> 6, classes, cap >> 6, sizeof(u64))
+            and relayout(s, <void**> &s.in_, old, classes, cap, classes, sizeof(InPair))
+            and relayout(s, <void**> &s.serves, old, classes >> 6, cap, classes >> 6, sizeof(u64))):
+        return False
+    s.cap_groups = cap
+    return True
+
+
+cdef inline bint grow_classes(State* s) noexcept nogil:
+    """Room for one more class."""
+    cdef i32 old = s.cap_classes
+    cdef i32 cap = 64 if old == 0 else 2 * old
+    cdef i32 groups = s.cap_groups
+    if s.n_classes < old:
+        return True
+    if not (relayout(s, <void**> &s.classes, 1, old, 1, cap, sizeof(Class))
+            and relayout(s, <void**> &s.nonempty, 1, old >> 6, 1, cap >> 6, sizeof(u64))
+            and relayout(s, <void**> &s.out, old, groups, cap, groups, sizeof(OutPair))
+            and relayout(s, <void**> &s.openable, old, groups >> 6, cap, groups >> 6, sizeof(u64))
+            and relayout(s, <void**> &s.in_, groups, old, groups, cap, sizeof(InPair))
+            and relayout(s, <void**> &s.serves, groups, old >> 6, groups, cap >> 6, sizeof(u64))):
+        return False
+    s.cap_classes = cap
+    return True
+
+
+cdef inline u64 program_word(State* s, const i32* program, i32 length, i32 word) noexcept nogil:
+    """For which of 64 groups a program is true, as bits. O(length)."""
+    cdef u64 stack[DEPTH]
+    cdef i32 top = 0, at, op
+    for at in range(length):
+        op = program[at]
+        if op == NOT:
+            stack[top - 1] = ~stack[top - 1]
+        elif op == AND:
+            top -= 1
+            stack[top - 1] &= stack[top]
+        elif op == OR:
+            top -= 1
+            stack[top - 1] |= stack[top]
+        else:
+            if op >= 0:
+                stack[top] = s.atoms[<i64> op * (s.cap_groups >> 6) + word]
+            else:
+                stack[top] = ~<u64> 0 if op == TRUE else 0
+            top += 1
+    return stack[0]
+
+
+cdef inline bint holds(State* s, i32 k, i32 g) noexcept nogil:
+    """Whether the requirement of a class holds for a group."""
+    return (program_word(s, s.classes[k].program, s.classes[k].program_length, g >> 6) >> (g & 63)) & 1
+
+
+cdef inline i32 lane_for(State* s, i32 channel, i32 agent_key) noexcept nogil:
+    """The lane of a channel and an agent key, made when it is first asked for; -1 where memory ran out."""
+    cdef i32 l, g
+    cdef Lane* lane
+    for l in range(s.n_lanes):
+        if s.lanes[l].channel == channel and s.lanes[l].key == agent_key:
+            return l
+    lane = <Lane*> calloc(1, sizeof(Lane))
+    if lane == NULL:
+        s.failed = True
+        return -1
+    lane.channel = channel
+    lane.key = agent_key
+    lane.roots = <Root*> calloc(s.cap_groups + 1, sizeof(Root))
+    lane.available = <u64*> calloc((s.cap_groups >> 6) + 1, sizeof(u64))
+    lane.links = <Link*> calloc(s.cap_agents + 1, sizeof(Link))
+    lane.keys = <Key*> calloc(s.cap_agents + 1, sizeof(Key))
+    if lane.roots == NULL or lane.available == NULL or lane.links == NULL or lane.keys == NULL:
+        s.failed = True
+        return -1
+    for g in range(s.n_groups):
+        clear_root(&lane.roots[g])
+    s.lanes[s.n_lanes] = lane
+    s.n_lanes += 1
+    for l in range(s.n_agents):
+        show(s, l)
+    return s.n_lanes - 1
+
+
+cdef inline int by_value(const void* p, const void* q) noexcept nogil:
+    cdef i32 a = (<const i32*> p)[0]
+    cdef i32 b = (<const i32*> q)[0]
+    return (a > b) - (a < b)
+
+
+cdef inline void rearm_class(State* s, i32 k) noexcept nogil:
+    """Set the deadlines of all entries of a class anew. O(interactions), only when somebody is in it."""
+    cdef i32 i, e
+    if s.classes[k].in_queue == 0:
+        return
+    for i in range(s.n_interactions):
+        if in_queue(&s.interactions[i]):
+            e = s.interactions[i].entries
+            while e >= 0:
+                if s.entries[e].class_ == k:
+                    arm_entry(s, &s.interactions[i], e)
+                e = s.entries[e].next
+
+
+cdef inline bint list_openings(State* s, i32 k) noexcept nogil:
+    """Write down the distinct opening delays of a class and arm its entries by them. O(groups log groups)."""
+    cdef Class* class_ = &s.classes[k]
+    cdef OutPair* row = &s.out[<i64> k * s.cap_groups]
+    cdef i32 n = 0, kept = 0, g, at
+    cdef i32* fresh
+    for g in range(s.n_groups):
+        n += row[g].opens > 0
+    if n == 0 and class_.openings_length == 0:
+        return True
+    fresh = <i32*> malloc((n + 1) * sizeof(i32))
+    if fresh == NULL:
+        s.failed = True
+        return False
+    n = 0
+    for g in range(s.n_groups):
+        if row[g].opens > 0:
+            fresh[n] = row[g].opens
+            n += 1
+    qsort(fresh, n, sizeof(i32), by_value)
+    for at in range(n):
+        if at == 0 or fresh[at] != fresh[at - 1]:
+            fresh[kept] = fresh[at]
+            kept += 1
+    free(class_.openings)
+    class_.openings = fresh
+    class_.openings_length = kept
+    rearm_class(s, k)
+    return True
+
+
+cdef inline void set_pair(
+    State* s, i32 k, i32 g, i64 opens, i64 rank_out, i64 cost_out, i64 rank_in, i64 cost_in
+) noexcept nogil:
+    """Write one cell; a pair that does not match stays not allowed."""
+    cdef OutPair* out = &s.out[<i64> k * s.cap_groups + g]
+    cdef InPair* in_ = &s.in_[<i64> g * s.cap_classes + k]
+    cdef u64* openable = &s.openable[<i64> k * (s.cap_groups >> 6) + (g >> 6)]
+    cdef u64* serves = &s.serves[<i64> g * (s.cap_classes >> 6) + (k >> 6)]
+    if opens != NEVER and not holds(s, k, g):
+        opens = NEVER
+    out.opens = in_.opens = <i32> opens
+    out.rank = <i32> rank_out
+    out.cost = cost_out
+    in_.rank = <i32> rank_in
+    in_.cost = cost_in
+    if opens == NEVER:
+        openable[0] &= ~(<u64> 1 << (g & 63))
+        serves[0] &= ~(<u64> 1 << (k & 63))
+    else:
+        openable[0] |= <u64> 1 << (g & 63)
+        serves[0] |= <u64> 1 << (k & 63)
