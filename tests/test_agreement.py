@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omniroute.formats.records import LoggedInteraction, Outcome
+from omniroute.replay import agreement as agreement_module
 from omniroute.replay.agreement import Agreement, Tolerance, agreement, search_head_start
 
 
@@ -108,6 +110,12 @@ def test_the_sweep_means_the_definition(interactions: list[Any], head_s: int, sl
         violations += any(score < one.queued_ms - heads.get(one.priority, 0) - slack for score in scores)
     found = agreement(interactions, head_start_ms=heads, tolerance_ms=slack, same_queue=same_queue)
     assert found == Agreement(cases=cases, violations=violations)
+
+
+def test_examples_in_the_docstrings() -> None:
+    """Examples in the documentation are true."""
+    found = doctest.testmod(agreement_module)
+    assert (found.failed, found.attempted > 0) == (0, True)
 
 
 # -- the facts

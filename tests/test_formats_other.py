@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import doctest
 import gzip
 import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -14,7 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omniroute.errors import LogError, PlanError
+from omniroute.formats import csv_mapped as csv_module
 from omniroute.formats import lines as lines_module
+from omniroute.formats import records as records_module
 from omniroute.formats.csv_mapped import FIELDS, CsvMapping, read_csv
 from omniroute.formats.detect import open_log
 from omniroute.formats.jsonl import read_jsonl, write_jsonl
@@ -502,6 +506,13 @@ def test_what_is_unpacked_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyP
     path.write_bytes(gzip.compress(QUEUE_LOG + b"x" * 5_000_000))
     with pytest.raises(LogError, match="more than 1000000 bytes after decompression"):
         _read_log(path)
+
+
+@pytest.mark.parametrize("module", [csv_module, records_module])
+def test_examples_in_the_docstrings(module: ModuleType) -> None:
+    """Examples in the documentation are true."""
+    found = doctest.testmod(module)
+    assert (found.failed, found.attempted > 0) == (0, True)
 
 
 def test_every_field_of_a_csv_log_is_a_field_of_the_record() -> None:

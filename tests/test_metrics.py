@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import doctest
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -241,6 +242,12 @@ def test_occupancy_by_the_slow_meaning(services: list[tuple[str, int, int]]) -> 
         seconds = {second for start, end in mine for second in range(start, end)}
         assert found.busy_ms == len(seconds) * 1000
         assert found.there_ms == (max(end for _, end in mine) - min(start for start, _ in mine)) * 1000
+
+
+def test_examples_in_the_docstrings() -> None:
+    """Examples in the documentation are true."""
+    found = doctest.testmod(metrics)
+    assert (found.failed, found.attempted > 0) == (0, True)
 
 
 # -- the facts

@@ -211,19 +211,22 @@ def _clocks(fields: list[str]) -> list[int]:
     """Return the six clocks of a row as milliseconds since midnight, in the order of the columns."""
     clocks = []
     for column, name in _CLOCKS:
-        clock_ms = _clock_ms(fields[column])
-        if clock_ms is None:
-            raise BrokenLine("not a clock h:mm:ss", field=name)
-        clocks.append(clock_ms)
+        try:
+            clocks.append(_clock_ms(fields[column]))
+        except BrokenLine as error:
+            raise BrokenLine(error.reason, field=name) from None
     return clocks
 
 
 @functools.lru_cache(maxsize=1 << 17)
-def _clock_ms(text: str) -> int | None:
-    """Read h:mm:ss as milliseconds since midnight; all 86,400 clocks of a day fit into the cache."""
+def _clock_ms(text: str) -> int:
+    """Read h:mm:ss as milliseconds since midnight. Raises BrokenLine.
+
+    All 86,400 clocks of a day fit into the cache; what is no clock raises, and so is not held there.
+    """
     found = _CLOCK.fullmatch(text)
     if found is None or (hour := int(found[1])) > 23:
-        return None
+        raise BrokenLine("not a clock h:mm:ss")
     return ((hour * 60 + int(found[2])) * 60 + int(found[3])) * 1000
 
 

@@ -67,6 +67,7 @@ FIELDS: Final = (
 )
 REQUIRED: Final = ("id", "queue", "arrived")
 DURATION_UNITS: Final = ("s", "ms", "clock")
+_MESSAGE_CHARS: Final = 400
 _NAMED_TIME_FORMATS: Final = ("iso", "epoch_s", "epoch_ms")
 _OUTCOMES: Final = {outcome.label: outcome for outcome in Outcome}
 _EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
@@ -90,6 +91,10 @@ class CsvMapping:
         """Read the ``[csv]`` table of a plan.
 
         Raises PlanError naming the table and the key, with what would be allowed there.
+
+        >>> table = {"columns": {"id": "Ticket", "queue": "Team", "arrived": "Created"}, "delimiter": ";"}
+        >>> CsvMapping.from_table(table).delimiter
+        ';'
         """
         known = {field.name for field in attrs.fields(cls)}
         for key in table:
@@ -133,7 +138,9 @@ class CsvMapping:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names)
+    """List names for a message: what cannot be printed becomes a question mark, what is too long is cut."""
+    text = "".join(char if char.isprintable() else "?" for char in ", ".join(names))
+    return text if len(text) <= _MESSAGE_CHARS else text[:_MESSAGE_CHARS] + "..."
 
 
 def _string(table: Mapping[str, object], key: str, default: str, source: str | None) -> str:

@@ -176,7 +176,7 @@ class _Reader:
             queue=event.queue,
             entered_ms=event.at_ms,
             line=event.line,
-            customer=None if caller in _UNKNOWN_CALLERS else caller,
+            customer=None if caller in _UNKNOWN_CALLERS else caller[:MAX_NAME_CHARS],
             position=place,
         )
         return records

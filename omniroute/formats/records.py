@@ -167,7 +167,13 @@ class ReadSummary:
 
 
 def count(table: dict[str, int], name: str, times: int = 1) -> None:
-    """Add ``times`` to ``table[name]``; after MAX_NAMES names, to ``(other)``."""
+    """Add ``times`` to ``table[name]``; after MAX_NAMES names, to ``(other)``. O(1).
+
+    >>> table = {"blank": 1}
+    >>> count(table, "blank", 2)
+    >>> table
+    {'blank': 3}
+    """
     if name not in table and len(table) >= MAX_NAMES:
         name = "(other)"
     table[name] = table.get(name, 0) + times
@@ -183,6 +189,9 @@ def whole_number(text: str, field: str, limit: int) -> int:
 
     Python's ``int`` also takes signs, underscores, foreign digits and thousands of digits; a log has none of them.
     Raises BrokenLine.
+
+    >>> whole_number("0042", "priority", 100)
+    42
     """
     if not (text.isdigit() and text.isascii()):
         raise BrokenLine("not a whole number", field=field)

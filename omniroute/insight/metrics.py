@@ -40,7 +40,11 @@ class Spread:
 
 
 def spread(durations_ms: Integers) -> Spread:
-    """Summarise durations, shape (n,), milliseconds. O(n)."""
+    """Summarise durations, shape (n,), milliseconds. O(n).
+
+    >>> spread(np.array([1000, 2000, 6000])).median_ms
+    2000.0
+    """
     n = len(durations_ms)
     if n == 0:
         return Spread(n=0, mean_ms=None, sd_ms=None, median_ms=None, p90_ms=None, max_ms=None)
@@ -56,7 +60,11 @@ def spread(durations_ms: Integers) -> Spread:
 
 
 def rate(part: int, whole: int) -> float | None:
-    """Return part / whole, None where the whole is zero."""
+    """Return part / whole, None where the whole is zero.
+
+    >>> rate(1, 4), rate(0, 0)
+    (0.25, None)
+    """
     return part / whole if whole else None
 
 
@@ -279,7 +287,17 @@ def measure(
 def observe(
     interactions: InteractionColumns, thresholds_ms: Iterable[int] = THRESHOLDS_MS, *, handles: str = "plausible"
 ) -> Observed:
-    """Measure a log in total and in every part. O(n log n)."""
+    """Measure a log in total and in every part. O(n log n).
+
+    >>> from omniroute.formats.records import LoggedInteraction
+    >>> from omniroute.insight.columns import columns
+    >>> call = LoggedInteraction(
+    ...     id="1", queue="sales", channel="voice", arrived_ms=0, queued_ms=0, wait_ms=25_000, outcome=Outcome.SERVED
+    ... )
+    >>> observed = observe(columns([call]), [20_000, 30_000])
+    >>> observed.by_queue["sales"].service_levels["served_within_of_offered"]
+    {20000: 0.0, 30000: 1.0}
+    """
     thresholds = tuple(thresholds_ms)
     served_by = served_by_agent_and_queue(interactions)
     busy = occupancy_by_agent(interactions)

@@ -84,6 +84,16 @@ def agreement(
     """Compare the order of service with first come first served under head starts by priority (0 where not given).
 
     ``same_queue=False`` lets the interactions of all queues compete. O(n (log n + priorities)).
+
+    >>> def call(entered_ms, left_ms, priority):
+    ...     return LoggedInteraction(
+    ...         id="", queue="q", channel="voice", priority=priority, arrived_ms=entered_ms, queued_ms=entered_ms,
+    ...         left_queue_ms=left_ms, wait_ms=left_ms - entered_ms, outcome=Outcome.SERVED)
+    >>> passed_over = [call(0, 200_000, priority=0), call(60_000, 100_000, priority=2)]
+    >>> agreement(passed_over)
+    Agreement(cases=1, violations=1)
+    >>> agreement(passed_over, head_start_ms={2: 90_000})
+    Agreement(cases=1, violations=0)
     """
     tolerance = _tolerance(tolerance_ms)
     return _judge(_cases(interactions, tolerance, same_queue=same_queue), head_start_ms or {}, tolerance.order_ms)
