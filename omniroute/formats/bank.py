@@ -21,7 +21,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from omniroute.formats.limits import MAX_DURATION_MS, MAX_PRIORITY
+from omniroute.formats.limits import MAX_DURATION_MS, MAX_NAME_CHARS, MAX_PRIORITY
 from omniroute.formats.lines import NumberedLines
 from omniroute.formats.records import (
     BrokenLine,
@@ -36,7 +36,8 @@ from omniroute.formats.records import (
 COLUMNS: Final = 17
 DAY_MS: Final = 86_400_000
 _HALF_DAY_MS: Final = DAY_MS // 2
-_CLOCK: Final = re.compile(r"([0-9]{1,2}):([0-5][0-9]):([0-5][0-9])")
+_HOURS: Final = {text: hour for hour in range(24) for text in (str(hour), f"{hour:02}")}
+_SIXTIETHS: Final = {f"{number:02}": number for number in range(60)}
 _DATE: Final = re.compile(r"[0-9]{6}")
 _NO_SERVER: Final = "NO_SERVER"
 _CLOCKS: Final = (
@@ -78,9 +79,9 @@ def _row(fields: list[str], number: int, summary: ReadSummary) -> LoggedInteract
     if len(fields) != COLUMNS:
         raise BrokenLine("not seventeen columns")
     line_name, call, customer, priority, kind, date = fields[:6]
-    name_in(line_name, "vru+line")
-    name_in(call, "call_id")
-    name_in(kind, "type")
+    if not (line_name and call and kind) or len(line_name) + len(call) + len(kind) > MAX_NAME_CHARS:
+        for text, column in ((line_name, "vru+line"), (call, "call_id"), (kind, "type")):
+            name_in(text, column)
     clocks = _clocks(fields)
     day_ms = _day_ms(date)
     wait_ms = _span_ms(fields[11])
@@ -224,10 +225,11 @@ def _clock_ms(text: str) -> int:
 
     All 86,400 clocks of a day fit into the cache; what is no clock raises, and so is not held there.
     """
-    found = _CLOCK.fullmatch(text)
-    if found is None or (hour := int(found[1])) > 23:
-        raise BrokenLine("not a clock h:mm:ss")
-    return ((hour * 60 + int(found[2])) * 60 + int(found[3])) * 1000
+    try:
+        hour, minute, second = text.split(":")
+        return ((_HOURS[hour] * 60 + _SIXTIETHS[minute]) * 60 + _SIXTIETHS[second]) * 1000
+    except (KeyError, ValueError):
+        raise BrokenLine("not a clock h:mm:ss") from None
 
 
 @functools.lru_cache(maxsize=1 << 13)
