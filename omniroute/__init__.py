@@ -1,3 +1,82 @@
-"""omniroute: the routing-and-queue core of an omnichannel contact centre."""
+"""omniroute: the routing-and-queue core of an omnichannel contact centre.
+
+>>> from omniroute import Agent, Plan, Queue, Router
+>>> router = Router(Plan(queues=[Queue("support", needs="spanish >= 3")]))
+>>> for event in router.enqueue(0, "call-1", "support"):
+...     print(type(event).__name__)
+Queued
+Unmatched
+>>> for event in router.sign_in(5_000, Agent("ana", skills={"spanish": 4})):
+...     print(type(event).__name__)
+PresenceChanged
+Offered
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from omniroute import commands, errors, events
+    from omniroute.model import Agent
+    from omniroute.plan import Channel, Limits, Plan, Queue, Step, Target
+    from omniroute.router import Router
+    from omniroute.strategies.fifo import FirstComeFirstServed
+    from omniroute.strategies.priority import Priority
+    from omniroute.strategies.skills import SkillsFirst
+    from omniroute.world.simulate import simulate
+
+_WHERE = {
+    "Agent": "model",
+    "Channel": "plan",
+    "FirstComeFirstServed": "strategies.fifo",
+    "Limits": "plan",
+    "Plan": "plan",
+    "Priority": "strategies.priority",
+    "Queue": "plan",
+    "Router": "router",
+    "SkillsFirst": "strategies.skills",
+    "Step": "plan",
+    "Target": "plan",
+    "commands": "",
+    "errors": "",
+    "events": "",
+    "simulate": "world.simulate",
+}
+"""Where each public name lives; it is imported when it is first asked for."""
+
+__all__ = [
+    "Agent",
+    "Channel",
+    "FirstComeFirstServed",
+    "Limits",
+    "Plan",
+    "Priority",
+    "Queue",
+    "Router",
+    "SkillsFirst",
+    "Step",
+    "Target",
+    "commands",
+    "errors",
+    "events",
+    "simulate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for."""
+    if name not in _WHERE:
+        raise AttributeError(f"module 'omniroute' has no attribute {name!r}")
+    where = _WHERE[name]
+    if not where:
+        return importlib.import_module(f"omniroute.{name}")
+    value = globals()[name] = getattr(importlib.import_module(f"omniroute.{where}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

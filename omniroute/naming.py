@@ -86,6 +86,8 @@ class ClassName:
     channel: int
     part: Requirement
     view: ClassView
+    following: int
+    """The class behind its step, -1 where there is none."""
 
 
 class Naming:
@@ -95,8 +97,10 @@ class Naming:
         self.core = core
         self.plan = plan
         self.channels: dict[str, int] = {}
+        """All channels that ever were, in the order of their numbers; the plan says which are open."""
         self.queues: dict[str, int] = {}
-        """Those of the plan; a queue that left the plan keeps its number in :attr:`queue_values`."""
+        """Those of the plan; a queue that left the plan keeps its number in :attr:`queue_names`."""
+        self.queue_names: list[str] = []
         self.queue_values: list[Queue] = []
         self.queue_classes: list[list[int]] = []
         """The classes that new interactions may enter, by queue."""
@@ -107,6 +111,7 @@ class Naming:
         self.classes: dict[tuple[int, int, str, int], int] = {}
         self.class_names: list[ClassName] = []
         self.agents: dict[str, int] = {}
+        self.agent_ids: list[str] = []
         self.agent_values: list[Agent] = []
         self.failures: list[Failure] = []
         """What strategies raised since somebody looked."""
@@ -135,6 +140,7 @@ class Naming:
         """Give a queue a number, and an atom for the membership in it. O(groups)."""
         q = len(self.queue_values)
         self.queues[queue.name] = q
+        self.queue_names.append(queue.name)
         self.queue_values.append(queue)
         self.queue_classes.append([])
         self.core.set_queue(q, *queue_numbers(queue))
@@ -156,6 +162,7 @@ class Naming:
         """Give a new agent a number, signed out. Cost: that of :meth:`group`."""
         j = self.core.add_agent(self.group(agent), agent.order + ORDER_BASE)
         self.agents[agent.id] = j
+        self.agent_ids.append(agent.id)
         self.agent_values.append(agent)
         return j
 
@@ -178,7 +185,7 @@ class Naming:
         self.group_views.append(view)
         for q, classes in enumerate(self.queue_classes):
             if classes:
-                self.write(q, classes, [g], self.answer(q, [self.class_names[k].view for k in classes], [view]))
+                self.write(classes, [g], self.answer(q, [self.class_names[k].view for k in classes], [view]))
         return g
 
     def at_most(self, agent: Agent) -> list[int]:
@@ -202,7 +209,7 @@ class Naming:
         Raises MisuseError for a wrong shape and RequirementError for a requirement that cannot be read, or that is
         over the limits of expressions together with what a queue asks.
         """
-        names = queue if isinstance(queue, tuple) else (queue,)
+        names = tuple(queue) if isinstance(queue, tuple | list) else (queue,)
         if not all(isinstance(name, str) for name in (*names, channel, needs)):
             raise MisuseError("queue (or each of a tuple of queues), channel and needs are text")
         most = min(limits.ENTRIES_MAX, self.plan.limits.entries)
@@ -213,7 +220,7 @@ class Naming:
         for name in queues:
             if name in self.queues:
                 chain_of(self.queue_values[self.queues[name]], requirement)
-        key = queues if isinstance(queue, tuple) else queues[0]
+        key = queues if isinstance(queue, tuple | list) else queues[0]
         return Wish((key, str.__str__(channel), str.__str__(needs), priority), queues, requirement)
 
     def new_classes(self, wish: Wish) -> int:
@@ -261,7 +268,7 @@ class Naming:
                 raise MisuseError(f"place answered {type(place).__name__}")
             _in_range("tier", [place.tier], 1 - TIER_BASE, TIER_BASE - 1)
             _in_range("head start", [place.head_start_ms], 0, HEAD_START_MAX)
-        except Exception as error:  # noqa: BLE001 - a strategy may raise anything
+        except Exception as error:
             self._failed(q, error)
             return None
         if len(self._places) >= CACHE_MAX:
@@ -282,13 +289,13 @@ class Naming:
             key = (q, c, part.text, step)
             number = self.classes.get(key)
             if number is None:
-                number = self._add_class(key, part, whole)
-                new.append((number, step, following))
+                number = self._add_class(key, part, whole, following)
+                new.append(number)
             following = number
         self._fill(q, new)
         return following
 
-    def _add_class(self, key: tuple[int, int, str, int], part: Requirement, whole: Requirement) -> int:
+    def _add_class(self, key: tuple[int, int, str, int], part: Requirement, whole: Requirement, following: int) -> int:
         q, c, _, step = key
         queue = self.queue_values[q]
         positions = [self._atom(atom) for atom in whole.atoms]
@@ -299,17 +306,16 @@ class Naming:
         self.classes[key] = number
         channel = next(name for name, known in self.channels.items() if known == c)
         view = ClassView(queue=queue.name, channel=channel, requirement=whole, step=step)
-        self.class_names.append(ClassName(q, c, part, view))
+        self.class_names.append(ClassName(q, c, part, view, following))
         self.queue_classes[q].append(number)
         return number
 
-    def _fill(self, q: int, new: Sequence[tuple[int, int, int]]) -> None:
-        """Ask the strategy for new classes (number, step, following), and chain them."""
-        numbers = [number for number, _, _ in new]
-        for number, step, following in new:
-            self.set_class(number, (1, 0, 0), step, following)
-        views = [self.class_names[k].view for k in numbers]
-        self.write(q, numbers, range(len(self.group_views)), self.answer(q, views, self.group_views))
+    def _fill(self, q: int, new: Sequence[int]) -> None:
+        """Chain new classes, last step first, and ask the strategy for them."""
+        for number in new:
+            self.set_class(number, 1, 0, 0)
+        views = [self.class_names[k].view for k in new]
+        self.write(new, range(len(self.group_views)), self.answer(q, views, self.group_views))
 
     # Strategies ------------------------------------------------------------------------------------------------------
 
@@ -320,7 +326,7 @@ class Naming:
             if not isinstance(tables, Tables):
                 raise MisuseError(f"tables answered {type(tables).__name__}")
             check_tables(tables, len(classes), len(groups))
-        except Exception as error:  # noqa: BLE001 - a strategy may raise anything
+        except Exception as error:
             self._failed(q, error)
             return None
         return tables
@@ -329,39 +335,33 @@ class Naming:
         queue = self.queue_values[q]
         self.failures.append((queue.name, str(strategy_of(queue).name), error))
 
-    def write(self, q: int, classes: Sequence[int], groups: Sequence[int], tables: Tables | None) -> None:
+    def write(self, classes: Sequence[int], groups: Sequence[int], tables: Tables | None) -> None:
         """Write a checked answer into the core; None leaves what is there. O(cells)."""
         if tables is None:
             return
         zeros = array("q", [0]) * (len(classes) * len(groups))
         columns = (getattr(tables, name) for name in PAIR_COLUMNS)
-        self.core.set_pairs(classes, groups, *(zeros if column is None else column for column in columns))
+        self.core.set_pairs(list(classes), list(groups), *(zeros if column is None else column for column in columns))
         rates = [getattr(tables, name) for name in CLASS_COLUMNS]
         if all(column is None for column in rates):
             return
         age_rate, length_rate, offset = rates
         for at, k in enumerate(classes):
-            name = self.class_names[k]
-            step = name.view.step
-            following = -1
-            if step < len(self.queue_values[q].steps):
-                part = chain_of(self.queue_values[q], name.part, step)[1][0]
-                following = self.classes[q, name.channel, part.text, step + 1]
-            values = (
+            self.set_class(
+                k,
                 1 if age_rate is None else age_rate[at],
                 0 if length_rate is None else length_rate[at],
                 0 if offset is None else offset[at],
             )
-            self.set_class(k, values, step, following)
 
-    def set_class(self, k: int, rates: tuple[int, int, int], step: int, following: int) -> None:
+    def set_class(self, k: int, age_rate: int, length_rate: int, offset: int) -> None:
         """Write a class's rates and the step that leads out of it. O(steps)."""
-        steps = self.queue_values[self.class_names[k].queue].steps
-        if step >= len(steps):
-            self.core.set_class(k, *rates, -1, -1, -1)
-            return
-        tier = steps[step].tier
-        self.core.set_class(k, *rates, steps[step].after_ms, following, -1 if tier is None else tier + TIER_BASE)
+        name = self.class_names[k]
+        after, tier = -1, -1
+        if name.following >= 0:
+            step = self.queue_values[name.queue].steps[name.view.step]
+            after, tier = step.after_ms, -1 if step.tier is None else step.tier + TIER_BASE
+        self.core.set_class(k, age_rate, length_rate, offset, after, name.following, tier)
 
     def forget(self) -> None:
         """Forget every spelling; what is asked next is numbered under the plan of that moment."""
@@ -385,13 +385,13 @@ def _holds(question: Atom | str, group: GroupView) -> bool:
     return question.holds(group.skills, group.labels)
 
 
-def chain_of(queue: Queue, part: Requirement, begin: int = 0) -> list[tuple[Requirement, Requirement]]:
-    """What an interaction asks, and what it needs together with its queue, before and behind each step from ``begin``.
+def chain_of(queue: Queue, part: Requirement) -> list[tuple[Requirement, Requirement]]:
+    """What an interaction asks, and what it needs together with its queue, before and behind each step.
 
     The queue's own needs always stay. O(steps * atoms log atoms). Raises RequirementError.
     """
     found = [(part, conjunction(queue.requirement, part))]
-    for step in queue.steps[begin:]:
+    for step in queue.steps:
         part = step.applied(part)
         found.append((part, conjunction(queue.requirement, part)))
     return found

@@ -1,0 +1,540 @@
+"""The door: every command is judged here, moved by the core, and told as events.
+
+Each handler has the same shape. Its form and its text are looked at first and may raise: nothing has moved, not even
+time. Then :meth:`Door.begin` fires the deadlines up to ``now``. Then it is judged, accepted or refused with a
+``Rejected`` event, and nothing may raise any more: an error behind that point shuts the door for good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from omniroute import commands as c
+from omniroute.core import limits
+from omniroute.core.codes import Reason
+from omniroute.core.lifecycle import INTERACTION, REFUSALS, InteractionMove, InteractionState, Presence, PresenceMove
+from omniroute.errors import InvariantError, MisuseError, TimeError
+from omniroute.events import REASONS, AgentUpdated, Event, Reconciled, Rejected, StrategyFailed
+from omniroute.ledger import Ledger
+from omniroute.model import INTEGER_MAX, INTEGER_MIN, Agent, shown
+from omniroute.naming import HEAD_START_MAX, ORDER_BASE, Ask, Naming, Wish, check_order
+
+if TYPE_CHECKING:
+    from omniroute.core import Core
+
+__all__ = ["MANY_MAX", "REF_LENGTH_MAX", "Door"]
+
+REF_LENGTH_MAX: Final = 4_096
+"""Characters of a reference, and of the reason that a host gives for a presence."""
+MANY_MAX: Final = 100_000
+"""Items of a bulk command."""
+
+_MOVES = {
+    "ready": PresenceMove.SET_READY,
+    "not_ready": PresenceMove.SET_NOT_READY,
+    "draining": PresenceMove.DRAIN,
+}
+_BUSY: Final = "a command is being handled: no command from inside a strategy or from another thread"
+_MOVING: Final = _BUSY + ", it has begun to move"
+_INT64: Final = 2**63
+
+
+class Door:
+    """The core, the names, and the one function through which every command goes."""
+
+    def __init__(self, core: Core, naming: Naming, ledger: Ledger, now: int = 0) -> None:
+        self.core = core
+        self.naming = naming
+        self.ledger = ledger
+        self.now = now
+        self.failures: dict[str, BaseException] = {}
+        self._shut: str | None = None
+        self._numbers = ledger.numbers
+        self._asks = naming.asks
+
+    def apply(self, now: int, command: c.Command) -> list[Event]:
+        """Handle one command; see :meth:`omniroute.Router.apply`."""
+        if self._shut is not None:
+            self._refuse_all()
+        handler = HANDLERS.get(type(command))
+        if handler is None:
+            raise MisuseError(f"expected a command, got {shown(command)}")
+        self._shut = _BUSY
+        try:
+            return handler(self, now, command)
+        except BaseException as error:
+            if self._shut is _MOVING:
+                self.shut(f"{type(command).__name__} at {now} failed half way: {error!r}")
+            raise
+        finally:
+            if self._shut is _BUSY or self._shut is _MOVING:
+                self._shut = None
+
+    def _refuse_all(self) -> NoReturn:
+        if self._shut in (_BUSY, _MOVING):
+            raise MisuseError(_BUSY)
+        raise InvariantError(f"this router refuses all commands: {self._shut}")
+
+    def shut(self, why: str) -> None:
+        """Refuse every command from now on. O(1)."""
+        self._shut = why
+
+    def begin(self, now: int) -> list[Event]:
+        """Let time pass: fire deadlines, tell them, forget who went long ago. Raises TimeError, then nothing moved."""
+        if type(now) is not int or not self.now <= now <= limits.TIME_MAX:
+            raise TimeError(f"now is {shown(now)}, allowed is an integer in {self.now}..{limits.TIME_MAX}")
+        events: list[Event] = []
+        self._shut = _MOVING
+        due = self.core.next_deadline()
+        if 0 <= due <= now:
+            self.core.advance(now)
+            self.ledger.tell(events)
+        self.now = now
+        ledger = self.ledger
+        if ledger.gone and ledger.gone[0][0] <= now - self.naming.plan.retention_ms:
+            ledger.purge(now - self.naming.plan.retention_ms)
+        return events
+
+    def advance(self, now: int) -> list[Event]:
+        """Let time pass and nothing else; see :meth:`omniroute.Router.advance`."""
+        if self._shut is not None:
+            self._refuse_all()
+        try:
+            events = self.begin(now)
+            self.core.advance(now)
+        except BaseException as error:
+            if self._shut is _MOVING:
+                self.shut(f"advance to {now} failed half way: {error!r}")
+            raise
+        self._shut = None
+        return events
+
+    def refuse(
+        self, events: list[Event], command: c.Command, reason: int, subject: str, detail: str = "", ref: c.Ref = None
+    ) -> list[Event]:
+        """Tell a refusal: time passes, nothing else moved. O(1)."""
+        self.core.advance(self.now)
+        name = type(command).__name__
+        seq = self.ledger.next_seq()
+        events.append(Rejected(seq, self.now, name, REASONS[reason], subject[:128], detail, ref))
+        return events
+
+    def tell_failures(self, events: list[Event]) -> None:
+        """Tell which strategies failed since the last time. O(failures)."""
+        for queue, strategy, error in self.naming.failures:
+            self.failures[queue] = error
+            seq = self.ledger.next_seq()
+            events.append(StrategyFailed(seq, self.now, queue, strategy, type(error).__name__))
+        self.naming.failures.clear()
+
+    # Agents ----------------------------------------------------------------------------------------------------------
+
+    def _sign_in(self, now: int, command: c.SignIn) -> list[Event]:
+        card = _checked_sign_in(command)
+        return self._signed_in(self.begin(now), command, card)
+
+    def _sign_in_many(self, now: int, command: c.SignInMany) -> list[Event]:
+        items = _checked_many(command.agents, c.SignIn)
+        cards = [_checked_sign_in(item) for item in items]
+        events = self.begin(now)
+        self.core.advance(now)
+        for item, card in zip(items, cards, strict=True):
+            self._signed_in(events, item, card)
+        return events
+
+    def _signed_in(self, events: list[Event], command: c.SignIn, card: Agent | None) -> list[Event]:
+        """Judge and move one sign-in."""
+        name = command.agent if card is None else card.id
+        assert isinstance(name, str)
+        j = self.naming.agents.get(name)
+        if j is None and card is None:
+            return self.refuse(events, command, Reason.UNKNOWN_AGENT, name)
+        if j is not None and self.core.agent(j)[0] != Presence.SIGNED_OUT:
+            return self.refuse(events, command, Reason.ALREADY_SIGNED_IN, name)
+        if j is None and len(self.naming.agents) >= self.naming.plan.limits.agents:
+            return self.refuse(events, command, Reason.LIMIT_REACHED, name, "limits.agents")
+        if card is not None:
+            problem = self._card_problem(card)
+            if problem is not None:
+                return self.refuse(events, command, problem[0], name, problem[1])
+            j = self.describe(events, card)
+        assert j is not None
+        self.ledger.said = ""
+        self.core.set_presence(self.now, j, PresenceMove.SIGN_IN if command.ready else PresenceMove.SIGN_IN_NOT_READY)
+        return self.ledger.tell(events)
+
+    def _card_problem(self, card: Agent) -> tuple[Reason, str] | None:
+        """What the plan has against a card, if anything."""
+        naming = self.naming
+        for queue in card.queues or ():
+            if queue not in naming.queues:
+                return Reason.UNKNOWN_QUEUE, queue
+        for channel in card.at_most:
+            if not self._open(channel):
+                return Reason.UNKNOWN_CHANNEL, channel
+        return (Reason.LIMIT_REACHED, "limits.groups") if naming.too_many_groups(card) else None
+
+    def _open(self, channel: str) -> bool:
+        return any(channel == known.name for known in self.naming.plan.channels)
+
+    def describe(self, events: list[Event], agent: Agent) -> int:
+        """Add an agent, or give a known one what the value says; his number. Cost: that of a new group."""
+        naming = self.naming
+        j = naming.agents.get(agent.id)
+        if j is None:
+            j = naming.add_agent(agent)
+            self.ledger.reasons.append("")
+            self.tell_failures(events)
+            return j
+        known = naming.agent_values[j]
+        naming.agent_values[j] = agent
+        if (known.key(), known.order) != (agent.key(), agent.order):
+            group, order = naming.group(agent), agent.order + ORDER_BASE
+            self.tell_failures(events)
+            events.append(AgentUpdated(self.ledger.next_seq(), self.now, agent.id))
+            self.core.move_agent(self.now, j, group, order)
+            self.ledger.tell(events)
+        return j
+
+    def _update_agent(self, now: int, command: c.UpdateAgent) -> list[Event]:
+        agent = _checked_card(command.agent)
+        events = self.begin(now)
+        self.core.advance(now)
+        if agent.id not in self.naming.agents:
+            return self.refuse(events, command, Reason.UNKNOWN_AGENT, agent.id)
+        problem = self._card_problem(agent)
+        if problem is not None:
+            return self.refuse(events, command, problem[0], agent.id, problem[1])
+        self.describe(events, agent)
+        return events
+
+    def _sign_out(self, now: int, command: c.SignOut) -> list[Event]:
+        _text("agent", command.agent)
+        return self._presence(self.begin(now), command, command.agent, PresenceMove.SIGN_OUT, "")
+
+    def _set_presence(self, now: int, command: c.SetPresence) -> list[Event]:
+        _text("agent", command.agent)
+        _text("reason", command.reason, REF_LENGTH_MAX, empty=True)
+        move = _MOVES.get(command.presence) if isinstance(command.presence, str) else None
+        if move is None:
+            raise MisuseError(f"presence is {shown(command.presence)}, allowed is {', '.join(_MOVES)}")
+        return self._presence(self.begin(now), command, command.agent, move, command.reason)
+
+    def _presence(
+        self, events: list[Event], command: c.Command, agent: str, move: PresenceMove, said: str
+    ) -> list[Event]:
+        j = self.naming.agents.get(agent)
+        if j is None:
+            return self.refuse(events, command, Reason.UNKNOWN_AGENT, agent)
+        self.ledger.said = said
+        reason = self.core.set_presence(self.now, j, move)
+        if reason:
+            return self.refuse(events, command, reason, agent)
+        return self.ledger.tell(events)
+
+    # Interactions ----------------------------------------------------------------------------------------------------
+
+    def _enqueue(self, now: int, command: c.Enqueue) -> list[Event]:
+        ask = self._checked_enqueue(command)
+        return self._enqueued(self.begin(now), command, ask)
+
+    def _checked_enqueue(self, command: c.Enqueue) -> Ask | Wish:
+        """Look at the form of an enqueue; what has been asked before is known at once."""
+        name, priority, head_start, ref = command.interaction, command.priority, command.head_start_ms, command.ref
+        if type(name) is not str or not 0 < len(name) <= self.naming.plan.limits.name_length or not name.isascii():
+            _text("interaction", name, self.naming.plan.limits.name_length)
+        if type(priority) is not int or not INTEGER_MIN <= priority <= INTEGER_MAX:
+            _integer("priority", priority, INTEGER_MIN, INTEGER_MAX)
+        if type(head_start) is not int or not 0 <= head_start <= HEAD_START_MAX:
+            _integer("head_start_ms", head_start, 0, HEAD_START_MAX)
+        if ref is not None:
+            _ref(ref)
+        try:
+            ask = self._asks.get((command.queue, command.channel, command.needs, priority))
+        except TypeError:
+            ask = None
+        return ask or self.naming.wish(command.queue, command.channel, command.needs, priority)
+
+    def _enqueue_many(self, now: int, command: c.EnqueueMany) -> list[Event]:
+        items = _checked_many(command.interactions, c.Enqueue)
+        asks = [self._checked_enqueue(item) for item in items]
+        events = self.begin(now)
+        self.core.advance(now)
+        for item, ask in zip(items, asks, strict=True):
+            self._enqueued(events, item, ask)
+        return events
+
+    def _enqueued(self, events: list[Event], command: c.Enqueue, ask: Ask | Wish) -> list[Event]:
+        """Judge and move one enqueue."""
+        name, ledger = command.interaction, self.ledger
+        if name in self._numbers or name in ledger.recent:
+            detail = "it lives" if name in self._numbers else f"it went at {ledger.recent[name]}"
+            return self.refuse(events, command, Reason.DUPLICATE_INTERACTION, name, detail, command.ref)
+        if len(self._numbers) >= self.naming.plan.limits.interactions:
+            return self.refuse(events, command, Reason.LIMIT_REACHED, name, "limits.interactions", command.ref)
+        if isinstance(ask, Wish):
+            channel = ask.key[1]
+            if not self._open(channel):
+                return self.refuse(events, command, Reason.UNKNOWN_CHANNEL, name, channel, command.ref)
+            granted = self._grant(events, ask, -1)
+            if isinstance(granted, tuple):
+                return self.refuse(events, command, granted[0], name, granted[1], command.ref)
+            ask = granted
+        i = self.core.enqueue(self.now, ask.classes, ask.tier, self.now - ask.head_start - command.head_start_ms)
+        if i < 0:
+            return self.refuse(events, command, -i, name, "", command.ref)
+        ledger.enter(i, name, ask, command.ref)
+        return ledger.tell(events)
+
+    def _grant(self, events: list[Event], wish: Wish, own: int) -> Ask | tuple[Reason, str]:
+        """Number what a wish needs, or say why not before anything is numbered; ``own`` is who is transferred."""
+        known = self._asks.get(wish.key)
+        if known is not None:
+            return known
+        naming = self.naming
+        for queue in wish.queues:
+            if queue not in naming.queues:
+                return Reason.UNKNOWN_QUEUE, queue
+        if len(naming.class_names) + naming.new_classes(wish) > naming.plan.limits.classes:
+            return Reason.LIMIT_REACHED, "limits.classes"
+        waits = self.core.interaction(own)[6::3] if own >= 0 and self._state(own) <= InteractionState.OFFERED else ()
+        for queue in wish.queues:
+            q = naming.queues[queue]
+            limit = naming.queue_values[q].limit
+            mine = sum(naming.class_names[k].queue == q for k in waits)
+            if limit is not None and self.core.queue(q)[0] - mine >= limit:
+                return Reason.QUEUE_FULL, queue
+        ask = naming.grant(wish)
+        self.tell_failures(events)
+        return ask
+
+    def _state(self, i: int) -> int:
+        return self.core.interaction(i)[0]
+
+    def _unknown(self, events: list[Event], command: c.Command, name: str) -> list[Event]:
+        went = self.ledger.recent.get(name)
+        detail = "" if went is None else f"it went at {went}"
+        return self.refuse(events, command, Reason.UNKNOWN_INTERACTION, name, detail)
+
+    def _leave(self, now: int, command: c.Leave) -> list[Event]:
+        if type(command.interaction) is not str:
+            _text("interaction", command.interaction)
+        events = self.begin(now)
+        i = self._numbers.get(command.interaction)
+        if i is None:
+            return self._unknown(events, command, command.interaction)
+        reason = self.core.leave(now, i)
+        return self.refuse(events, command, reason, command.interaction) if reason else self.ledger.tell(events)
+
+    def _accept(self, now: int, command: c.Accept) -> list[Event]:
+        offer = command.offer
+        if type(offer) is not int or not 0 <= offer < _INT64:
+            _integer("offer", offer, 0, _INT64 - 1)
+        events = self.begin(now)
+        reason = self.core.accept(now, offer)
+        return self._offer_ended(events, command, offer) if reason else self.ledger.tell(events)
+
+    def _decline(self, now: int, command: c.Decline) -> list[Event]:
+        offer = command.offer
+        if type(offer) is not int or not 0 <= offer < _INT64:
+            _integer("offer", offer, 0, _INT64 - 1)
+        events = self.begin(now)
+        reason = self.core.decline(now, offer)
+        return self._offer_ended(events, command, offer) if reason else self.ledger.tell(events)
+
+    def _offer_ended(self, events: list[Event], command: c.Command, offer: int) -> list[Event]:
+        end = self.ledger.ended.get(offer)
+        reason = Reason.UNKNOWN_OFFER if end is None else Reason.OFFER_ENDED
+        return self.refuse(events, command, reason, str(offer), end or "")
+
+    def _finish(self, now: int, command: c.Finish) -> list[Event]:
+        wrap_up = command.wrap_up_ms
+        if type(command.interaction) is not str:
+            _text("interaction", command.interaction)
+        if wrap_up is not None and (type(wrap_up) is not int or not -1 <= wrap_up <= limits.TIME_MAX):
+            _integer("wrap_up_ms", wrap_up, -1, limits.TIME_MAX)
+        events = self.begin(now)
+        i = self._numbers.get(command.interaction)
+        if i is None:
+            return self._unknown(events, command, command.interaction)
+        if wrap_up is None:
+            ask = self.ledger.asks[i]
+            wrap_up = 0 if ask is None else ask.wrap_up
+        reason = self.core.finish(now, i, wrap_up)
+        return self.refuse(events, command, reason, command.interaction) if reason else self.ledger.tell(events)
+
+    def _release(self, now: int, command: c.Release) -> list[Event]:
+        if type(command.interaction) is not str:
+            _text("interaction", command.interaction)
+        events = self.begin(now)
+        i = self._numbers.get(command.interaction)
+        if i is None:
+            return self._unknown(events, command, command.interaction)
+        reason = self.core.release(now, i)
+        return self.refuse(events, command, reason, command.interaction) if reason else self.ledger.tell(events)
+
+    def _requeue(self, now: int, command: c.Requeue) -> list[Event]:
+        _text("interaction", command.interaction)
+        events = self.begin(now)
+        i = self._numbers.get(command.interaction)
+        if i is None:
+            return self._unknown(events, command, command.interaction)
+        reason = self.core.requeue(now, i)
+        return self.refuse(events, command, reason, command.interaction) if reason else self.ledger.tell(events)
+
+    def _transfer(self, now: int, command: c.Transfer) -> list[Event]:
+        name = command.interaction
+        _text("interaction", name)
+        if command.priority is not None:
+            _integer("priority", command.priority, INTEGER_MIN, INTEGER_MAX)
+        if command.age not in ("keep", "reset"):
+            raise MisuseError(f"age is {shown(command.age)}, allowed is keep, reset")
+        number = self._numbers.get(name)
+        old = None if number is None else self.ledger.asks[number]
+        channel, needs, priority = ("", "", 0) if old is None else (old.channel, old.needs, old.priority)
+        needs = needs if command.needs is None else command.needs
+        priority = priority if command.priority is None else command.priority
+        wish = self.naming.wish(command.queue, channel, needs, priority)
+        events = self.begin(now)
+        i = self._numbers.get(name)
+        if i is None:
+            return self._unknown(events, command, name)
+        numbers = self.core.interaction(i)
+        state = InteractionState(numbers[0])
+        if (state, InteractionMove.TRANSFER) not in INTERACTION:
+            return self.refuse(events, command, REFUSALS[state, InteractionMove.TRANSFER], name)
+        ask = self._grant(events, wish, i)
+        if isinstance(ask, tuple):
+            return self.refuse(events, command, ask[0], name, ask[1])
+        since = numbers[8] if command.age == "keep" else now - ask.head_start
+        reason = self.core.transfer(now, i, ask.classes, ask.tier, since)
+        if reason:
+            return self.refuse(events, command, reason, name)
+        self.ledger.asks[i] = ask
+        return self.ledger.tell(events)
+
+    # Bringing two views together -------------------------------------------------------------------------------------
+
+    def _reconcile(self, now: int, command: c.Reconcile) -> list[Event]:
+        wanted, alive = _checked_reconcile(command)
+        events = self.begin(now)
+        self.core.advance(now)
+        naming, ledger = self.naming, self.ledger
+        ledger.said = ""
+        ready: list[int] = []
+        for j, name in enumerate(naming.agent_ids):
+            if self._follow(j, wanted.get(name, "signed_out")):
+                ready.append(j)
+            ledger.tell(events)
+        for i, name in enumerate(ledger.ids.copy()):
+            if name and name not in alive and name in ledger.numbers:
+                waits = self._state(i) <= InteractionState.OFFERED
+                (self.core.leave if waits else self.core.release)(now, i)
+                ledger.tell(events)
+        for j in ready:
+            self.core.set_presence(now, j, PresenceMove.SET_READY)
+            ledger.tell(events)
+        agents = tuple(sorted(name for name in wanted if name not in naming.agents))
+        unknown = tuple(name for name in command.interactions if name not in ledger.numbers)
+        events.append(Reconciled(ledger.next_seq(), now, agents, unknown))
+        return events
+
+    def _follow(self, j: int, wanted: str) -> bool:
+        """Bring an agent to what the host says; ready comes last of all, and is only said here."""
+        presence = self.core.agent(j)[0]
+        if wanted == "signed_out":
+            if presence not in (Presence.SIGNED_OUT, Presence.DRAINING):
+                self.core.set_presence(self.now, j, PresenceMove.SIGN_OUT)
+            return False
+        if presence == Presence.SIGNED_OUT:
+            self.core.set_presence(self.now, j, PresenceMove.SIGN_IN_NOT_READY)
+            presence = Presence.NOT_READY
+        if wanted != "ready" and Presence[wanted.upper()] != presence:
+            self.core.set_presence(self.now, j, _MOVES[wanted])
+        return wanted == "ready" and presence != Presence.READY
+
+
+def _text(what: str, value: object, most: int = 1_024, *, empty: bool = False) -> None:
+    """Refuse what is not text of a bearable length that can be written down. Raises MisuseError."""
+    if type(value) is not str:
+        raise MisuseError(f"{what} is {shown(value)}, expected text")
+    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+        raise MisuseError(f"{what} is {shown(value)}, which has half a character (a surrogate)")
+    if len(value) > most or not (value or empty):
+        raise MisuseError(f"{what} has {len(value)} characters, allowed is {int(not empty)}..{most}")
+
+
+def _integer(what: str, value: object, low: int, high: int) -> None:
+    """Refuse what is not an integer in range; booleans are none. Raises MisuseError."""
+    if type(value) is not int:
+        raise MisuseError(f"{what} is {shown(value)}, expected an integer")
+    if not low <= value <= high:
+        raise limits.out_of_range(what, value, low, high)
+
+
+def _ref(value: object) -> None:
+    if type(value) is int:
+        _integer("ref", value, -_INT64, _INT64 - 1)
+    else:
+        _text("ref", value, REF_LENGTH_MAX, empty=True)
+
+
+def _checked_card(card: object) -> Agent:
+    """The agent of a card. Raises PlanError or MisuseError."""
+    if not isinstance(card, c.AgentCard):
+        raise MisuseError(f"agent is {shown(card)}, expected an AgentCard")
+    agent = card.agent()
+    check_order(agent)
+    return agent
+
+
+def _checked_sign_in(command: c.SignIn) -> Agent | None:
+    """The agent of a sign-in with a card, None for one by id."""
+    if type(command.ready) is not bool:
+        raise MisuseError(f"ready is {shown(command.ready)}, expected true or false")
+    if isinstance(command.agent, c.AgentCard):
+        return _checked_card(command.agent)
+    _text("agent", command.agent)
+    return None
+
+
+def _checked_many(items: Any, kind: type) -> tuple[Any, ...]:
+    if not isinstance(items, tuple | list) or not all(type(item) is kind for item in items):
+        raise MisuseError(f"expected a tuple of {kind.__name__}, got {shown(items)}")
+    if len(items) > MANY_MAX:
+        raise limits.out_of_range("items", len(items), 0, MANY_MAX)
+    return tuple(items)
+
+
+def _checked_reconcile(command: c.Reconcile) -> tuple[dict[str, str], dict[str, None]]:
+    """Presence by agent, and the ids that live."""
+    if not isinstance(command.agents, dict) or not isinstance(command.interactions, tuple | list):
+        raise MisuseError("reconcile wants presences by agent, and a tuple of interactions")
+    for name, presence in command.agents.items():
+        _text("agent", name)
+        if presence != "signed_out" and presence not in _MOVES:
+            raise MisuseError(f"presence is {shown(presence)}, allowed is {', '.join(_MOVES)}, signed_out")
+    for name in command.interactions:
+        _text("interaction", name)
+    return {**command.agents}, dict.fromkeys(command.interactions)
+
+
+HANDLERS: dict[type, Callable[..., list[Event]]] = {
+    c.SignIn: Door._sign_in,
+    c.SignInMany: Door._sign_in_many,
+    c.SignOut: Door._sign_out,
+    c.SetPresence: Door._set_presence,
+    c.UpdateAgent: Door._update_agent,
+    c.Enqueue: Door._enqueue,
+    c.EnqueueMany: Door._enqueue_many,
+    c.Leave: Door._leave,
+    c.Accept: Door._accept,
+    c.Decline: Door._decline,
+    c.Finish: Door._finish,
+    c.Release: Door._release,
+    c.Requeue: Door._requeue,
+    c.Transfer: Door._transfer,
+    c.Reconcile: Door._reconcile,
+}
+"""The handler of each command; ``replan`` adds those of plans and revisions."""

@@ -1,0 +1,224 @@
+"""Another plan, or new tables, while interactions wait.
+
+Classes of the core never change what they mean. Where a plan changes what a queue asks, its classes are built anew, and
+each old class that a live interaction still stands in gets a step of no waiting into its successor: what the
+interaction asks now, before the first of the new steps. Steps of the new plan that are due by then are taken at once.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import attrs
+
+from omniroute import commands as c
+from omniroute.core.codes import Reason
+from omniroute.door import HANDLERS, Door
+from omniroute.errors import MisuseError, RequirementError
+from omniroute.events import IN_USE, REASONS, Event, PlanChanged, Revised
+from omniroute.model import shown
+from omniroute.naming import (
+    CLASS_COLUMNS,
+    PAIR_COLUMNS,
+    agent_key_of,
+    chain_of,
+    check_plan,
+    check_tables,
+    control_interval,
+    queue_numbers,
+    strategy_of,
+)
+from omniroute.plan import Plan, Queue
+from omniroute.strategies.protocol import Tables
+
+__all__: list[str] = []
+
+Problem: TypeAlias = tuple[int, str]
+_IN_USE = REASONS.index(IN_USE)
+
+
+def _change_plan(door: Door, now: int, command: c.ChangePlan) -> list[Event]:
+    """Judge a plan against everything that lives, then write it. O(size of the plan + live + cells)."""
+    plan = Plan.from_toml_text(command.plan) if isinstance(command.plan, str) else command.plan
+    if not isinstance(plan, Plan):
+        raise MisuseError(f"plan is {shown(plan)}, expected a Plan or its TOML text")
+    check_plan(plan)
+    events = door.begin(now)
+    door.core.advance(now)
+    used = _used_classes(door)
+    problem = _channel_problem(door, plan) or _queue_problem(door, plan) or _size_problem(door, plan, used)
+    if problem is not None:
+        return door.refuse(events, command, problem[0], "plan", problem[1])
+    _write(door, plan, used, events)
+    return events
+
+
+def _used_classes(door: Door) -> list[int]:
+    """The classes that live interactions stand in, held ones included, in order. O(live)."""
+    found: dict[int, None] = {}
+    for i, name in enumerate(door.ledger.ids):
+        if name:
+            found.update(dict.fromkeys(door.core.interaction(i)[6::3]))
+    return sorted(found)
+
+
+def _channel_problem(door: Door, plan: Plan) -> Problem | None:
+    """A channel that was ever known keeps its load, because capacity in use is counted with it."""
+    naming = door.naming
+    loads = {channel.name: channel.load for channel in naming.plan.channels}
+    for channel in plan.channels:
+        if channel.name in naming.channels and loads.get(channel.name, channel.load) != channel.load:
+            return _IN_USE, f"the load of channel {channel.name!r} cannot change"
+        if channel.name in naming.channels and channel.name not in loads:
+            return _IN_USE, f"channel {channel.name!r} was closed; take another name"
+    return None
+
+
+def _queue_problem(door: Door, plan: Plan) -> Problem | None:
+    """A queue stays while somebody waits in it, and may not make fewer offers than are live."""
+    naming, core = door.naming, door.core
+    wanted = {queue.name: queue for queue in plan.queues}
+    for name, q in naming.queues.items():
+        length = core.queue(q)[0]
+        if name not in wanted and length:
+            return _IN_USE, f"queue {name!r} is not in the plan, but {length} wait in it"
+    live = Counter(i for i, _, _ in door.ledger.offers.values())
+    for i, count in sorted(live.items()):
+        queue = wanted.get(naming.class_names[core.interaction(i)[6]].view.queue)
+        if queue is not None and isinstance(queue.offers, int) and queue.offers < count:
+            return _IN_USE, f"queue {queue.name!r} would make {queue.offers} offers, but {count} are live for one"
+    return None
+
+
+def _size_problem(door: Door, plan: Plan, used: Sequence[int]) -> Problem | None:
+    """The limits of the new plan hold for what is known together with what comes."""
+    naming, most = door.naming, plan.limits
+    agents = {**naming.agents, **{agent.id: 0 for agent in plan.agents}}
+    if len(agents) > most.agents:
+        return Reason.LIMIT_REACHED, "limits.agents"
+    groups = {**naming.groups, **{agent.key(): 0 for agent in plan.agents}}
+    if len(groups) > most.groups:
+        return Reason.LIMIT_REACHED, "limits.groups"
+    wanted = {queue.name: queue for queue in plan.queues}
+    classes = len(naming.class_names)
+    for k in used:
+        name = naming.class_names[k]
+        queue = wanted.get(name.view.queue)
+        if queue is None:
+            continue
+        try:
+            classes += len(chain_of(queue, name.part))
+        except RequirementError as error:
+            return _IN_USE, f"queue {queue.name!r} and {name.part.text!r} together: {error.message}"
+    return (Reason.LIMIT_REACHED, "limits.classes") if classes > most.classes else None
+
+
+def _write(door: Door, plan: Plan, used: Sequence[int], events: list[Event]) -> None:
+    """Write an accepted plan: channels, queues, tables, then whoever waits, then agents."""
+    naming, core, ledger = door.naming, door.core, door.ledger
+    for channel in plan.channels:
+        if channel.name not in naming.channels:
+            naming.channels[channel.name] = core.add_channel(channel.load)
+    for name, q in naming.queues.items():
+        if all(name != queue.name for queue in plan.queues):
+            _retire(door, q)
+    naming.plan = plan
+    changed = [queue.name for queue in plan.queues if _write_queue(door, queue)]
+    naming.queues = {queue.name: naming.queue_names.index(queue.name) for queue in plan.queues}
+    naming.forget()
+    for k in used:
+        old = naming.class_names[k]
+        if old.view.queue in naming.queues and k not in naming.queue_classes[old.queue]:
+            core.set_class(k, 1, 0, 0, 0, naming.class_(old.queue, old.channel, old.part), -1)
+    for i, ask in enumerate(ledger.asks):
+        if ask is not None and ask.queues[0] in naming.queues:
+            wrap_up = naming.queue_values[naming.queues[ask.queues[0]]].wrap_up_ms
+            ledger.asks[i] = attrs.evolve(ask, wrap_up=-1 if wrap_up is None else wrap_up)
+    door.tell_failures(events)
+    events.append(PlanChanged(ledger.next_seq(), door.now, tuple(changed)))
+    core.refresh(door.now)
+    ledger.tell(events)
+    for agent in plan.agents:
+        door.describe(events, agent)
+
+
+def _retire(door: Door, q: int) -> None:
+    """A queue leaves the plan; what agents still hold of it keeps its tables, nothing new enters."""
+    naming = door.naming
+    naming.queue_values[q] = Queue(naming.queue_names[q])
+    _unlink(door, q)
+    door.core.set_control(q, -1)
+
+
+def _unlink(door: Door, q: int) -> None:
+    """Nothing new enters the classes of a queue; answers that are under way come too late. O(classes of the queue)."""
+    naming = door.naming
+    for k in naming.queue_classes[q]:
+        name = naming.class_names[k]
+        del naming.classes[q, name.channel, name.part.text, name.view.step]
+    naming.queue_classes[q] = []
+    door.core.revised(q)
+
+
+def _write_queue(door: Door, queue: Queue) -> bool:
+    """Write one queue of a new plan; whether its needs, steps or strategy changed, or it is new."""
+    naming, core = door.naming, door.core
+    if queue.name not in naming.queue_names:
+        naming.add_queue(queue)
+        return True
+    q = naming.queue_names.index(queue.name)
+    old, back = naming.queue_values[q], queue.name not in naming.queues
+    naming.queue_values[q] = queue
+    core.set_queue(q, *queue_numbers(queue))
+    if back or control_interval(queue) != control_interval(old):
+        core.set_control(q, control_interval(queue))
+    asks = (queue.requirement, queue.steps, agent_key_of(queue))
+    if back or asks != (old.requirement, old.steps, agent_key_of(old)):
+        _unlink(door, q)
+        return True
+    if strategy_of(queue) == strategy_of(old):
+        return False
+    classes = naming.queue_classes[q]
+    views = [naming.class_names[k].view for k in classes]
+    tables = naming.answer(q, views, naming.group_views)
+    naming.write(classes, range(len(naming.group_views)), tables)
+    if tables is not None and all(getattr(tables, name) is None for name in CLASS_COLUMNS):
+        for k in classes:
+            naming.set_class(k, 1, 0, 0)
+    core.revised(q)
+    return True
+
+
+def _revise(door: Door, now: int, command: c.Revise) -> list[Event]:
+    """Write a strategy's new answer, and ask again for everybody. O(cells + waiting)."""
+    naming, core, ledger = door.naming, door.core, door.ledger
+    numbers = (command.version, command.classes, command.groups)
+    if not isinstance(command.queue, str) or not all(type(number) is int and number >= 0 for number in numbers):
+        raise MisuseError("a revision has a queue, a version and two sizes >= 0")
+    columns = {name: getattr(command, name) for name in (*PAIR_COLUMNS, *CLASS_COLUMNS)}
+    if not all(column is None or isinstance(column, tuple | list) for column in columns.values()):
+        raise MisuseError("the columns of a revision are tuples of integers")
+    check_tables(columns, command.classes, command.groups)
+    q = naming.queues.get(command.queue)
+    if q is not None and command.version == core.queue(q)[1]:
+        known = (len(naming.queue_classes[q]), len(naming.group_views))
+        if command.classes > known[0] or command.groups > known[1]:
+            raise MisuseError(f"the queue has {known[0]} classes and {known[1]} groups, got more")
+    events = door.begin(now)
+    core.advance(now)
+    if q is None:
+        return door.refuse(events, command, Reason.UNKNOWN_QUEUE, command.queue)
+    if command.version != core.queue(q)[1]:
+        return door.refuse(events, command, Reason.STALE_VERSION, command.queue, f"it is at {core.queue(q)[1]}")
+    tables = Tables(**{name: column if column is None else array("q", column) for name, column in columns.items()})
+    naming.write(naming.queue_classes[q][: command.classes], range(command.groups), tables)
+    events.append(Revised(ledger.next_seq(), now, command.queue, core.revised(q)))
+    core.refresh(now)
+    return ledger.tell(events)
+
+
+HANDLERS[c.ChangePlan] = _change_plan
+HANDLERS[c.Revise] = _revise

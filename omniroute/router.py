@@ -1,0 +1,363 @@
+"""The router: commands in, events out, deadlines in between.
+
+A router is a function of its commands. It reads no clock and rolls no dice, holds no lock and starts no thread: the
+host brings the time with each command, and asks :meth:`Router.next_deadline` when to come back at the latest.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from omniroute import commands as c
+from omniroute import replan, snapshot
+from omniroute.core import Core
+from omniroute.core.codes import Clause
+from omniroute.core.lifecycle import InteractionState
+from omniroute.door import Door
+from omniroute.errors import InvariantError, MisuseError
+from omniroute.events import PRESENCES, Event
+from omniroute.ledger import Ledger
+from omniroute.model import Agent, nearest, shown
+from omniroute.naming import TIER_BASE, Naming
+from omniroute.plan import Plan
+from omniroute.strategies.protocol import ClassView, GroupView, Tables
+from omniroute.views import AgentView, Audit, InteractionView, QueueView, UnknownNameError, Why
+
+__all__ = ["Router"]
+
+assert replan  # it adds its handlers to those of the door
+
+
+class Router:
+    """Answer who should handle which interaction, and when.
+
+    Every command takes ``now`` (integer ms, never before the last) and returns events, those of deadlines that were
+    due first. What the world knew better comes back as a ``Rejected`` event. What breaks a rule of the door (a wrong
+    type, a value out of range, time running backwards, a command from inside a strategy) raises MisuseError,
+    TimeError or InputError, and nothing has moved. Cost: the core's, and about 2 us.
+
+    >>> from omniroute import Agent, Plan, Queue
+    >>> router = Router(Plan(queues=[Queue("sales")], agents=[Agent("ana")]))
+    >>> [type(event).__name__ for event in router.sign_in(0, "ana")]
+    ['PresenceChanged']
+    >>> offered = router.enqueue(1_000, "call-1", "sales")[-1]
+    >>> router.accept(4_000, offered.offer)[0].wait_ms
+    3000
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        if not isinstance(plan, Plan):
+            raise MisuseError(f"plan is {shown(plan)}, expected a Plan")
+        naming = Naming.of_plan(Core(), plan)
+        self._take(Door(naming.core, naming, Ledger(naming.core, naming)))
+
+    def _take(self, door: Door) -> None:
+        self._door = door
+        self._apply = door.apply
+        self._core, self._naming, self._ledger = door.core, door.naming, door.ledger
+
+    @classmethod
+    def _of(cls, door: Door) -> Router:
+        router = cls.__new__(cls)
+        router._take(door)
+        return router
+
+    # Time and commands -----------------------------------------------------------------------------------------------
+
+    def apply(self, now: int, command: c.Command) -> list[Event]:
+        """Fire deadlines up to ``now``, judge the command, move, and return what happened, in order."""
+        return self._apply(now, command)
+
+    def advance(self, now: int) -> list[Event]:
+        """Fire deadlines up to ``now``, each at its own time. When this is called changes nothing but how soon."""
+        return self._door.advance(now)
+
+    def next_deadline(self) -> int | None:
+        """When the next deadline is due, in ms, or None. O(1)."""
+        due = self._core.next_deadline()
+        return due if due >= 0 else None
+
+    @property
+    def now(self) -> int:
+        """The instant of the last command, in ms."""
+        return self._door.now
+
+    @property
+    def plan(self) -> Plan:
+        """The plan that holds now."""
+        return self._naming.plan
+
+    @property
+    def failures(self) -> Mapping[str, BaseException]:
+        """The last exception of each queue's strategy in this process; for people, no part of the state."""
+        return self._door.failures
+
+    def sign_in(self, now: int, agent: str | Agent | c.AgentCard, *, ready: bool = True) -> list[Event]:
+        """An agent comes: by id where he is known, else with a description. See :class:`commands.SignIn`."""
+        return self._apply(now, c.SignIn(c.AgentCard.of(agent) if isinstance(agent, Agent) else agent, ready))
+
+    def sign_in_many(self, now: int, agents: Sequence[str | Agent | c.AgentCard]) -> list[Event]:
+        """Several agents come, ready, in this order."""
+        cards = (c.AgentCard.of(agent) if isinstance(agent, Agent) else agent for agent in agents)
+        return self._apply(now, c.SignInMany(tuple(c.SignIn(card) for card in cards)))
+
+    def sign_out(self, now: int, agent: str) -> list[Event]:
+        """An agent goes; with work in hand he drains first."""
+        return self._apply(now, c.SignOut(agent))
+
+    def set_presence(
+        self, now: int, agent: str, presence: Literal["ready", "not_ready", "draining"], reason: str = ""
+    ) -> list[Event]:
+        """An agent turns ready, not ready or draining."""
+        return self._apply(now, c.SetPresence(agent, presence, reason))
+
+    def update_agent(self, now: int, agent: Agent | c.AgentCard) -> list[Event]:
+        """A known agent gets other skills, memberships, capacity or order."""
+        return self._apply(now, c.UpdateAgent(c.AgentCard.of(agent) if isinstance(agent, Agent) else agent))
+
+    def enqueue(
+        self,
+        now: int,
+        interaction: str,
+        queue: str | tuple[str, ...],
+        *,
+        channel: str = "voice",
+        needs: str = "",
+        priority: int = 0,
+        head_start_ms: int = 0,
+        ref: c.Ref = None,
+    ) -> list[Event]:
+        """An interaction begins to wait. See :class:`commands.Enqueue`."""
+        return self._apply(now, c.Enqueue(interaction, queue, channel, needs, priority, head_start_ms, ref))
+
+    def enqueue_many(self, now: int, interactions: Sequence[c.Enqueue]) -> list[Event]:
+        """Several interactions begin to wait, in this order."""
+        return self._apply(now, c.EnqueueMany(tuple(interactions)))
+
+    def leave(self, now: int, interaction: str) -> list[Event]:
+        """The customer left while waiting."""
+        return self._apply(now, c.Leave(interaction))
+
+    def accept(self, now: int, offer: int) -> list[Event]:
+        """The agent takes an offer."""
+        return self._apply(now, c.Accept(offer))
+
+    def decline(self, now: int, offer: int) -> list[Event]:
+        """The agent refuses an offer."""
+        return self._apply(now, c.Decline(offer))
+
+    def finish(self, now: int, interaction: str, wrap_up_ms: int | None = None) -> list[Event]:
+        """The conversation is over; wrap-up follows. See :class:`commands.Finish`."""
+        return self._apply(now, c.Finish(interaction, wrap_up_ms))
+
+    def release(self, now: int, interaction: str) -> list[Event]:
+        """The agent is done with it, wrap-up included."""
+        return self._apply(now, c.Release(interaction))
+
+    def requeue(self, now: int, interaction: str) -> list[Event]:
+        """The agent gives a connected interaction back to its old place."""
+        return self._apply(now, c.Requeue(interaction))
+
+    def transfer(
+        self,
+        now: int,
+        interaction: str,
+        queue: str | tuple[str, ...],
+        *,
+        needs: str | None = None,
+        priority: int | None = None,
+        age: Literal["keep", "reset"] = "keep",
+    ) -> list[Event]:
+        """An interaction moves to other queues. See :class:`commands.Transfer`."""
+        return self._apply(now, c.Transfer(interaction, queue, needs, priority, age))
+
+    def change_plan(self, now: int, plan: Plan | str) -> list[Event]:
+        """Another plan from now on. O(size of the plan + live + cells of the tables that change)."""
+        return self._apply(now, c.ChangePlan(plan))
+
+    def revise(self, now: int, queue: str, version: int, tables: Tables) -> list[Event]:
+        """Answer a RevisionDue with tables over all of :meth:`revision_views`."""
+        classes, groups = self.revision_views(queue)
+        return self._apply(now, c.Revise.of(queue, version, len(classes), len(groups), tables))
+
+    def reconcile(self, now: int, agents: Mapping[str, str], interactions: Sequence[str]) -> list[Event]:
+        """After a restart: bring the router to what the host knows. See :class:`commands.Reconcile`."""
+        return self._apply(now, c.Reconcile(dict(agents), tuple(interactions)))  # type: ignore[arg-type]
+
+    # Copies and checks -----------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> bytes:
+        """The whole state as bytes; a plan with a strategy outside the catalogue is left out. O(state)."""
+        return snapshot.write(self.now, self._naming, self._ledger)
+
+    @classmethod
+    def restore(cls, data: bytes, plan: Plan | None = None) -> Router:
+        """The router of a snapshot; ``plan`` is needed where the snapshot has none. O(state). Raises InputError."""
+        now, naming, ledger = snapshot.read(Core, data, plan)
+        return cls._of(Door(naming.core, naming, ledger, now))
+
+    def digest(self) -> str:
+        """A hash of the state: equal for equal commands, on any machine and either core. O(state)."""
+        return snapshot.digest(self.now, self._naming, self._ledger)
+
+    def fork(self) -> Router:
+        """A copy that lives on by itself. O(state)."""
+        core = self._core.fork()
+        naming = self._naming.fork(core)
+        return self._of(Door(core, naming, self._ledger.fork(core, naming), self.now))
+
+    def check(self) -> None:
+        """Prove every invariant. O(state), and more on the reference core.
+
+        Raises InvariantError naming those that do not hold; the router then refuses every command.
+        """
+        broken = [*self._core.check(), *self._check_names()]
+        if broken:
+            self._door.shut("; ".join(broken))
+            raise InvariantError("\n".join(broken))
+
+    def _check_names(self) -> list[str]:
+        """names: what the ledger calls live is live in the core, and nothing else is; the same for offers."""
+        ledger, naming, core = self._ledger, self._naming, self._core
+        broken = []
+        for i, name in enumerate(ledger.ids):
+            state = core.interaction(i)[0]
+            if (state != InteractionState.GONE) != bool(name):
+                broken.append(f"names: interaction {i} is called {name!r}, its state is {state}")
+            if name and (ledger.numbers.get(name) != i or name in ledger.recent):
+                broken.append(f"names: {name!r} is number {i} and {ledger.numbers.get(name)}")
+        if len(ledger.numbers) != sum(map(bool, ledger.ids)):
+            broken.append(f"names: {len(ledger.numbers)} names for {sum(map(bool, ledger.ids))} interactions")
+        offered = Counter(i for i, _, _ in ledger.offers.values())
+        for i, name in enumerate(ledger.ids):
+            if name and (core.interaction(i)[0] == InteractionState.OFFERED) != (offered[i] > 0):
+                broken.append(f"names: {name!r} has {offered[i]} offers, its state is {core.interaction(i)[0]}")
+        for j, agent in enumerate(naming.agent_values):
+            if naming.groups[agent.key()] != core.agent(j)[1]:
+                broken.append(f"names: agent {agent.id!r} is in group {core.agent(j)[1]}")
+        if [name for _, name in ledger.gone] != list(ledger.recent):
+            broken.append("names: who went lately is told in two ways")
+        return broken
+
+    def audit(self) -> Audit:
+        """Count everything that lives, and name what holds capacity without a deadline. O(state)."""
+        core, ledger, naming = self._core, self._ledger, self._naming
+        live = [(name, core.interaction(i)) for i, name in enumerate(ledger.ids) if name]
+        agents = [core.agent(j) for j in range(len(naming.agent_ids))]
+        states = Counter(InteractionState(numbers[0]).name.lower() for _, numbers in live)
+        leaks = [f"{name}: wrap-up until released" for name, n in live if n[0] == InteractionState.WRAP_UP and n[5] < 0]
+        leaks += [f"{ledger.ids[i]}: offer {o} never expires" for o, (i, _, due) in ledger.offers.items() if due < 0]
+        return Audit(
+            interactions=dict(states),
+            agents=dict(Counter(PRESENCES[numbers[0]] for numbers in agents)),
+            live_offers=len(ledger.offers),
+            units_in_use=sum(numbers[2] for numbers in agents),
+            finished=ledger.finished,
+            remembered=len(ledger.recent),
+            ended_offers=len(ledger.ended),
+            classes=len(naming.class_names),
+            groups=len(naming.group_views),
+            events=ledger.seq,
+            leaks=tuple(leaks),
+        )
+
+    # Reading ---------------------------------------------------------------------------------------------------------
+
+    def _number(self, what: str, name: str, known: Mapping[str, int]) -> int:
+        number = known.get(name) if isinstance(name, str) else None
+        if number is None:
+            hint = nearest(name, known) if len(known) < 1_000 else ""
+            raise UnknownNameError(f"unknown {what} {shown(name)}{hint}")
+        return number
+
+    def queue(self, name: str) -> QueueView:
+        """A queue of the plan. O(1). Raises UnknownNameError."""
+        numbers = self._core.queue(self._number("queue", name, self._naming.queues))
+        waiting, version, entered, connected, in_target, abandoned = numbers
+        return QueueView(
+            name=name,
+            waiting=waiting,
+            version=version,
+            entered=entered,
+            connected=connected,
+            in_target=in_target,
+            abandoned=abandoned,
+        )
+
+    def agent(self, name: str) -> AgentView:
+        """An agent that the plan or a card made known. O(channels + live offers). Raises UnknownNameError."""
+        j = self._number("agent", name, self._naming.agents)
+        presence, group, used, idle_since, handled, *counts = self._core.agent(j)
+        return AgentView(
+            id=name,
+            presence=PRESENCES[presence],
+            reason=self._ledger.reasons[j],
+            units_in_use=used,
+            units=self._naming.group_views[group].units,
+            idle_since=idle_since,
+            handled=handled,
+            holds=dict(zip(self._naming.channels, counts, strict=True)),
+            offers=tuple(sorted(offer for offer, (_, to, _) in self._ledger.offers.items() if to == j)),
+        )
+
+    def interaction(self, name: str) -> InteractionView:
+        """A live interaction. O(entries + live offers). Raises UnknownNameError, also for one that has gone."""
+        i = self._number("interaction", name, self._ledger.numbers)
+        state, agent, _, wait_from, connected_at, wrap_up_due, _, tier, since, *_ = self._core.interaction(i)
+        ask = self._ledger.asks[i]
+        assert ask is not None
+        return InteractionView(
+            id=name,
+            state=InteractionState(state).name.lower(),
+            queues=ask.queues,
+            channel=ask.channel,
+            needs=ask.needs,
+            priority=ask.priority,
+            agent=self._naming.agent_ids[agent] if agent >= 0 else None,
+            wait_from=wait_from,
+            since=since,
+            tier=tier - TIER_BASE,
+            connected_at=connected_at if connected_at >= 0 else None,
+            wrap_up_due=wrap_up_due if wrap_up_due >= 0 else None,
+            offers=tuple(sorted(offer for offer, (owner, _, _) in self._ledger.offers.items() if owner == i)),
+            ref=self._ledger.refs[i],
+        )
+
+    def waiting(self, queue: str, limit: int = 100) -> list[str]:
+        """Who waits in a queue without all its offers made, in order. O(limit * classes). Raises UnknownNameError."""
+        if type(limit) is not int or limit < 0:
+            raise MisuseError(f"limit is {shown(limit)}, expected an integer >= 0")
+        q = self._number("queue", queue, self._naming.queues)
+        return [self._ledger.ids[i] for i in self._core.waiting(q, limit)]
+
+    def position(self, interaction: str) -> int:
+        """1 + who is ahead in its first queue, 0 when it does not wait. O(classes * log). Raises UnknownNameError."""
+        return self._core.position(self._number("interaction", interaction, self._ledger.numbers))
+
+    def why(self, interaction: str, agent: str) -> tuple[Why, ...]:
+        """Why the agent does not get the interaction, for each of its queues; empty when it does not wait.
+
+        O(entries * (exclusions + live offers) + atoms). Raises UnknownNameError.
+        """
+        i = self._number("interaction", interaction, self._ledger.numbers)
+        j = self._number("agent", agent, self._naming.agents)
+        clauses = self._core.why_not(i, j)
+        found = []
+        for clause, k in zip(clauses, self._core.interaction(i)[6::3] if clauses else (), strict=True):
+            view, who = self._naming.class_names[k].view, self._naming.group_views[self._core.agent(j)[1]]
+            detail = None
+            if clause == Clause.NOT_ALLOWED:
+                detail = view.requirement.why_not(who.skills, who.labels)
+                if detail is None and who.queues is not None and view.queue not in who.queues:
+                    detail = f"is not a member of {view.queue}"
+            name = Clause(clause).name.lower() if clause else None
+            found.append(Why(queue=view.queue, clause=name, detail=detail))
+        return tuple(found)
+
+    def revision_views(self, queue: str) -> tuple[list[ClassView], list[GroupView]]:
+        """The classes and groups that a revision of a queue answers for. O(both). Raises UnknownNameError."""
+        q = self._number("queue", queue, self._naming.queues)
+        views = [self._naming.class_names[k].view for k in self._naming.queue_classes[q]]
+        return views, self._naming.group_views.copy()

@@ -1,0 +1,216 @@
+"""A router as bytes, and back: the names beside the core's own integers.
+
+The bytes are a checksum and a record; nothing in them is code. What strategies answered is in the core's tables, so
+restoring asks nobody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from omniroute.commands import AgentCard, Ref
+from omniroute.core import limits
+from omniroute.errors import InputError, OmnirouteError, PlanError
+from omniroute.ledger import Ledger
+from omniroute.model import Agent
+from omniroute.naming import Ask, ClassName, Naming, strategy_of
+from omniroute.plan import Plan, Queue
+from omniroute.requirements import Atom, parse
+from omniroute.strategies.protocol import ClassView, GroupView
+
+if TYPE_CHECKING:
+    from omniroute.core import Core
+
+__all__ = ["FORMAT", "SEMANTICS", "digest", "read", "write"]
+
+FORMAT: Final = 1
+"""The number of this layout; another layout gets another number."""
+SEMANTICS: Final = 1
+"""The number of what commands mean; it changes when the same commands would give other events."""
+_CHECKSUM: Final = 16
+
+_AtomRecord = tuple[str, str, str | int | tuple[str | int, ...] | None]
+_AskRecord = tuple[tuple[str, ...], str, str, int, int]
+
+
+class Snapshot(msgspec.Struct, array_like=True, frozen=True):
+    """Everything that a router knows; plan and strategies by name only where ``plan`` is None."""
+
+    format: int
+    semantics: int
+    now: int
+    seq: int
+    core: bytes
+    plan: str | None
+    strategies: list[tuple[str, str, int]]
+    channels: list[str]
+    queues: list[str]
+    atoms: list[str | _AtomRecord]
+    groups: list[AgentCard]
+    classes: list[tuple[int, int, str, str, int, int, bool]]
+    agents: list[AgentCard]
+    interactions: list[tuple[str, Ref, _AskRecord] | None]
+    offers: list[tuple[int, int, int, int]]
+    ended: list[tuple[int, str]]
+    gone: list[tuple[int, str]]
+    reasons: list[str]
+    finished: int
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(Snapshot)
+
+
+def digest(now: int, naming: Naming, ledger: Ledger) -> str:
+    """A hash of everything that decides what happens next, whichever core, process or hash seed. O(state).
+
+    The count of events is not part of it, so a command that was refused leaves it as ``advance`` would have.
+    """
+    snapshot = _snapshot(now, naming, ledger, plan=None, seq=0)
+    return hashlib.blake2b(_ENCODER.encode(snapshot), digest_size=16).hexdigest()
+
+
+def write(now: int, naming: Naming, ledger: Ledger) -> bytes:
+    """The state as bytes; the plan is left out where a strategy is not in the catalogue. O(state)."""
+    try:
+        plan = naming.plan.to_toml()
+    except PlanError:
+        plan = None
+    data = _ENCODER.encode(_snapshot(now, naming, ledger, plan=plan, seq=ledger.seq))
+    return hashlib.blake2b(data, digest_size=_CHECKSUM).digest() + data
+
+
+def _snapshot(now: int, naming: Naming, ledger: Ledger, *, plan: str | None, seq: int) -> Snapshot:
+    current = [False] * len(naming.class_names)
+    for classes in naming.queue_classes:
+        for k in classes:
+            current[k] = True
+    interactions = [
+        (name, ref, (ask.queues, ask.channel, ask.needs, ask.priority, ask.wrap_up)) if ask is not None else None
+        for name, ref, ask in zip(ledger.ids, ledger.refs, ledger.asks, strict=True)
+    ]
+    return Snapshot(
+        format=FORMAT,
+        semantics=SEMANTICS,
+        now=now,
+        seq=seq,
+        core=naming.core.dump().tobytes(),
+        plan=plan,
+        strategies=_strategies(naming.plan),
+        channels=list(naming.channels),
+        queues=naming.queue_names,
+        atoms=[atom if isinstance(atom, str) else (atom.name, atom.op, atom.value) for atom in naming.atoms],
+        groups=[_group_card(naming, key) for key in naming.groups],
+        classes=[
+            (name.queue, name.channel, name.part.text, name.view.requirement.text, name.view.step, name.following, is_)
+            for name, is_ in zip(naming.class_names, current, strict=True)
+        ],
+        agents=[AgentCard.of(agent) for agent in naming.agent_values],
+        interactions=interactions,
+        offers=[(offer, *live) for offer, live in sorted(ledger.offers.items())],
+        ended=list(ledger.ended.items()),
+        gone=list(ledger.gone),
+        reasons=ledger.reasons,
+        finished=ledger.finished,
+    )
+
+
+def _strategies(plan: Plan) -> list[tuple[str, str, int]]:
+    """Queue, strategy and version, for each queue of a plan."""
+    strategies = [(queue.name, strategy_of(queue)) for queue in plan.queues]
+    return [(name, str(strategy.name), int(strategy.version)) for name, strategy in strategies]
+
+
+def _group_card(naming: Naming, key: tuple[object, ...]) -> AgentCard:
+    """A group as the card of an agent without an id."""
+    view = naming.group_views[naming.groups[key]]
+    at_most = dict(key[4])  # type: ignore[call-overload]
+    agent = Agent(
+        "group", skills=view.skills, labels=view.labels, queues=view.queues, units=view.units, at_most=at_most
+    )
+    return AgentCard.of(agent)
+
+
+def read(kind: type[Core], data: bytes, plan: Plan | None) -> tuple[int, Naming, Ledger]:
+    """The instant, the names and the ledger of a snapshot; ``kind`` is the core to use. O(state).
+
+    Raises InputError for anything that is not what :func:`write` wrote, of this format and these semantics, and for a
+    plan that is missing or is not that of the snapshot.
+    """
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise InputError("a snapshot is bytes", source="snapshot")
+    body = bytes(data)[_CHECKSUM:]
+    if hashlib.blake2b(body, digest_size=_CHECKSUM).digest() != bytes(data)[:_CHECKSUM]:
+        raise InputError("is damaged: its checksum does not fit", source="snapshot")
+    try:
+        found = _DECODER.decode(body)
+    except msgspec.MsgspecError as error:
+        raise InputError(f"cannot be read: {error}", source="snapshot") from error
+    if (found.format, found.semantics) != (FORMAT, SEMANTICS):
+        message = f"has format {found.format} and semantics {found.semantics}, here are {FORMAT} and {SEMANTICS}"
+        raise InputError(message, source="snapshot")
+    if plan is None and found.plan is None:
+        raise InputError("holds no plan, because a strategy is not in the catalogue: give the plan", source="snapshot")
+    plan = Plan.from_toml_text(found.plan or "", source="snapshot") if plan is None else plan
+    if _strategies(plan) != found.strategies:
+        raise InputError("the queues and strategies of the plan are not those of the snapshot", source="snapshot")
+    try:
+        integers = array("q")
+        integers.frombytes(found.core)
+        naming = _naming(kind.load(integers), plan, found)
+        return found.now, naming, _ledger(naming, found)
+    except (OmnirouteError, LookupError, ValueError, TypeError, StopIteration) as error:
+        raise InputError(f"does not fit together: {error}", source="snapshot") from error
+
+
+def _naming(core: Core, plan: Plan, found: Snapshot) -> Naming:
+    naming = Naming(core, plan)
+    naming.channels = {name: number for number, name in enumerate(found.channels)}
+    naming.queue_names = found.queues
+    values = {queue.name: queue for queue in plan.queues}
+    naming.queues = {queue.name: found.queues.index(queue.name) for queue in plan.queues}
+    naming.queue_values = [values.get(name) or Queue(name) for name in found.queues]
+    naming.queue_classes = [[] for _ in found.queues]
+    for number, atom in enumerate(found.atoms):
+        naming.atoms[atom if isinstance(atom, str) else Atom(*atom)] = number  # type: ignore[arg-type]
+    for number, card in enumerate(found.groups):
+        agent = card.agent()
+        naming.groups[agent.key()] = number
+        view = GroupView(skills=agent.skills, labels=agent.labels, queues=agent.queues, units=agent.units)
+        naming.group_views.append(view)
+    for number, (q, channel, part, whole, step, following, current) in enumerate(found.classes):
+        view_ = ClassView(queue=found.queues[q], channel=found.channels[channel], requirement=parse(whole), step=step)
+        naming.class_names.append(ClassName(q, channel, parse(part), view_, following))
+        if current:
+            naming.classes[q, channel, part, step] = number
+            naming.queue_classes[q].append(number)
+    for number, card in enumerate(found.agents):
+        naming.agents[card.id] = number
+        naming.agent_ids.append(card.id)
+        naming.agent_values.append(card.agent())
+    return naming
+
+
+def _ledger(naming: Naming, found: Snapshot) -> Ledger:
+    ledger = Ledger(naming.core, naming)
+    ledger.seq, ledger.finished, ledger.reasons = found.seq, found.finished, found.reasons
+    for number, row in enumerate(found.interactions):
+        if row is None:
+            ledger.ids.append("")
+            ledger.refs.append(None)
+            ledger.asks.append(None)
+        else:
+            name, ref, (queues, channel, needs, priority, wrap_up) = row
+            ask = Ask((), 0, 0, wrap_up, queues, channel, needs, priority)
+            ledger.enter(number, name, ask, ref)
+    ledger.offers = {offer: (i, j, due) for offer, i, j, due in found.offers}
+    ledger.ended.update(found.ended)
+    ledger.gone.extend(found.gone)
+    ledger.recent = {name: at for at, name in found.gone}
+    if found.now < 0 or found.now > limits.TIME_MAX or len(ledger.reasons) != len(naming.agent_ids):
+        raise InputError("has an instant or a table that does not fit", source="snapshot")
+    return ledger

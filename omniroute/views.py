@@ -1,0 +1,95 @@
+"""What the read side of a router answers: small frozen values, taken at one instant, that move nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import frozen
+
+from omniroute.commands import Ref
+from omniroute.errors import MisuseError
+
+__all__ = ["AgentView", "Audit", "InteractionView", "QueueView", "UnknownNameError", "Why"]
+
+
+class UnknownNameError(MisuseError, LookupError):
+    """A read asked for a queue, an agent or an interaction that the router does not know (any more)."""
+
+
+@frozen(kw_only=True)
+class QueueView:
+    """A queue: ``waiting`` counts entries, those on offer included; the rest is counted since ``version``."""
+
+    name: str
+    waiting: int
+    version: int
+    entered: int
+    connected: int
+    in_target: int
+    abandoned: int
+
+
+@frozen(kw_only=True)
+class AgentView:
+    """An agent: ``presence`` is one of ``events.PRESENCES``, ``holds`` counts by channel what takes capacity."""
+
+    id: str
+    presence: str
+    reason: str
+    units_in_use: int
+    units: int
+    idle_since: int
+    handled: int
+    holds: Mapping[str, int]
+    offers: tuple[int, ...]
+
+
+@frozen(kw_only=True)
+class InteractionView:
+    """A live interaction: ``state`` is waiting, offered, connected or wrap_up; instants and waits in ms."""
+
+    id: str
+    state: str
+    queues: tuple[str, ...]
+    channel: str
+    needs: str
+    priority: int
+    agent: str | None
+    wait_from: int
+    since: int
+    tier: int
+    connected_at: int | None
+    wrap_up_due: int | None
+    offers: tuple[int, ...]
+    ref: Ref
+
+
+@frozen(kw_only=True)
+class Why:
+    """Why an agent does not get an interaction from one of its queues: the first clause that is false.
+
+    ``clause`` is a name of ``core.codes.Clause`` in lower case, None where nothing is in the way; ``detail`` says what
+    the requirement misses where that is the reason.
+    """
+
+    queue: str
+    clause: str | None
+    detail: str | None
+
+
+@frozen(kw_only=True)
+class Audit:
+    """Counts of everything that lives: by state, by presence, and what the router remembers."""
+
+    interactions: Mapping[str, int]
+    agents: Mapping[str, int]
+    live_offers: int
+    units_in_use: int
+    finished: int
+    remembered: int
+    ended_offers: int
+    classes: int
+    groups: int
+    events: int
+    leaks: tuple[str, ...]
+    """What holds capacity without a deadline: wrap-ups that end by Release, and offers that never expire."""
