@@ -426,12 +426,15 @@ def control_interval(queue: Queue) -> int:
 
 
 def queue_numbers(queue: Queue) -> tuple[int, int, int, int, int]:
-    """Offers, offer timeout, limit, retry and target of a queue as the core wants them, -1 for none. O(1)."""
+    """Offers, offer timeout, limit, retry and target of a queue as the core wants them, -1 for none. O(1).
+
+    An exclusion lasts at least a millisecond, so that the one who declined is not asked again in the same instant.
+    """
     offers = limits.OFFERS_ALL if isinstance(queue.offers, str) else queue.offers
     target = None if queue.target is None else queue.target.within_ms
     optional = (queue.offer_timeout_ms, queue.limit, queue.retry_after_ms, target)
     timeout, limit, retry, within = (-1 if value is None else value for value in optional)
-    return offers, timeout, limit, retry, within
+    return offers, timeout, limit, max(retry, 1) if queue.retry_after_ms is not None else -1, within
 
 
 def check_plan(plan: Plan) -> None:

@@ -1,0 +1,132 @@
+"""A small world played against a router: drawn integers become commands, and the commands become a journal.
+
+Run as a script it prints a hash of the events and the state after a fixed play; ``test_laws`` runs it in other
+processes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+
+from omniroute import Agent, Channel, Plan, Queue, Router, Step, commands, events
+from omniroute.strategies.priority import Priority
+from omniroute.strategies.skills import SkillsFirst
+
+Move = tuple[int, int, int, int]
+"""What to do, two choices, and how far time goes: see :func:`instant`."""
+
+IDS = tuple(f"c{n}" for n in range(8))
+NEEDS = ("", "es", "es >= 2 and not trainee", "klingon or fr >= 2")
+
+PLAN = Plan(
+    channels=[Channel("voice", load=2), Channel("chat")],
+    queues=[
+        Queue("sales", strategy=Priority(head_start={2: "9s"}), offer_timeout_ms=4_000, wrap_up_ms=3_000, limit=4),
+        Queue(
+            "care",
+            needs="not trainee",
+            strategy=SkillsFirst(specialist_first=True, takes="best_fit"),
+            steps=[Step("5s", needs=""), Step("9s", tier=-1)],
+            retry_after_ms=6_000,
+            offer_timeout_ms=None,
+            wrap_up_ms=None,
+        ),
+        Queue("mail", offers=2, offer_timeout_ms=7_000, strategy=Priority(tiers={1: -1}), retry_after_ms=0),
+    ],
+    agents=[
+        Agent("ana", skills={"es": 3}, units=2),
+        Agent("ben", skills={"es": 1, "fr": 1}, queues={"sales": 0, "care": 2}, units=3, at_most={"chat": 1}),
+        Agent("cy", labels={"trainee": True}, units=2),
+    ],
+    retention_ms=20_000,
+)
+OTHER = Plan(
+    channels=PLAN.channels,
+    queues=[
+        PLAN.queues[0],
+        Queue("care", steps=[Step("3s", also="es"), Step("8s", needs="")], wrap_up_ms=1_000),
+        PLAN.queues[2],
+    ],
+    agents=[*PLAN.agents, Agent("dee", skills={"fr": 2}, units=4)],
+    retention_ms=10_000,
+)
+QUEUES: tuple[str | tuple[str, ...], ...] = ("sales", "care", "mail", ("care", "sales"), "nowhere")
+AGENTS = ("ana", "ben", "cy", "dee")
+
+
+def instant(router: Router, gap: int) -> int:
+    """When: now, soon, later, or within a millisecond of the next deadline, where most bugs are."""
+    due = router.next_deadline()
+    around = router.now if due is None else due
+    return max(router.now, (router.now, router.now + 1, router.now + 2_500, around - 1, around, around + 1)[gap % 6])
+
+
+def command(router: Router, kind: int, a: int, b: int) -> commands.Command:
+    """What: every command, legal or not as it falls."""
+    name, agent = IDS[a % len(IDS)], AGENTS[a % 4]
+    offers = live_offers(router)
+    offer = offers[a % len(offers)] if offers else 7
+    enqueue = commands.Enqueue(name, QUEUES[b % 5], ("voice", "chat")[b % 2], NEEDS[(a + b) % 4], b % 3, ref=a)
+    choices: tuple[commands.Command, ...] = (
+        enqueue,
+        enqueue,
+        enqueue,
+        commands.SignIn(agent, ready=b % 4 != 0),
+        commands.SignIn(agent),
+        commands.Accept(offer),
+        commands.Accept(offer),
+        commands.Decline(offer),
+        commands.Finish(name, (None, 0, 1_500, -1)[b % 4]),
+        commands.Release(name),
+        commands.Leave(name),
+        commands.Requeue(name),
+        commands.Transfer(name, QUEUES[b % 5], (None, "", "es")[a % 3], None, "keep" if b % 2 else "reset"),
+        commands.SetPresence(agent, ("ready", "not_ready", "draining")[b % 3], "lunch"),  # type: ignore[arg-type]
+        commands.SignOut(agent),
+        commands.UpdateAgent(commands.AgentCard(agent, {"es": b % 3}, units=3)),
+        commands.SignIn(commands.AgentCard(agent, {"fr": 1 + b % 2}, units=2)),
+        commands.ChangePlan((PLAN, OTHER)[b % 2].to_toml()),
+        commands.Reconcile({"ana": "ready", "ben": "draining"}, (IDS[a % 8], IDS[b % 8])),
+        commands.EnqueueMany((enqueue, commands.Enqueue(IDS[b % 8], "mail", "chat"))),
+    )
+    return choices[kind % len(choices)]
+
+
+def live_offers(router: Router) -> list[int]:
+    """The offers that agents are looking at."""
+    return [offer for agent in AGENTS[:3] for offer in router.agent(agent).offers]
+
+
+def play(router: Router, moves: list[Move]) -> tuple[list[tuple[int, commands.Command]], list[list[events.Event]]]:
+    """Play moves; the journal, and what happened at each command."""
+    journal, told = [], []
+    for kind, a, b, gap in moves:
+        now, what = instant(router, gap), command(router, kind, a, b)
+        journal.append((now, what))
+        told.append(router.apply(now, what))
+    return journal, told
+
+
+def fixed_moves(count: int) -> list[Move]:
+    """Moves by a linear congruence: the same in every process."""
+    found, x = [], 12_345
+    for _ in range(count):
+        row = []
+        for _ in range(4):
+            x = (x * 1_103_515_245 + 12_345) % 2**31
+            row.append(x >> 16)
+        found.append((row[0], row[1], row[2], row[3]))
+    return found
+
+
+def main() -> None:
+    """Print what a fixed play gives."""
+    router = Router(PLAN)
+    _, told = play(router, fixed_moves(int(sys.argv[1])))
+    happened = hashlib.sha256(b"".join(map(events.encode, told))).hexdigest()
+    print(happened, router.digest(), sum(map(len, told)))
+
+
+if __name__ == "__main__":
+    main()
