@@ -163,7 +163,7 @@ def test_the_demo_day_is_the_same_every_time():
 def test_the_plan_through_commands(monkeypatch):
     """The demo day through the columns and through single commands on the same core: the same decisions.
 
-    Seen to fail with the head start left out of the columns.
+    Seen to fail with wrap-up left out of the columns of ``drive``.
     """
     plan, day = demo_day(seed=3)
     done = simulate(plan, day)

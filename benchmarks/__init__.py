@@ -1,0 +1,1 @@
+"""Measurements: omniroute beside its peers, answers checked before times are printed."""
