@@ -88,5 +88,5 @@ def product_limit(wait_ms: Integers, abandoned: Flags) -> Survival:
     """
     at_ms, events = np.unique(wait_ms[abandoned], return_counts=True)
     watched = len(wait_ms) - np.searchsorted(np.sort(wait_ms), at_ms, side="left")
-    share = np.cumprod(1.0 - events / watched)
+    share: Shares = np.cumprod(1.0 - events / watched, dtype=np.float64)
     return Survival(at_ms=at_ms, share=share, events=int(events.sum()), customers=len(wait_ms))
