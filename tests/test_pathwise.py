@@ -151,7 +151,7 @@ def same(left: Results, right: Results) -> None:
 def test_columns_are_the_same_on_both_cores(case):
     """Same columns, same decisions, same digest, and every invariant holds at the end.
 
-    Seen to fail with the kernel's tie of equal weights broken by the highest sequence instead of the lowest.
+    Seen to fail on the kernel's first build: a refused presence moved its time, which nothing refused may do.
     """
     world, arrivals, presences, until = case
     naive, fast = world.build(reference.Core), world.build(kernel.Core)
@@ -185,7 +185,7 @@ def test_columns_are_commands(case):
 def test_commands_are_the_same_on_both_cores(case):
     """Command by command, every event in its order, and the digest at the end.
 
-    Seen to fail with the kernel's idle index not re-keyed after an accept.
+    Seen to fail with an accept that does not restart the agent's idle time in one of the cores.
     """
     world, arrivals, presences, until = case
     naive, fast = world.build(reference.Core), world.build(kernel.Core)
