@@ -283,7 +283,7 @@ class Door:
             ask = granted
         i = self.core.enqueue(self.now, ask.classes, ask.tier, self.now - ask.head_start - command.head_start_ms)
         if i < 0:
-            return self.refuse(events, command, -i, name, "", command.ref)
+            return self.refuse(events, command, -i, name, self._full_queue(ask.queues, -1), command.ref)
         ledger.enter(i, name, ask, command.ref)
         return ledger.tell(events)
 
@@ -298,16 +298,24 @@ class Door:
                 return Reason.UNKNOWN_QUEUE, queue
         if len(naming.class_names) + naming.new_classes(wish) > naming.plan.limits.classes:
             return Reason.LIMIT_REACHED, "limits.classes"
+        full = self._full_queue(wish.queues, own)
+        if full:
+            return Reason.QUEUE_FULL, full
+        ask = naming.grant(wish)
+        self.tell_failures(events)
+        return ask
+
+    def _full_queue(self, queues: tuple[str, ...], own: int) -> str:
+        """The first queue that has no place left, not counting the interaction's own; empty when all have."""
+        naming = self.naming
         waits = self.core.interaction(own)[6::3] if own >= 0 and self._state(own) <= InteractionState.OFFERED else ()
-        for queue in wish.queues:
+        for queue in queues:
             q = naming.queues[queue]
             limit = naming.queue_values[q].limit
             mine = sum(naming.class_names[k].queue == q for k in waits)
             if limit is not None and self.core.queue(q)[0] - mine >= limit:
-                return Reason.QUEUE_FULL, queue
-        ask = naming.grant(wish)
-        self.tell_failures(events)
-        return ask
+                return queue
+        return ""
 
     def _state(self, i: int) -> int:
         return self.core.interaction(i)[0]
@@ -410,7 +418,7 @@ class Door:
         since = numbers[8] if command.age == "keep" else now - ask.head_start
         reason = self.core.transfer(now, i, ask.classes, ask.tier, since)
         if reason:
-            return self.refuse(events, command, reason, name)
+            return self.refuse(events, command, reason, name, self._full_queue(ask.queues, i))
         self.ledger.asks[i] = ask
         return self.ledger.tell(events)
 

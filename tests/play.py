@@ -16,8 +16,8 @@ from omniroute.strategies.skills import SkillsFirst
 Move = tuple[int, int, int, int]
 """What to do, two choices, and how far time goes: see :func:`instant`."""
 
-IDS = tuple(f"c{n}" for n in range(8))
-NEEDS = ("", "es", "es >= 2 and not trainee", "klingon or fr >= 2")
+IDS = tuple(f"c{n}" for n in range(12))
+NEEDS = ("", "", "", "es", "es >= 2 and not trainee", "klingon")
 
 PLAN = Plan(
     channels=[Channel("voice", load=2), Channel("chat")],
@@ -59,15 +59,18 @@ def instant(router: Router, gap: int) -> int:
     """When: now, soon, later, or within a millisecond of the next deadline, where most bugs are."""
     due = router.next_deadline()
     around = router.now if due is None else due
-    return max(router.now, (router.now, router.now + 1, router.now + 2_500, around - 1, around, around + 1)[gap % 6])
+    now = router.now
+    return max(now, (now, now + 1, now + 2_500, now + 10_000, around - 1, around, around + 1)[gap % 7])
 
 
 def command(router: Router, kind: int, a: int, b: int) -> commands.Command:
     """What: every command, legal or not as it falls."""
-    name, agent = IDS[a % len(IDS)], AGENTS[a % 4]
-    offers = live_offers(router)
+    agent = AGENTS[a % 4]
+    offers = live_offers(router) if a % 7 else [7, *router._ledger.ended][-3:]
     offer = offers[a % len(offers)] if offers else 7
-    enqueue = commands.Enqueue(name, QUEUES[b % 5], ("voice", "chat")[b % 2], NEEDS[(a + b) % 4], b % 3, ref=a)
+    name, waits, held = (some(router, a, states) for states in ((), ("waiting", "offered"), ("connected", "wrap_up")))
+    new = IDS[a % len(IDS)]
+    enqueue = commands.Enqueue(new, QUEUES[b % 5], ("voice", "chat")[b % 2], NEEDS[(a + b) % 6], b % 3, ref=a)
     choices: tuple[commands.Command, ...] = (
         enqueue,
         enqueue,
@@ -77,20 +80,26 @@ def command(router: Router, kind: int, a: int, b: int) -> commands.Command:
         commands.Accept(offer),
         commands.Accept(offer),
         commands.Decline(offer),
-        commands.Finish(name, (None, 0, 1_500, -1)[b % 4]),
-        commands.Release(name),
-        commands.Leave(name),
-        commands.Requeue(name),
+        commands.Finish(held, (None, 0, 1_500, -1)[b % 4]),
+        commands.Release(held),
+        commands.Leave(waits),
+        commands.Requeue(held),
         commands.Transfer(name, QUEUES[b % 5], (None, "", "es")[a % 3], None, "keep" if b % 2 else "reset"),
         commands.SetPresence(agent, ("ready", "not_ready", "draining")[b % 3], "lunch"),  # type: ignore[arg-type]
         commands.SignOut(agent),
         commands.UpdateAgent(commands.AgentCard(agent, {"es": b % 3}, units=3)),
         commands.SignIn(commands.AgentCard(agent, {"fr": 1 + b % 2}, units=2)),
         commands.ChangePlan((PLAN, OTHER)[b % 2].to_toml()),
-        commands.Reconcile({"ana": "ready", "ben": "draining"}, (IDS[a % 8], IDS[b % 8])),
-        commands.EnqueueMany((enqueue, commands.Enqueue(IDS[b % 8], "mail", "chat"))),
+        commands.Reconcile({"ana": "ready", "ben": "draining"}, (*router._ledger.numbers, new)[b % 3 :]),
+        commands.EnqueueMany((enqueue, commands.Enqueue(IDS[b % 12], "mail", "chat"))),
     )
     return choices[kind % len(choices)]
+
+
+def some(router: Router, a: int, states: tuple[str, ...]) -> str:
+    """A live interaction in one of these states where there is one, else any id, mostly."""
+    live = [name for name in router._ledger.numbers if not states or router.interaction(name).state in states]
+    return live[a % len(live)] if live and a % 9 else IDS[a % len(IDS)]
 
 
 def live_offers(router: Router) -> list[int]:
@@ -108,6 +117,13 @@ def play(router: Router, moves: list[Move]) -> tuple[list[tuple[int, commands.Co
     return journal, told
 
 
+def opened() -> Router:
+    """A router at 100,000 ms whose agents have come."""
+    router = Router(PLAN)
+    router.sign_in_many(100_000, AGENTS[:3])
+    return router
+
+
 def fixed_moves(count: int) -> list[Move]:
     """Moves by a linear congruence: the same in every process."""
     found, x = [], 12_345
@@ -122,7 +138,7 @@ def fixed_moves(count: int) -> list[Move]:
 
 def main() -> None:
     """Print what a fixed play gives."""
-    router = Router(PLAN)
+    router = opened()
     _, told = play(router, fixed_moves(int(sys.argv[1])))
     happened = hashlib.sha256(b"".join(map(events.encode, told))).hexdigest()
     print(happened, router.digest(), sum(map(len, told)))

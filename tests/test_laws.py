@@ -10,21 +10,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cores import CORES, using
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from play import AGENTS, Move, fixed_moves, instant, live_offers, opened, play
 
 import omniroute
-from cores import CORES, using
 from omniroute import Router, commands, events
 from omniroute.errors import InputError, MisuseError
-from play import AGENTS, PLAN, fixed_moves, instant, live_offers, play
 
 HERE = Path(__file__).parent
 PACKAGE = Path(omniroute.__file__).parent
 
 number = st.integers(0, 119)
-moves = st.lists(st.tuples(number, number, number, number), max_size=40)
-law = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+moves = st.binary(min_size=80, max_size=320).map(lambda drawn: list(zip(*[iter(drawn)] * 4, strict=False)))
+law = settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(params=CORES)
@@ -41,18 +41,19 @@ def replayed(router: Router, journal: list[tuple[int, commands.Command]]) -> lis
 
 
 @law
-@given(moves=moves, cut=st.integers(0, 40))
-def test_replay_is_identity(core: str, moves: list[tuple[int, int, int, int]], cut: int) -> None:
+@given(moves=moves, cut=st.integers(0, 80))
+def test_replay_is_identity(core: str, moves: list[Move], cut: int) -> None:
     """Law 1: the same records give the same bytes and the same state, also from a snapshot in the middle.
 
-    Seen to fail: the snapshot forgot the ended offers, so that a late accept was refused for another reason.
+    Seen to fail: the snapshot forgot the ended offers, so that a late accept was refused for another reason; and, not
+    planted: a full queue was named where the requirement had been asked before, and not where it had not.
     """
-    first = Router(PLAN)
+    first = opened()
     journal, told = play(first, moves)
-    second = Router(PLAN)
+    second = opened()
     assert replayed(second, journal) == list(map(events.encode, told))
     assert second.digest() == first.digest()
-    third = Router(PLAN)
+    third = opened()
     replayed(third, journal[:cut])
     digest = third.digest()
     third = Router.restore(third.snapshot())
@@ -64,7 +65,7 @@ def test_replay_is_identity(core: str, moves: list[tuple[int, int, int, int]], c
 def test_replay_does_not_depend_on_the_process() -> None:
     """Law 1 over cores and hash seeds: every process prints the same hashes of events and state.
 
-    Seen to fail: ``used`` classes of a changed plan were taken from a set of names in hash order.
+    Seen to fail: a reconciliation went through a set of names, in the order of their hashes.
     """
     printed = {}
     for core in CORES:
@@ -83,14 +84,14 @@ def test_replay_does_not_depend_on_the_process() -> None:
 
 
 @law
-@given(moves=moves, ticks=st.lists(st.lists(number, max_size=3), max_size=40))
-def test_ticks_do_not_matter(core: str, moves: list[tuple[int, int, int, int]], ticks: list[list[int]]) -> None:
+@given(moves=moves, ticks=st.lists(st.lists(number, max_size=3), max_size=80))
+def test_ticks_do_not_matter(core: str, moves: list[Move], ticks: list[list[int]]) -> None:
     """Law 2: whoever calls advance between commands, at, around or between deadlines, changes nothing.
 
     Seen to fail: events of deadlines were stamped with the instant of the command that noticed them; and: a refused
     command left the time where it was.
     """
-    plain, ticked = Router(PLAN), Router(PLAN)
+    plain, ticked = opened(), opened()
     journal, told = play(plain, moves)
     for number_, (now, command) in enumerate(journal):
         happened = []
@@ -103,12 +104,12 @@ def test_ticks_do_not_matter(core: str, moves: list[tuple[int, int, int, int]], 
 
 @law
 @given(moves=moves)
-def test_what_is_refused_moves_nothing(core: str, moves: list[tuple[int, int, int, int]]) -> None:
+def test_what_is_refused_moves_nothing(core: str, moves: list[Move]) -> None:
     """Law 3: a refused command leaves what letting the time pass would have left.
 
     Seen to fail: the class of a new requirement was numbered before the queue was found full.
     """
-    router = Router(PLAN)
+    router = opened()
     for move in moves:
         before = router.fork()
         ((now, command),), (told,) = play(router, [move])
@@ -172,8 +173,8 @@ def test_misuse_moves_nothing(core: str, command: commands.Command) -> None:
 
     Seen to fail: the deadlines fired before the form of the command was looked at.
     """
-    router = Router(PLAN)
-    play(router, [(3, 0, 1, 0), (0, 1, 0, 1), (0, 2, 1, 1)])
+    router = opened()
+    play(router, [(0, 1, 0, 1), (0, 2, 1, 1)])
     assert router.next_deadline() is not None
     digest = router.digest()
     with pytest.raises((MisuseError, InputError)):
@@ -184,12 +185,12 @@ def test_misuse_moves_nothing(core: str, command: commands.Command) -> None:
 
 @law
 @given(moves=moves)
-def test_conservation(core: str, moves: list[tuple[int, int, int, int]]) -> None:
+def test_conservation(core: str, moves: list[Move]) -> None:
     """Law 4: every invariant holds after every command; events count without a gap and never run backwards.
 
     Seen to fail: a released interaction kept its name.
     """
-    router, seq, at = Router(PLAN), 0, 0
+    router, seq, at = opened(), 3, 0
     for move in moves:
         _, (told,) = play(router, [move])
         router.check()
@@ -208,12 +209,12 @@ def known(router: Router) -> list[str]:
 
 @law
 @given(moves=moves)
-def test_no_one_waits_for_nothing(core: str, moves: list[tuple[int, int, int, int]]) -> None:
+def test_no_one_waits_for_nothing(core: str, moves: list[Move]) -> None:
     """Law 5: after every command each waiting pair has a clause in its way, read through the door.
 
     Seen to fail: a changed plan was written and nobody was asked again.
     """
-    router = Router(PLAN)
+    router = opened()
     for move in moves:
         play(router, [move])
         agents = [agent for agent in AGENTS if agent in router._naming.agents]
@@ -224,42 +225,42 @@ def test_no_one_waits_for_nothing(core: str, moves: list[tuple[int, int, int, in
 
 @law
 @given(moves=moves)
-def test_order(core: str, moves: list[tuple[int, int, int, int]]) -> None:
+def test_order(core: str, moves: list[Move]) -> None:
     """Law 6: nobody is offered while another of the class is ahead, waits undisturbed and is not excluded.
 
     Seen to fail: the age of an interaction was counted from 0 instead of from now less its head start.
     """
-    router = Router(PLAN)
-    declined: dict[tuple[str, str], None] = {}
+    router = opened()
+    since: dict[str, int] = {}
+    excluded: dict[tuple[str, str | None], None] = {}
     for move in moves:
         free = [view for view in map(router.interaction, router._ledger.numbers) if view.state == "waiting"]
-        (_,), (told,) = play(router, [move])
-        if any(isinstance(event, events.PlanChanged | events.AgentUpdated) for event in told):
+        ((_, command),), (told,) = play(router, [move])
+        if isinstance(command, commands.ChangePlan):
             return
-        for event in told:
-            if isinstance(event, events.OfferDeclined | events.Requeued | events.Transferred):
-                declined[event.interaction, str(event.agent)] = None
         touched = [getattr(event, "interaction", None) for event in told]
         for event in told:
-            if not isinstance(event, events.Offered) or event.interaction not in router._ledger.numbers:
-                continue
-            taken = router.interaction(event.interaction)
-            for other in free:
-                same = (other.queues, other.channel, other.needs) == (taken.queues, taken.channel, taken.needs)
-                if same and other.id not in touched and len(taken.queues) == 1 and taken.id not in stepped(told):
-                    ahead = (other.tier, other.since) < (taken.tier, taken.since)
-                    assert not ahead or (other.id, event.agent) in declined or steps_differ(router, other.id, taken.id)
+            if isinstance(event, events.Queued):
+                priority = router.interaction(event.interaction).priority
+                since[event.interaction] = event.at - (9_000 if (event.queue, priority) == ("sales", 2) else 0)
+            elif isinstance(event, events.OfferDeclined | events.Requeued | events.Transferred):
+                excluded[event.interaction, event.agent] = None
+                if isinstance(event, events.Transferred):
+                    since.pop(event.interaction, None)
+            elif isinstance(event, events.Offered) and event.interaction in router._ledger.numbers:
+                for other in free:
+                    if other.id not in touched and (other.id, event.agent) not in excluded:
+                        assert not overtook(router, since, event.interaction, other.id)
 
 
-def stepped(told: list[events.Event]) -> list[str]:
-    """Who took a step."""
-    return [event.interaction for event in told if isinstance(event, events.StepTaken)]
-
-
-def steps_differ(router: Router, one: str, other: str) -> bool:
-    """Whether two interactions stand in different classes."""
-    numbers = router._ledger.numbers
-    return router._core.interaction(numbers[one])[6] != router._core.interaction(numbers[other])[6]
+def overtook(router: Router, since: dict[str, int], taken: str, other: str) -> bool:
+    """Whether ``other`` stands in the one class of ``taken`` and should have been asked for before it."""
+    numbers, (one, two) = router._ledger.numbers, (router.interaction(taken), router.interaction(other))
+    if taken not in since or other not in since or (len(one.queues), len(two.queues)) != (1, 1):
+        return False
+    if router._core.interaction(numbers[taken])[6] != router._core.interaction(numbers[other])[6]:
+        return False
+    return (two.tier, since[other]) < (one.tier, since[taken])
 
 
 INSIDE = (
@@ -320,7 +321,7 @@ def test_the_test_of_law_seven_sees() -> None:
 
 def test_a_fixed_play_uses_every_event() -> None:
     """The plays are worth something: together they tell every kind of event but those of strategies."""
-    router = Router(PLAN)
+    router = opened()
     _, told = play(router, fixed_moves(1_500))
     kinds = {type(event).__name__ for batch in told for event in batch}
     assert kinds >= {kind.__name__ for kind in events.Event.__args__} - {"RevisionDue", "Revised", "StrategyFailed"}
