@@ -1,1 +1,1 @@
-"""The command line."""
+"""The command line: one module for each subcommand, and what they share (exits, screen, files)."""

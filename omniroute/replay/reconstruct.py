@@ -17,7 +17,7 @@ from omniroute.formats.records import LogRecord
 from omniroute.insight.columns import NONE, InteractionColumns
 from omniroute.insight.metrics import handle_times, served_by_agent_and_queue
 from omniroute.model import Agent
-from omniroute.plan import Channel, Plan, Queue, StrategyValue, duration_text
+from omniroute.plan import Channel, Plan, Queue, StrategyValue
 from omniroute.replay.agreement import HeadStartSearch, search_head_start
 from omniroute.replay.history import History
 from omniroute.replay.precedence import Precedence, choices_between_queues, search_precedence
@@ -241,7 +241,7 @@ def _about_presence(days: Mapping[str, AgentDays], away_ms: int) -> list[str]:
         said.append(
             f"Hours of {len(inferred)} agents are not in the log. An agent is taken to be there from the first start "
             f"to the last end of each day, except where, between two services, somebody he could have served waited "
-            f"for {duration_text(away_ms)} or more in all: {sum(day.breaks for day in inferred)} breaks."
+            f"for more than {away_ms / 1000:g} s in all: {sum(day.breaks for day in inferred)} breaks."
         )
     several = sum(1 for day in days.values() if day.units > 1)
     if several:
@@ -268,7 +268,7 @@ def _about_order(
     precedence: Precedence,
 ) -> list[str]:
     said = []
-    credited = ", ".join(f"{duration_text(ms)} for priority {priority}" for priority, ms in sorted(heads.items()) if ms)
+    credited = ", ".join(f"{ms / 1000:g} s for priority {priority}" for priority, ms in sorted(heads.items()) if ms)
     if credited:
         said.append(f"Within a queue the longest waiting goes first, with a head start of {credited}.")
     elif search is not None:
@@ -285,7 +285,7 @@ def _about_order(
         for name, ms in credited_ms.items():
             by_ms.setdefault(ms, []).append(name)
         groups = "; ".join(
-            f"{', '.join(names)} {duration_text(ms) if ms else 'none'}" for ms, names in sorted(by_ms.items())
+            f"{', '.join(names)} {f'{ms / 1000:g} s' if ms else 'none'}" for ms, names in sorted(by_ms.items())
         )
         said.append(
             f"Between queues some go first, as if they had waited longer: {groups}. Without that, agents with a choice "

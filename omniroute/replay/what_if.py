@@ -27,6 +27,7 @@ from omniroute.world.workload import Workload
 
 LEAST_EVENTS: Final = 30
 """A queue with fewer abandonments shares the curve of all queues together."""
+LEAST_INTERACTIONS: Final = 100
 CALIBRATE_TO_MS: Final = 300_000
 CALIBRATE_STEP_MS: Final = 250
 _END: Final = {
@@ -163,9 +164,25 @@ def _said(
             f"Some are more patient than anything that was seen ({', '.join(tails)}): the curve is continued with a "
             "constant hazard."
         )
+    said += _about_priorities(part)
     if not needs:
         said.append("The requirements that the log carries are left out: who can meet them is not in the log.")
     return said
+
+
+def _about_priorities(part: InteractionColumns) -> list[str]:
+    """Say where a log seems to write the priority only of those who queue: who is served at once then has the least."""
+    queued_share = {priority: float(own.queued.mean()) for priority, own in part.split(part.priority)}
+    if len(queued_share) < 2 or len(part) < LEAST_INTERACTIONS:
+        return []
+    least, most = min(queued_share), max(queued_share)
+    if queued_share[most] < 0.9 or queued_share[least] > 0.5:
+        return []
+    return [
+        f"{queued_share[most]:.0%} of priority {most} queued, but {queued_share[least]:.0%} of priority {least}: the log "
+        f"seems to write priorities only of those who queue. Who was served at once keeps priority {least} when routed "
+        "again."
+    ]
 
 
 def missing_queues(work: Work, plan: Plan) -> list[str]:
@@ -187,14 +204,15 @@ def routed(work: Work, plan: Plan) -> InteractionColumns:
             f"the plan has no queue {', '.join(map(repr, missing))}, which the log has{nearest(missing[0], known)}",
             source="plan",
         )
-    return _columns(simulate(plan, work.workload), work)
+    return columns_of(simulate(plan, work.workload), every_entry=work.history.entry_always_logged)
 
 
-def _columns(outcome: Simulated, work: Work) -> InteractionColumns:
+def columns_of(outcome: Simulated, *, every_entry: bool = False) -> InteractionColumns:
+    """Return an outcome as the columns that the metrics read; ``every_entry`` counts all who ended as queued. O(n)."""
     served = outcome.outcome == OutcomeCode.SERVED
     ended = served | (outcome.outcome == OutcomeCode.ABANDONED)
     wait_ms = np.where(ended, outcome.wait_ms, 0)
-    queued = ended if work.history.entry_always_logged else ended & (wait_ms > 0)
+    queued = ended if every_entry else ended & (wait_ms > 0)
     codes = np.array([int(_END[OutcomeCode(code)]) for code in range(len(OutcomeCode))], dtype=np.int32)
     return InteractionColumns(
         queue_names=outcome.queues,

@@ -1,0 +1,71 @@
+"""The command ``omniroute``: parse, dispatch, and turn every way to fail into a message and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, Final
+
+from omniroute.cli import compare, demo, replay
+from omniroute.cli.exits import HELP, INPUT, INTERRUPTED, PIPE, Failure
+
+_COMMANDS: Final = (replay, compare, demo)
+
+
+class _Version(argparse.Action):
+    """Prints version and active core; the core is imported only then."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **_: Any) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="print the version and the active core")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from omniroute import __version__
+        from omniroute.core import IMPLEMENTATION
+
+        print(f"omniroute {__version__} (core: {IMPLEMENTATION})")
+        parser.exit()
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser with all subcommands."""
+    made = argparse.ArgumentParser(
+        prog="omniroute",
+        description="Route a contact centre's interactions, and yesterday's again under another plan.",
+        epilog=HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("--version", action=_Version)
+    commands = made.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
+    for module in _COMMANDS:
+        module.add_to(commands)
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+        sys.stdout.flush()
+    except Failure as failure:
+        _complain(str(failure))
+        return failure.code
+    except BrokenPipeError:
+        # What is still buffered has nowhere to go either; without this Python complains once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE
+    except KeyboardInterrupt:
+        _complain("interrupted")
+        return INTERRUPTED
+    except MemoryError:
+        _complain("not enough memory")
+        return INPUT
+    return code
+
+
+def _complain(message: str) -> None:
+    from omniroute.insight.tables import printable
+
+    print(f"omniroute: {printable(message)}", file=sys.stderr)
