@@ -16,6 +16,7 @@ from omniroute.insight.tables import (
     counted,
     level_line,
     lines,
+    many,
     percent,
     seconds,
     side_by_side,
@@ -25,8 +26,8 @@ from omniroute.insight.tables import (
 from omniroute.plan import duration_text
 from omniroute.replay.agreement import Agreement
 from omniroute.replay.history import History
-from omniroute.replay.report import PlanAgreement, Replay, Run
-from omniroute.replay.what_if import REASONS, Calibration
+from omniroute.replay.report import PlanAgreement, Replay, Run, reasons_of
+from omniroute.replay.what_if import LEAST_INTERACTIONS, Calibration
 
 BROKEN_SHOWN: Final = 5
 NAMES_SHOWN: Final = 12
@@ -53,7 +54,7 @@ def show_read(screen: Screen, summary: ReadSummary) -> None:
     screen.heading(f"Read: {summary.source} ({summary.format})")
     aside, broken = sum(summary.set_aside.values()), sum(summary.broken.values())
     screen.say(
-        f"{counted(summary.lines)} lines: {counted(summary.kept)} kept, {counted(aside)} set aside"
+        f"{many(summary.lines, 'line')}: {counted(summary.kept)} kept, {counted(aside)} set aside"
         f"{_by_reason(summary.set_aside)}, {counted(broken)} broken{_by_reason(summary.broken)}."
     )
     if summary.broken_lines:
@@ -61,7 +62,7 @@ def show_read(screen: Screen, summary: ReadSummary) -> None:
         if broken > BROKEN_SHOWN:
             screen.say(f"    and {counted(broken - min(BROKEN_SHOWN, len(summary.broken_lines)))} more")
     if summary.presence_changes:
-        screen.say(f"{counted(summary.presence_changes)} presence changes of agents.")
+        screen.say(f"{many(summary.presence_changes, 'presence change')} of agents.")
     if summary.notes:
         screen.say("Noted in lines that were kept:")
         screen.items(f"{counted(times)} x {what}" for what, times in _largest(summary.notes))
@@ -83,7 +84,7 @@ def show_observed(screen: Screen, history: History, observed: Observed, *, by_ag
         screen.say("There are no interactions in this log.")
         return
     screen.say(f"{_period(columns)} Times are the log's own clocks; durations are in seconds.")
-    screen.table(_counts(total))
+    screen.table(_counts(total, history))
     screen.table(_waits(total))
     screen.table(_abandonment(total))
     screen.table(_levels(total))
@@ -101,19 +102,22 @@ def _period(columns: InteractionColumns) -> str:
     first, last = (np.datetime64(int(at), "ms").astype("datetime64[s]") for at in columns.arrived_ms[[0, -1]])
     named = len(np.unique(columns.agent[columns.agent != NONE]))
     days = len(np.unique(columns.arrived_ms // 86_400_000))
-    return f"Arrivals from {first} to {last}, {days} days with arrivals, {named} agents named.".replace("T", " ")
+    return f"Arrivals from {first} to {last}, {many(days, 'day')} with arrivals, {many(named, 'agent')} named.".replace(
+        "T", " "
+    )
 
 
-def _counts(total: Measures) -> Table:
+def _counts(total: Measures, history: History) -> Table:
     labels = {
         Outcome.LEFT_BEFORE_QUEUE: "left before the queue",
         Outcome.SET_ASIDE: "set aside by the log (phantom)",
     }
+    queued = "  queued: entry logged, even if served at once" if history.entry_always_logged else "  queued: waited"
     shown = [
         ("offered", total.offered),
         ("  served", total.served),
         ("  abandoned", total.abandoned),
-        ("  queued: really waited", total.queued),
+        (queued, total.queued),
     ]
     others = [outcome for outcome in Outcome if outcome not in (Outcome.SERVED, Outcome.ABANDONED)]
     for outcome in others:
@@ -207,13 +211,15 @@ def show_plan(screen: Screen, found: Replay) -> None:
         return
     plan = found.plan
     windows = sum(len(agent.windows) for agent in plan.agents)
-    skilled = f"{len(plan.queues)} queues, {len(plan.agents)} agents, {counted(windows)} windows of presence."
+    size = (
+        f"{many(len(plan.queues), 'queue')}, {many(len(plan.agents), 'agent')}, {many(windows, 'window')} of presence."
+    )
     if found.reconstruction is None:
         screen.heading(f"Plan: {found.plan_name}")
-        screen.say(skilled)
+        screen.say(size)
         return
     screen.heading("Plan: reconstructed from this log")
-    screen.say(f"{skilled} --out writes it as plan.toml, to be edited. What the log does not say was assumed:")
+    screen.say(f"{size} --out writes it as plan.toml, to be edited. What the log does not say was assumed:")
     screen.items(found.reconstruction.assumptions)
 
 
@@ -230,11 +236,14 @@ def show_what_if(screen: Screen, found: Replay) -> None:
     if found.spread:
         screen.say("")
         screen.say(_about_seeds(found.spread, last.total))
-    if found.reconstruction is not None:
+    if found.reconstruction is not None and last.total.offered < LEAST_INTERACTIONS:
+        screen.say("")
+        screen.say(f"{many(last.total.offered, 'interaction')} are too few to calibrate a plan or to judge it by.")
+    elif found.reconstruction is not None:
         screen.say("")
         screen.say(_how_near(found.runs[0].total, last.total))
         screen.say("What remains cannot be settled from the log:")
-        screen.items(REASONS)
+        screen.items(reasons_of(found))
 
 
 def about_calibration(found: Calibration) -> str:

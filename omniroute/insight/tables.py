@@ -79,6 +79,15 @@ def counted(number: int | None) -> str:
     return NOTHING if number is None else f"{number:,}"
 
 
+def many(number: int, word: str) -> str:
+    """Return a count with its word.
+
+    >>> many(1, "agent"), many(1200, "agent")
+    ('1 agent', '1,200 agents')
+    """
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
 def seconds(value_ms: float | None) -> str:
     """Return milliseconds as seconds with one decimal.
 
@@ -164,7 +173,7 @@ def lines(thresholds_ms: Sequence[int]) -> tuple[Line, ...]:
         Line("abandoned", lambda measures: measures.abandoned, 0),
         Line("left otherwise, or never served", left_otherwise, 0),
         Line("abandonment, % of offered", _percent_of(lambda measures: measures.abandonment_of_offered)),
-        Line("queued (waited at all)", lambda measures: measures.queued, 0),
+        Line("queued", lambda measures: measures.queued, 0),
         Line("wait of the queued, mean s", _seconds_of(lambda measures: measures.waits_of_queued.mean_ms)),
         Line("wait of the queued, median s", _seconds_of(lambda measures: measures.waits_of_queued.median_ms)),
         Line("wait of the queued, p90 s", _seconds_of(lambda measures: measures.waits_of_queued.p90_ms)),

@@ -26,6 +26,8 @@ DAY_MS: Final = 86_400_000
 LONGEST_SPAN_MS: Final = DAY_MS
 """A span of presence without a service is not believed for longer; somebody forgot to sign out."""
 UNITS_SHARE: Final = 0.95
+UNITS_SERVICES: Final = 100
+"""An agent with fewer services is taken to handle one at a time."""
 
 Spans: TypeAlias = list[tuple[int, int]]
 """[start, end) in milliseconds, in order, apart from one another."""
@@ -180,8 +182,8 @@ def _agent_days(
 
 
 def _units(start_ms: Integers, end_ms: Integers) -> int:
-    """Return how many services at once an agent does not exceed at 95 % of his starts; 1 where he has none."""
-    if not len(start_ms):
+    """Return how many services at once an agent does not exceed at 95 % of his starts; 1 for few services."""
+    if len(start_ms) < UNITS_SERVICES:
         return 1
     running = np.arange(1, len(start_ms) + 1) - np.searchsorted(np.sort(end_ms), start_ms + CLOCK_MS, side="right")
     return max(1, int(np.quantile(np.maximum(running, 1), UNITS_SHARE, method="inverted_cdf")))

@@ -16,6 +16,7 @@ from omniroute.errors import InputError, PlanError
 from omniroute.formats.records import LogRecord
 from omniroute.insight.columns import NONE, InteractionColumns
 from omniroute.insight.metrics import handle_times, served_by_agent_and_queue
+from omniroute.insight.tables import many
 from omniroute.model import Agent
 from omniroute.plan import Channel, Plan, Queue, StrategyValue
 from omniroute.replay.agreement import HeadStartSearch, search_head_start
@@ -26,8 +27,10 @@ from omniroute.strategies.fifo import FirstComeFirstServed
 from omniroute.strategies.priority import Priority
 
 SKILL_COUNT: Final = 3
+SKILL_PART: Final = 0.1
 SKILL_SHARE: Final = 0.25
-"""An agent has a skill if he served the queue this often, and at this share at least of what all agents' mix says."""
+"""An agent has a skill if he served the queue so often (or this part of all its services), and at this share at least
+of the rate at which all agents together did."""
 LEAST_CASES: Final = 30
 LEAST_GAIN: Final = 0.02
 """A head start is taken over if it explains this share more of at least this many cases."""
@@ -40,7 +43,7 @@ class Reconstruction:
     """A plan read from a log, what was assumed, and the findings behind it.
 
     ``between_ms`` is the time an agent needs between two services (measured over ``gaps``), ``unnamed`` how many
-    services have no agent's name.
+    services have no agent's name, ``presence_recorded`` whether the log records the presence of all named agents.
     """
 
     plan: Plan
@@ -51,6 +54,7 @@ class Reconstruction:
     between_ms: int
     gaps: int
     unnamed: int
+    presence_recorded: bool
 
 
 def reconstruct(
@@ -106,14 +110,16 @@ def reconstruct(
         between_ms=between_ms,
         gaps=len(gaps),
         unnamed=count,
+        presence_recorded=bool(days) and all(day.recorded for day in days.values()),
     )
 
 
 def skills_served(interactions: InteractionColumns) -> tuple[dict[str, tuple[str, ...]], int]:
     """Return the queues that each agent serves as a rule, and how many services were strays from that.
 
-    A queue is a skill of an agent who served it SKILL_COUNT times, and at SKILL_SHARE at least of the rate at which all
-    agents together did. Who has none by that rule keeps the queues he served most. O(n).
+    A queue is a skill of an agent who served it SKILL_COUNT times or did SKILL_PART of its services, and served it at
+    SKILL_SHARE at least of the rate at which all agents together did. Who has none by that rule keeps the queues he
+    served most. O(n).
 
     >>> from omniroute.formats.records import LoggedInteraction
     >>> from omniroute.insight.columns import columns
@@ -136,7 +142,8 @@ def skills_served(interactions: InteractionColumns) -> tuple[dict[str, tuple[str
         kept = [
             queue
             for queue, count in row.items()
-            if count >= SKILL_COUNT and count * everything >= SKILL_SHARE * of_queue[queue] * total
+            if (count >= SKILL_COUNT or count >= SKILL_PART * of_queue[queue])
+            and count * everything >= SKILL_SHARE * of_queue[queue] * total
         ] or [queue for queue, count in row.items() if count == max(row.values())]
         serves[agent] = tuple(sorted(kept))
         stray += total - sum(row[queue] for queue in kept)
@@ -220,11 +227,11 @@ def _unnamed(interactions: InteractionColumns) -> tuple[list[Agent], int]:
 
 
 def _about_skills(agents: int, stray: int) -> list[str]:
-    said = (
-        f"Skills of {agents} agents are inferred from whom they served: a queue is a skill if the agent served it at "
-        f"least {SKILL_COUNT} times and at least {SKILL_SHARE:.0%} as often as the mix of all agents would have it"
-    )
-    return [f"{said}; {stray} services were outside the skills so found."]
+    return [
+        f"Skills of {many(agents, 'agent')} are inferred from whom they served: a queue is a skill if the agent served "
+        f"it at least {SKILL_COUNT} times (or {SKILL_PART:.0%} of all that it had) and at least {SKILL_SHARE:.0%} as "
+        f"often as the mix of all agents would have it; {many(stray, 'service')} fell outside the skills so found."
+    ]
 
 
 def _about_presence(days: Mapping[str, AgentDays], away_ms: int) -> list[str]:
@@ -232,22 +239,23 @@ def _about_presence(days: Mapping[str, AgentDays], away_ms: int) -> list[str]:
     recorded = [day for day in days.values() if day.recorded]
     said = []
     if recorded:
-        widened = sum(day.widened for day in recorded)
+        widened = many(sum(day.widened for day in recorded), "service")
         said.append(
-            f"Hours of {len(recorded)} agents are the presence that the log records; {widened} services outside of it "
+            f"Hours of {many(len(recorded), 'agent')} are the presence that the log records; {widened} outside of it "
             "widened it."
         )
     if inferred:
+        breaks = many(sum(day.breaks for day in inferred), "break")
         said.append(
-            f"Hours of {len(inferred)} agents are not in the log. An agent is taken to be there from the first start "
-            f"to the last end of each day, except where, between two services, somebody he could have served waited "
-            f"for more than {away_ms / 1000:g} s in all: {sum(day.breaks for day in inferred)} breaks."
+            f"Hours of {many(len(inferred), 'agent')} are not in the log. An agent is taken to be there from the first "
+            "start to the last end of each day, except where, between two services, somebody he could have served "
+            f"waited for more than {away_ms / 1000:g} s in all: {breaks}."
         )
     several = sum(1 for day in days.values() if day.units > 1)
     if several:
         said.append(
-            f"{several} agents handle several interactions at once; their capacity is what they do not exceed at 95 % "
-            "of their starts."
+            f"{many(several, 'agent')} handled several interactions at once; capacity is then what an agent did not "
+            "exceed at 95 % of the starts."
         )
     return said
 
@@ -256,8 +264,8 @@ def _about_unnamed(services: int, agents: int) -> list[str]:
     if not services:
         return []
     return [
-        f"{services} services have no agent's name. They are real work: {agents} agents called “{UNNAMED} …”, with "
-        "every skill, are there exactly while those services lasted."
+        f"{many(services, 'service')} without an agent's name are real work: {many(agents, 'agent')} called "
+        f"“{UNNAMED} …”, with every skill, are there exactly while those services lasted."
     ]
 
 
@@ -268,7 +276,7 @@ def _about_order(
     precedence: Precedence,
 ) -> list[str]:
     said = []
-    credited = ", ".join(f"{ms / 1000:g} s for priority {priority}" for priority, ms in sorted(heads.items()) if ms)
+    credited = ", ".join(f"{ms / 1000:g}s for priority {priority}" for priority, ms in sorted(heads.items()) if ms)
     if credited:
         said.append(f"Within a queue the longest waiting goes first, with a head start of {credited}.")
     elif search is not None:
@@ -285,7 +293,7 @@ def _about_order(
         for name, ms in credited_ms.items():
             by_ms.setdefault(ms, []).append(name)
         groups = "; ".join(
-            f"{', '.join(names)} {f'{ms / 1000:g} s' if ms else 'none'}" for ms, names in sorted(by_ms.items())
+            f"{', '.join(names)} {f'{ms / 1000:g}s' if ms else 'none'}" for ms, names in sorted(by_ms.items())
         )
         said.append(
             f"Between queues some go first, as if they had waited longer: {groups}. Without that, agents with a choice "

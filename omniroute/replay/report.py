@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import attrs
+import numpy as np
 
 from omniroute import __version__
 from omniroute.core import IMPLEMENTATION
@@ -18,7 +19,7 @@ from omniroute.replay.agreement import Agreement, HeadStartSearch, agreement, se
 from omniroute.replay.history import History
 from omniroute.replay.presence import AWAY_MS
 from omniroute.replay.reconstruct import Reconstruction, reconstruct
-from omniroute.replay.what_if import REASONS, Calibration, Work, calibrated, routed, work_of
+from omniroute.replay.what_if import LEAST_INTERACTIONS, Calibration, Work, calibrated, reasons, routed, work_of
 from omniroute.strategies.fifo import FirstComeFirstServed
 
 SCHEMA: Final = 1
@@ -93,7 +94,8 @@ def replay(history: History, *, plan: Plan | None = None, plan_name: str = "plan
         return Replay(history=history, observed=observed, plan_name="", problem=error.message, seed=options.seed)
     work = work_of(history, seed=options.seed, needs=False)
     runs = [observed_run(work), run_under("as measured", work, found.plan)]
-    calibration = calibrated(work, found.plan, found.between_ms) if options.calibrate else None
+    enough = len(work.rows) >= LEAST_INTERACTIONS
+    calibration = calibrated(work, found.plan, found.between_ms) if options.calibrate and enough else None
     last = found.plan
     if calibration is not None:
         last = calibration.plan
@@ -146,6 +148,8 @@ def run_of(name: str, columns: InteractionColumns) -> Run:
 
 def _spread(history: History, plan: Plan, seed: int, *, needs: bool) -> tuple[Measures, ...]:
     """Measure the plan with other seeds: how much of a difference is only the draw."""
+    if np.count_nonzero(history.columns.offered) < LEAST_INTERACTIONS:
+        return ()
     seeds = range(seed + 1, seed + 1 + SEEDS_BESIDE)
     return tuple(measure(routed(work_of(history, seed=other, needs=needs), plan)) for other in seeds)
 
@@ -300,8 +304,14 @@ def _what_if(found: Replay) -> dict[str, Any] | None:
         "calibration": None if fitted is None else attrs.asdict(fitted, filter=lambda field, _: field.name != "plan"),
         "runs": [run_values(run) for run in found.runs],
         "other_seeds": [measures_values(part) for part in found.spread],
-        "reasons_for_the_difference": list(REASONS) if found.reconstruction is not None else [],
+        "reasons_for_the_difference": reasons_of(found),
     }
+
+
+def reasons_of(found: Replay) -> list[str]:
+    """Return why a reconstructed plan does not land on the observed; nothing for a plan that was given."""
+    read = found.reconstruction
+    return [] if read is None else list(reasons(presence_recorded=read.presence_recorded))
 
 
 def _agreements(found: PlanAgreement | None) -> dict[str, Any] | None:

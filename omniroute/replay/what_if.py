@@ -17,6 +17,7 @@ from omniroute.errors import InputError
 from omniroute.formats.records import Outcome
 from omniroute.insight.columns import NONE, Flags, Integers, InteractionColumns
 from omniroute.insight.metrics import HANDLE_FILTERS
+from omniroute.insight.tables import many
 from omniroute.model import nearest
 from omniroute.plan import Plan
 from omniroute.replay.history import History
@@ -147,7 +148,7 @@ def _said(
     stayed = len(part) - int(np.count_nonzero(part.outcome_is(Outcome.ABANDONED, Outcome.KEYED_OUT)))
     said = ["Every interaction arrives when it did and takes as long as it did."]
     if drawn:
-        said.append(f"{drawn} handle times are not in the log; they are drawn from the plausible ones of the queue.")
+        said.append(f"{many(drawn, 'handle time')} not in the log: drawn from the plausible ones of the queue.")
     if not any(curve.events for curve in curves.values()):
         return [*said, "Nobody abandoned, so nothing is known of patience: everybody waits until served."]
     said.append(
@@ -179,9 +180,9 @@ def _about_priorities(part: InteractionColumns) -> list[str]:
     if queued_share[most] < 0.9 or queued_share[least] > 0.5:
         return []
     return [
-        f"{queued_share[most]:.0%} of priority {most} queued, but {queued_share[least]:.0%} of priority {least}: the log "
-        f"seems to write priorities only of those who queue. Who was served at once keeps priority {least} when routed "
-        "again."
+        f"{queued_share[most]:.0%} of priority {most} queued, but {queued_share[least]:.0%} of priority {least}: this "
+        f"log seems to write priorities only of those who queue. Who was served at once keeps priority {least} when "
+        "routed again."
     ]
 
 
@@ -280,10 +281,15 @@ def _needing(plan: Plan, between_ms: int) -> Plan:
     return attrs.evolve(plan, queues=[attrs.evolve(queue, wrap_up_ms=between_ms) for queue in plan.queues])
 
 
-REASONS: Final = (
-    "Log-in, pauses and wrap-up are not in the log: presence is only bounded by services.",
-    "Skills are one set for the whole log; who took which queue on which day may have differed.",
-    "People and machines do not keep one order; the agreement below says how far they did.",
-    "Patience behind the wait of those served is drawn, not seen.",
-)
-"""Why a what-if under the reconstructed plan differs from the observed, as far as the log cannot settle it."""
+def reasons(*, presence_recorded: bool) -> tuple[str, ...]:
+    """Return why a what-if under a reconstructed plan differs from the observed, as far as the log cannot settle it."""
+    hours = "Pauses and wrap-up that nobody logged keep agents busy unseen."
+    if not presence_recorded:
+        hours = "Log-in, pauses and wrap-up are not in the log: presence is only bounded by services."
+    return (
+        hours,
+        "Skills are one set for the whole log; who took which queue on which day may have differed.",
+        "People and machines do not keep one order; the agreement below says how far they did.",
+        "Patience behind the wait of those served is drawn, not seen.",
+        "What agents began themselves (call-backs) cannot be told from what came in, and is queued like it.",
+    )
