@@ -382,6 +382,17 @@ cdef inline void withdraw(State* s, i32 i, i32 keep) noexcept nogil:
         o = after
 
 
+cdef inline void withdraw_excess(State* s, i32 i) noexcept nogil:
+    """Withdraw the newest offers of an interaction whose queue makes fewer now; remember the agents who lose one."""
+    cdef Interaction* it = &s.interactions[i]
+    cdef i64 offers = s.queues[s.classes[s.entries[it.entries].class_].queue].offers
+    cdef i32 o
+    while offers != OFFERS_ALL and it.live > offers:
+        o = s.offers[it.offers].prev_of_interaction
+        remember(s, s.offers[o].agent)
+        end_offer(s, o, EV_WITHDRAWN)
+
+
 cdef inline void connect(State* s, i32 i, i32 j, i32 e, i64 number) noexcept nogil:
     """Interaction and agent are together; the capacity is held already and no offer is live."""
     cdef Interaction* it = &s.interactions[i]
@@ -494,7 +505,9 @@ cdef inline void serve(State* s, i32 j) noexcept nogil:
             return
         i = s.entries[e].interaction
         make_offer(s, i, e, j)
-        sync(s, i)
+        # While more offers may follow it stays where it is, with an opening that may be due at this very instant.
+        if not in_queue(&s.interactions[i]) or offers_full(s, &s.interactions[i]):
+            sync(s, i)
 
 
 cdef inline bint reachable(State* s, i32 k) noexcept nogil:
@@ -571,8 +584,7 @@ cdef inline void serve_remembered(State* s) noexcept nogil:
 cdef inline void enter(State* s, i32 i, const i32* classes, i32 n, i64 tier, i64 since) noexcept nogil:
     """Write the entries, count them in, and count the arrival once in each queue, least number first."""
     cdef Interaction* it = &s.interactions[i]
-    cdef i32* at = &it.entries
-    cdef i32 x, e, q, last = -1, least
+    cdef i32 x, e, q, last = -1, least, behind = -1
     it.entries = -1
     it.channel = s.classes[classes[0]].channel
     for x in range(n):
@@ -585,8 +597,11 @@ cdef inline void enter(State* s, i32 i, const i32* classes, i32 n, i64 tier, i64
         s.keys[e].a = tier
         s.keys[e].b = since
         s.keys[e].c = next_seq(s)
-        at[0] = e
-        at = &s.entries[e].next
+        if behind < 0:
+            it.entries = e
+        else:
+            s.entries[behind].next = e
+        behind = e
     count_in(s, it, +1)
     if n == 1:
         q = s.classes[classes[0]].queue
@@ -793,7 +808,9 @@ cdef inline void fire(State* s) noexcept nogil:
         i = s.entries[item.what].interaction
         disarm(s, &s.entries[item.what].heap_at)
         settle(s, i)
+        withdraw_excess(s, i)
         place(s, i)
+        serve_remembered(s)
     elif item.kind == OPENING:
         i = s.entries[item.what].interaction
         disarm(s, &s.entries[item.what].heap_at)

@@ -18,7 +18,7 @@ from omniroute.core.deadlines cimport disarm, sooner
 from omniroute.core.engine cimport (
     ASKED, add_exclusion, advance, arm_control, arm_entry, change_presence, count_in, do_accept, do_decline,
     do_enqueue, do_leave, do_release, do_requeue, do_transfer, drop_exclusion, link_offer, new_entry, place, serve,
-    settle, sync, wrap_up,
+    serve_remembered, settle, sync, withdraw_excess, wrap_up,
 )
 from omniroute.core.deadlines cimport arm
 from omniroute.core.layout cimport *
@@ -111,13 +111,14 @@ cdef int index(str what, i64 number, i64 count) except -1:
     return within(what, number, 0, count - 1)
 
 
-cdef int do_presence(State* s, i32 j, int move) noexcept nogil:
-    """Judge and make a presence move: 0, or the reason of a refusal."""
+cdef int do_presence(State* s, i64 now, i32 j, int move) noexcept nogil:
+    """Judge and make a presence move: 0, or the reason of a refusal, and then not even time has moved."""
     cdef Agent* agent = &s.agents[j]
     if move == MOVE_SIGN_OUT and agent.held:
         move = MOVE_DRAIN
     if PRESENCE_NEXT[agent.presence][move] < 0:
         return PRESENCE_REFUSAL[agent.presence][move]
+    s.now = now
     if agent.presence == SIGNED_OUT:
         while agent.exclusions >= 0:
             drop_exclusion(s, agent.exclusions)
@@ -553,11 +554,7 @@ cdef class Core:
         self.begin(now)
         index("agent", j, self.s.n_agents)
         within("presence move", move, 0, MOVE_SIGN_OUT)
-        before = self.s.now
-        self.s.now = now
-        reason = do_presence(&self.s, j, move)
-        if reason:
-            self.s.now = before
+        reason = do_presence(&self.s, now, j, move)
         self.done()
         return reason
 
@@ -677,7 +674,10 @@ cdef class Core:
         for _, i in waiting:
             settle(s, i)
         for _, i in waiting:
+            withdraw_excess(s, i)
+        for _, i in waiting:
             place(s, i)
+        serve_remembered(s)
         return self.done()
 
     def advance(self, i64 now):
@@ -1099,8 +1099,7 @@ cdef class Core:
     cdef int load_interaction(self, i32 i, numbers) except -1:
         cdef State* s = &self.s
         cdef Interaction* it = &s.interactions[i]
-        cdef i32* at = &it.entries
-        cdef i32 e
+        cdef i32 e, behind = -1
         it.seq, it.wait_from, it.step_from = next(numbers), next(numbers), next(numbers)
         it.agent, it.channel = next(numbers), next(numbers)
         connected_at, wrap_due = next(numbers), next(numbers)
@@ -1113,8 +1112,11 @@ cdef class Core:
             s.entries[e].interaction = i
             s.entries[e].next = -1
             s.keys[e].a, s.keys[e].b, s.keys[e].c = next(numbers), next(numbers), next(numbers)
-            at[0] = e
-            at = &s.entries[e].next
+            if behind < 0:
+                it.entries = e
+            else:
+                s.entries[behind].next = e
+            behind = e
         for _ in range(next(numbers)):
             agent, until, seq = next(numbers), next(numbers), next(numbers)
             add_exclusion(s, i, agent, until, seq)
@@ -1272,29 +1274,29 @@ def drive(Core core not None, arrivals, presences, results, i64 until):
                 if due == now:
                     advance(s, now)
                 elif f.n and f.heap[0].at == now:
-                    s.now = now
                     item = pop(&f)
                     row = item.order & ((<i64> 1 << ROW_BITS) - 1)
                     i = item.interaction
                     if item.order >> ROW_BITS == FINISH:
+                        s.now = now
                         out_end[row] = now
                         wrap_up(s, i, wrap[row])
                         if wrap[row] == 0:
                             do_release(s, i)
                     elif f.rows[i] == row and out_start[row] < 0:
+                        s.now = now
                         out_end[row] = now
                         do_leave(s, i)
                 elif p < m and p_at[p] == now:
-                    s.now = now
-                    do_presence(s, <i32> p_agent[p], <int> p_move[p])
+                    do_presence(s, now, <i32> p_agent[p], <int> p_move[p])
                     p += 1
                 else:
-                    s.now = now
                     k = <i32> class_[a]
                     if is_full(s, &k, 1, -1):
                         out_agent[a] = BLOCKED
                         out_end[a] = now
                     else:
+                        s.now = now
                         i = do_enqueue(s, &k, 1, tier[a], now - head_start[a])
                         if i < 0 or not grow(s, <void**> &f.rows, &f.cap_rows, i + 1, sizeof(i64)):
                             break

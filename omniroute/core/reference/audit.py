@@ -105,6 +105,9 @@ def load(core: Core, data: array[int]) -> None:
         interaction = next(it)
         core.offers.append(None if interaction < 0 else Offer(interaction, *take(4)))
     core.free_offers = take(next(it))
+    for i, interaction in enumerate(core.interactions):
+        if interaction is not None:
+            core.arm(i)
 
 
 def _load_tables(core: Core, take: Callable[[int], list[int]]) -> None:

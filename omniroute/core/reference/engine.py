@@ -56,7 +56,7 @@ class Core:
         self.auto_accept = False
         """Agents take the best offer the moment it is made; the columns are driven like this."""
         self.set_queue, self.set_group = self.tables.set_queue, self.tables.set_group
-        self.set_class, self.set_pairs = self.tables.set_class, self.tables.set_pairs
+        self.set_class = self.tables.set_class
         self.add_atom, self.add_group = self.tables.add_atom, self.tables.add_group
         self.add_class, self.matches = self.tables.add_class, self.tables.matches
 
@@ -205,11 +205,17 @@ class Core:
         class_ = self.tables.classes[entry.class_]
         if class_.step_at >= 0:
             yield interaction.step_from + class_.step_at, DeadlineKind.STEP, entry.seq, (i, e)
-        if not selection.offers_full(self, i):
-            age = self.now - entry.since
-            later = [entry.since + pair.opens for pair in class_.pairs if pair.opens > max(age, 0)]
-            if later:
-                yield min(later), DeadlineKind.OPENING, entry.seq, (i, e)
+        if entry.opening >= 0:
+            yield entry.opening, DeadlineKind.OPENING, entry.seq, (i, e)
+
+    def arm(self, i: int) -> None:
+        """Look up when the next pair of each entry opens, after it has been asked for at this instant."""
+        seeking = self.live(i).state in IN_QUEUE and not selection.offers_full(self, i)
+        for entry in self.live(i).entries:
+            pairs = self.tables.classes[entry.class_].pairs
+            openings = [entry.since + pair.opens for pair in pairs if pair.opens > 0]
+            later = [opening for opening in openings if opening > self.now]
+            entry.opening = min(later) if seeking and later else -1
 
     def advance(self, now: int) -> None:
         """Fire the deadlines up to ``now``, each at its own time, by (due, kind, sequence)."""
@@ -236,7 +242,10 @@ class Core:
             self._place(number)
         elif kind == DeadlineKind.STEP:
             self._settle(number)
+            freed = self._withdraw_excess(number)
             self._place(number)
+            for j in freed:
+                self._serve(j)
         else:
             queue = self.tables.queues[number]
             queue.control_due = -1
@@ -306,8 +315,12 @@ class Core:
     def _place(self, i: int) -> None:
         """Agent selection: offer a waiting interaction to the best, as far as its queue still makes offers."""
         interaction = self.live(i)
-        if interaction.state not in IN_QUEUE or selection.offers_full(self, i):
-            return
+        if interaction.state in IN_QUEUE and not selection.offers_full(self, i):
+            self._offer_to_best(i)
+        self.arm(i)
+
+    def _offer_to_best(self, i: int) -> None:
+        interaction = self.live(i)
         found = selection.agents_for(self, i)
         offers = self.tables.queues[self.queue_of(interaction.entries[0])].offers
         if offers == limits.OFFERS_ALL:
@@ -325,6 +338,9 @@ class Core:
             if best is None:
                 return
             self._offer(*best, j)
+            # While more offers may follow, an opening that is due at this very instant has still to be looked at.
+            if selection.offers_full(self, best[0]):
+                self.arm(best[0])
 
     def _offer(self, i: int, e: int, j: int) -> None:
         interaction = self.live(i)
@@ -698,6 +714,14 @@ class Core:
 
     # Plans and strategies --------------------------------------------------------------------------------------------
 
+    def set_pairs(self, classes: Sequence[int], groups: Sequence[int], *columns: Sequence[int]) -> None:
+        """See :meth:`Tables.set_pairs`; who waits in the classes learns the new openings."""
+        opens, rank_out, cost_out, rank_in, cost_in = columns
+        self.tables.set_pairs(classes, groups, opens, rank_out, cost_out, rank_in, cost_in)
+        for i, interaction in enumerate(self.interactions):
+            if interaction is not None and any(entry.class_ in classes for entry in interaction.entries):
+                self.arm(i)
+
     def set_control(self, q: int, every: int) -> None:
         """Ask a queue's strategy again this often (-1: never); the next event of the queue starts the interval."""
         queue = self.tables.queues[index("queue", q, len(self.tables.queues))]
@@ -722,9 +746,20 @@ class Core:
         )
         for _, i in waiting:
             self._settle(i)
+        freed = [j for _, i in waiting for j in self._withdraw_excess(i)]
         for _, i in waiting:
             self._place(i)
+        for j in freed:
+            self._serve(j)
         return 0
+
+    def _withdraw_excess(self, i: int) -> list[int]:
+        """Withdraw the newest offers of an interaction whose queue makes fewer now; the agents who lose one."""
+        offers, live = self.tables.queues[self.queue_of(self.live(i).entries[0])].offers, self.offers_of(i)
+        excess = live[offers:][::-1] if offers != limits.OFFERS_ALL else []
+        for offer in excess:
+            self._end_offer(offer, OfferMove.WITHDRAW)
+        return [offer.agent for offer in excess]
 
     def _check_time_only(self, now: int) -> None:
         if not self.now <= now <= limits.TIME_MAX:

@@ -85,12 +85,16 @@ class Agent:
 
 @define(slots=True)
 class Entry:
-    """An interaction waiting in a class; it is ordered by (tier, since, seq)."""
+    """An interaction waiting in a class; it is ordered by (tier, since, seq).
+
+    ``opening`` is when its next pair opens, as known when it was last asked for; -1: none, or it is not asked for.
+    """
 
     class_: int
     tier: int
     since: int
     seq: int
+    opening: int = -1
 
 
 @define(slots=True)
