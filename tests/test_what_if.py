@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import WRAP_UP_MS, call, known_day, known_plan
 
+from omniroute.core import IMPLEMENTATION
 from omniroute.errors import InputError
 from omniroute.formats.records import Outcome
 from omniroute.insight.metrics import measure
@@ -24,6 +25,7 @@ from omniroute.replay.reconstruct import plan_text
 from omniroute.replay.report import Options, Replay, document, replay
 from omniroute.replay.what_if import calibrated, routed, work_of
 
+kernel_only = pytest.mark.skipif(IMPLEMENTATION != "kernel", reason="a month through the reference core takes minutes")
 waits = st.lists(st.tuples(st.integers(0, 50), st.booleans()), min_size=1, max_size=60)
 
 
@@ -200,18 +202,21 @@ def january(bank_month: Callable[[str], LoggedMonth]) -> Replay:
 
 
 @pytest.mark.data
+@kernel_only
 def test_january_lands_near(january: Replay) -> None:
     """Measured: mean wait +3 %, abandonment +0.6 points, service levels within 1.3 points. Asserted: twice that."""
     near(january, wait=0.06, abandonment=0.012, level=0.026)
 
 
 @pytest.mark.data
+@kernel_only
 def test_january_lands_near_uncalibrated(january: Replay) -> None:
     """With nothing fitted: mean wait -8 %, abandonment -1.4 points, service levels within 8.5 points."""
     near(attrs.evolve(january, runs=january.runs[:2]), wait=0.12, abandonment=0.025, level=0.11)
 
 
 @pytest.mark.data
+@kernel_only
 def test_january_lands_near_by_queue(january: Replay) -> None:
     """The three queues with more than a thousand interactions land within 15 % of their waits and 2 points."""
     observed, last = january.runs[0].by_queue, january.runs[-1].by_queue
@@ -223,6 +228,7 @@ def test_january_lands_near_by_queue(january: Replay) -> None:
 
 
 @pytest.mark.data
+@kernel_only
 def test_january_agreement(january: Replay, bank_month: Callable[[str], LoggedMonth]) -> None:
     """The agreement of the report is that of the facts: .146 without a head start, and the search finds none."""
     known = bank_month("january").facts["discipline_check"]
@@ -235,6 +241,7 @@ def test_january_agreement(january: Replay, bank_month: Callable[[str], LoggedMo
 
 
 @pytest.mark.data
+@kernel_only
 def test_february_agreement_and_nearness(bank_month: Callable[[str], LoggedMonth]) -> None:
     """February: the plan's 90 s disagree in .109 of the cases, none in .241; and the what-if lands near."""
     found = replay(History.of(bank_month("february").interactions), options=Options())
