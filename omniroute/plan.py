@@ -27,9 +27,8 @@ import math
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
-from pathlib import Path
-from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar
+from datetime import date, time, timedelta
+from typing import Final, Literal, Protocol, TypeAlias, TypeVar
 
 import attrs
 
@@ -40,7 +39,6 @@ from omniroute.model import (
     NAME_LENGTH_MAX,
     UNITS_MAX,
     Agent,
-    Label,
     checked_integer,
     checked_name,
     checked_term,
@@ -67,7 +65,7 @@ Duration: TypeAlias = int | str | timedelta
 
 DURATION_MAX_MS: Final = 315_360_000_000
 """Ten years."""
-FILE_BYTES_MAX: Final = 16 * 2**20
+
 OFFERS_MAX: Final = 1_000
 DEPTH_MAX: Final = 8
 """Tables inside tables in ``[csv]`` and ``[replay]``."""
@@ -518,20 +516,9 @@ class Plan:
     @classmethod
     def from_toml(cls, path: str | os.PathLike[str]) -> Plan:
         """Read a plan from a file of at most FILE_BYTES_MAX bytes. Raises PlanError with file, line and field."""
-        source = os.fspath(path)
-        try:
-            with Path(source).open("rb") as file:
-                data = file.read(FILE_BYTES_MAX + 1)
-            text = data.decode("utf-8-sig")
-        except OSError as error:
-            raise PlanError(f"cannot be read: {error.strerror or error}", source=source) from error
-        except UnicodeDecodeError as error:
-            raise PlanError(f"is not UTF-8 at byte {error.start}", source=source) from error
-        except ValueError as error:
-            raise PlanError(f"cannot be read: {error}", source=source) from error
-        if len(data) > FILE_BYTES_MAX:
-            raise PlanError(f"is larger than {FILE_BYTES_MAX} bytes", source=source)
-        return cls.from_toml_text(text, source=source)
+        from omniroute.plan_toml import read_file  # a router without files does not pay for it
+
+        return read_file(path)
 
     @classmethod
     def from_toml_text(cls, text: str, *, source: str = "plan") -> Plan:
@@ -540,19 +527,9 @@ class Plan:
         >>> Plan.from_toml_text('[[queues]]\nname = "sales"').queues[0].name
         'sales'
         """
-        import tomllib  # a router without files does not pay for it
+        from omniroute.plan_toml import read_text
 
-        try:
-            document = tomllib.loads(text)
-        except (ValueError, RecursionError) as error:
-            found = re.search(r"\(at line ([0-9]+)", str(error))
-            message = "tables or lists are nested too deeply" if isinstance(error, RecursionError) else str(error)
-            raise PlanError(message, source=source, line=int(found[1]) if found else None) from error
-        try:
-            return _read_plan(document)
-        except PlanError as error:
-            line = _line(text, error.field or "")
-            raise PlanError(error.message, source=source, line=line, field=error.field) from error
+        return read_text(text, source=source)
 
     def to_toml(self) -> str:
         """Return the plan as TOML for a person to edit; :meth:`from_toml_text` reads it back as an equal plan.
@@ -573,261 +550,6 @@ class Plan:
         tier = -1
         <BLANKLINE>
         """
-        return _written_plan(self)
+        from omniroute.plan_toml import written_plan
 
-
-_CHANNEL_KEYS = {"name": "name", "load": "load"}
-_STEP_KEYS = {"after": "after_ms", "needs": "needs", "also": "also", "tier": "tier"}
-_TARGET_KEYS = {"within": "within_ms", "share": "share"}
-_QUEUE_KEYS = {
-    "name": "name",
-    "needs": "needs",
-    "strategy": "strategy",
-    "offers": "offers",
-    "offer_timeout": "offer_timeout_ms",
-    "wrap_up": "wrap_up_ms",
-    "limit": "limit",
-    "retry_after": "retry_after_ms",
-    "target": "target",
-    "short_abandon": "short_abandon_ms",
-    "steps": "steps",
-}
-_AGENT_KEYS = {field.name: field.name for field in attrs.fields(Agent)}
-_LIMITS_KEYS = {field.name: field.name for field in attrs.fields(Limits)}
-_PLAN_KEYS = {
-    "retention": "retention_ms",
-    **{name: name for name in ("skills", "limits", "channels", "queues", "agents", "csv", "replay")},
-}
-
-
-def _read_plan(document: dict[str, Any]) -> Plan:
-    """Build a plan from what a TOML document says."""
-    values = _keys(document, _PLAN_KEYS, ("queues",), "")
-    if "channels" in values:
-        values["channels"] = [_read(Channel, item, _CHANNEL_KEYS, at) for at, item in _rows(values, "channels", "")]
-    values["queues"] = [_read_queue(item, at) for at, item in _rows(values, "queues", "")]
-    values["agents"] = [_read(Agent, item, _AGENT_KEYS, at) for at, item in _rows(values, "agents", "")]
-    if "limits" in values:
-        values["limits"] = _read(Limits, values["limits"], _LIMITS_KEYS, "limits")
-    return Plan(**values)
-
-
-def _read_queue(table: object, field: str) -> Queue:
-    """Build a queue with its steps, target and strategy."""
-    if isinstance(table, dict):
-        table = dict(table)
-        if "steps" in table:
-            table["steps"] = [_read(Step, item, _STEP_KEYS, at) for at, item in _rows(table, "steps", f"{field}.")]
-        if "target" in table:
-            table["target"] = _read(Target, table["target"], _TARGET_KEYS, f"{field}.target")
-        if "strategy" in table:
-            table["strategy"] = _read_strategy(table["strategy"], f"{field}.strategy")
-    return _read(Queue, table, _QUEUE_KEYS, field)
-
-
-def _read_strategy(value: object, field: str) -> StrategyValue:
-    """Build a strategy from its name, or from a table with a name and parameters."""
-    from omniroute.strategies import catalogue
-
-    parameters = dict(value) if isinstance(value, dict) else {"name": value}
-    name = parameters.pop("name", None)
-    if not isinstance(name, str):
-        raise PlanError(f"expected the name of a strategy, got {shown(name)}", field=field)
-    try:
-        strategy: StrategyValue = catalogue.build(name, parameters)
-    except PlanError as error:
-        raise _inside(error, field) from error
-    return strategy
-
-
-def _rows(table: dict[str, Any], key: str, prefix: str) -> list[tuple[str, object]]:
-    """Return the tables of an array with the field of each."""
-    rows = table.get(key, [])
-    if not isinstance(rows, list):
-        raise PlanError(f"expected a list of tables, [[{key}]], got {shown(rows)}", field=f"{prefix}{key}")
-    return [(f"{prefix}{key}[{position}]", row) for position, row in enumerate(rows)]
-
-
-def _keys(table: object, known: Mapping[str, str], required: Sequence[str], field: str) -> dict[str, Any]:
-    """Return the values of a table by attribute; unknown and missing keys are refused."""
-    if not isinstance(table, dict):
-        raise PlanError(f"expected a table, got {shown(table)}", field=field)
-    dot = f"{field}." if field else ""
-    for key in table:
-        if key not in known:
-            raise PlanError(f"unknown key {shown(key)}{nearest(key, known)}", field=f"{dot}{key}")
-    for key in required:
-        if key not in table:
-            raise PlanError(f"the key {key!r} is missing", field=field or None)
-    return {known[key]: value for key, value in table.items()}
-
-
-def _read(kind: type[_T], table: object, known: Mapping[str, str], field: str) -> _T:
-    """Build one attrs value from a table; its errors get the table's field in front."""
-    attributes = {attribute.name: attribute for attribute in attrs.fields(kind)}  # type: ignore[arg-type]
-    required = [key for key, name in known.items() if attributes[name].default is attrs.NOTHING]
-    values = _keys(table, known, required, field)
-    try:
-        return kind(**values)
-    except PlanError as error:
-        raise _inside(error, field) from error
-
-
-def _inside(error: PlanError, field: str) -> PlanError:
-    """Return the error with the field of the table that it happened in."""
-    return PlanError(error.message, field=f"{field}.{error.field}" if error.field else field)
-
-
-def _line(text: str, field: str) -> int | None:
-    """Return the line (from 1) of a field, or of the nearest table around it, by its headers and keys.
-
-    Good enough for a message: it does not know of keys in inline tables or in texts over several lines.
-    """
-    lines: dict[str, int] = {}
-    counts: dict[str, int] = {}
-    table = ""
-    for number, line in enumerate(text.split("\n"), 1):
-        header = re.match(r"\s*(\[\[?)\s*([^\[\]#]+?)\s*\]", line)
-        if header:
-            parent, _, last = header[2].rpartition(".")
-            around = f"{parent}[{counts[parent] - 1}]." if parent in counts else f"{parent}." if parent else ""
-            name = f"{around}{last.strip()}"
-            if header[1] == "[[":
-                counts[header[2]] = counts.get(name, 0) + 1
-                counts[name] = counts[header[2]]
-                name = f"{name}[{counts[name] - 1}]"
-            table = f"{name}."
-            lines.setdefault(name, number)
-            continue
-        key = re.match(r"\s*[\"']?([^\"'=#\s]+)[\"']?\s*=", line)
-        if key:
-            lines.setdefault(f"{table}{key[1]}", number)
-    while field and field not in lines:
-        field = re.sub(r"(\[[0-9]+\]|\.?[^.\[\]]*)$", "", field) if re.search(r"[.\[]", field) else ""
-    return lines.get(field)
-
-
-def _written_plan(plan: Plan) -> str:
-    """Write the tables of a plan in the order in which a person reads them."""
-    defaults = Limits()
-    top: dict[str, object] = {}
-    if plan.retention_ms != 3_600_000:
-        top["retention"] = duration_text(plan.retention_ms)
-    if plan.skills:
-        top["skills"] = plan.skills
-    blocks = [_block("", top)] if top else []
-    changed = {key: getattr(plan.limits, key) for key in _LIMITS_KEYS}
-    changed = {key: value for key, value in changed.items() if value != getattr(defaults, key)}
-    for header, table in (("[limits]", changed), ("[csv]", plan.csv), ("[replay]", plan.replay)):
-        if table:
-            blocks.append(_block(header, table))
-    channels = [_without({"name": channel.name, "load": channel.load}, {"load": 1}) for channel in plan.channels]
-    blocks.extend(_block("[[channels]]", table) for table in channels)
-    for queue in plan.queues:
-        blocks.append(_block("[[queues]]", _queue_table(queue)))
-        blocks.extend(_block("[[queues.steps]]", _step_table(step)) for step in queue.steps)
-    blocks.extend(_block("[[agents]]", _agent_table(agent)) for agent in plan.agents)
-    return "\n".join(blocks)
-
-
-def _without(table: Mapping[str, object], defaults: Mapping[str, object]) -> dict[str, object]:
-    """Return a table without None and without values that are the default."""
-    return {
-        key: item for key, item in table.items() if item is not None and (key not in defaults or item != defaults[key])
-    }
-
-
-def _queue_table(queue: Queue) -> dict[str, object]:
-    """Return what TOML says of a queue, steps excepted."""
-    strategy: object = None
-    if queue.strategy is not None:
-        from omniroute.strategies import catalogue
-
-        name, parameters = catalogue.describe(queue.strategy)
-        strategy = {"name": name, **parameters} if parameters else name
-    target = queue.target and {"within": duration_text(queue.target.within_ms), "share": queue.target.share}
-    table = {
-        "name": queue.name,
-        "needs": queue.needs,
-        "strategy": strategy,
-        "offers": queue.offers,
-        "offer_timeout": _NEVER if queue.offer_timeout_ms is None else duration_text(queue.offer_timeout_ms),
-        "wrap_up": _UNTIL_RELEASED if queue.wrap_up_ms is None else duration_text(queue.wrap_up_ms),
-        "limit": queue.limit,
-        "retry_after": None if queue.retry_after_ms is None else duration_text(queue.retry_after_ms),
-        "target": target,
-        "short_abandon": duration_text(queue.short_abandon_ms),
-    }
-    return _without(table, {"needs": "", "offers": 1, "short_abandon": "0s"})
-
-
-def _step_table(step: Step) -> dict[str, object]:
-    """Return what TOML says of a step."""
-    table = {"after": duration_text(step.after_ms), "needs": step.needs, "also": step.also, "tier": step.tier}
-    return _without(table, {})
-
-
-def _agent_table(agent: Agent) -> dict[str, object]:
-    """Return what TOML says of an agent; memberships without penalties become a list of names."""
-    queues: object = agent.queues
-    if agent.queues is not None and not any(agent.queues.values()):
-        queues = list(agent.queues)
-    windows = [[_instant_text(start), _instant_text(end)] for start, end in agent.windows]
-    table = {
-        "id": agent.id,
-        "skills": agent.skills or None,
-        "labels": {name: _label_value(label) for name, label in agent.labels.items()} or None,
-        "queues": queues,
-        "units": agent.units,
-        "at_most": agent.at_most or None,
-        "order": agent.order,
-        "windows": windows or None,
-    }
-    return _without(table, {"units": 1, "order": 0})
-
-
-def _label_value(label: Label) -> object:
-    return sorted(label) if isinstance(label, frozenset) else label
-
-
-def _instant_text(instant_ms: int) -> str:
-    """Return an instant as ISO 8601 in UTC."""
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=instant_ms)
-    return moment.isoformat(timespec="milliseconds" if instant_ms % 1_000 else "seconds").replace("+00:00", "Z")
-
-
-def _block(header: str, table: Mapping[str, object]) -> str:
-    """Return one table: a header and a line for every key."""
-    lines = [header] if header else []
-    lines += [f"{_key(key)} = {_toml(value, outer=True)}" for key, value in table.items()]
-    return "\n".join(lines) + "\n"
-
-
-def _key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _quoted(name)
-
-
-def _quoted(text: str) -> str:
-    """Return a basic TOML string."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + re.sub(r"[\x00-\x1f\x7f]", lambda found: f"\\u{ord(found[0]):04x}", escaped) + '"'
-
-
-def _toml(value: object, *, outer: bool = False) -> str:
-    """Return a value as TOML; ``outer`` lists of lists take a line for every row."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return _quoted(value)
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, date | time):
-        return value.isoformat()
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_key(key)} = {_toml(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        items = [_toml(item) for item in value]
-        if outer and any(isinstance(item, list) for item in value):
-            return "[\n" + "".join(f"    {item},\n" for item in items) + "]"
-        return "[" + ", ".join(items) + "]"
-    raise PlanError(f"cannot be written as TOML: {shown(value)}")
+        return written_plan(self)

@@ -102,8 +102,8 @@ def load(core: Core, data: array[int]) -> None:
         core.interactions.append(None if state == InteractionState.GONE else _load_interaction(state, take))
     core.free_interactions = take(next(it))
     for _ in range(next(it)):
-        interaction = next(it)
-        core.offers.append(None if interaction < 0 else Offer(interaction, *take(4)))
+        number = next(it)
+        core.offers.append(None if number < 0 else Offer(number, *take(4)))
     core.free_offers = take(next(it))
     for i, interaction in enumerate(core.interactions):
         if interaction is not None:
