@@ -456,6 +456,18 @@ def test_rich_shows_the_same_cells() -> None:
         assert cell in text
 
 
+def test_no_figure_is_lost_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table wider than the terminal is written plain rather than cut; one whose words fit is drawn."""
+    pytest.importorskip("rich")
+    monkeypatch.setenv("COLUMNS", "40")
+    wide = Table(title="", headings=("what", *("123456789",) * 6), rows=(("row", *("987654321",) * 6),))
+    for table, drawn in ((wide, False), (TABLE, True)):
+        terminal = Terminal()
+        Screen(terminal).table(table)
+        assert ("\u2500" in terminal.getvalue()) == drawn
+        assert "\u2026" not in terminal.getvalue()
+
+
 def test_plain_where_rich_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without rich a terminal gets the plain tables."""
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)

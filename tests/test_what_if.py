@@ -15,7 +15,8 @@ from synthetic import WRAP_UP_MS, call, known_day, known_plan
 
 from omniroute.core import IMPLEMENTATION
 from omniroute.errors import InputError
-from omniroute.formats.records import Outcome
+from omniroute.formats.limits import MAX_DURATION_MS, MAX_EPOCH_MS, MAX_PRIORITY
+from omniroute.formats.records import LoggedInteraction, Outcome, PresenceChange, PresenceKind
 from omniroute.insight.metrics import measure
 from omniroute.model import Agent
 from omniroute.plan import Plan, Queue
@@ -190,6 +191,41 @@ def test_the_written_plan_is_the_plan_that_was_routed() -> None:
     again = replay(history, plan=Plan.from_toml_text(text), options=Options())
     assert again.runs[-1].total == found.runs[-1].total
     assert again.agreement == found.agreement
+
+
+# -- whatever a log may hold
+
+moments = st.one_of(st.integers(0, 10_000).map(lambda step: 10**12 + 10_000 * step), st.integers(0, MAX_EPOCH_MS - 1))
+durations = st.one_of(st.integers(0, 10**6), st.integers(0, MAX_DURATION_MS))
+names = st.one_of(st.sampled_from(["a", "b", "c"]), st.text(min_size=1, max_size=5), st.just("x" * 200))
+records = st.builds(
+    LoggedInteraction,
+    id=st.just("1"),
+    queue=names,
+    channel=st.sampled_from(["voice", "chat"]),
+    priority=st.one_of(st.integers(0, 3), st.just(MAX_PRIORITY)),
+    arrived_ms=moments,
+    queued_ms=st.none() | moments,
+    left_queue_ms=st.none() | moments,
+    wait_ms=durations,
+    outcome=st.sampled_from(list(Outcome)),
+    agent=st.none() | names,
+    started_ms=st.none() | moments,
+    ended_ms=st.none() | moments,
+    handle_ms=st.none() | durations,
+    needs=st.sampled_from([None, "", "spanish", "a >= 2", "((("]),
+)
+changes = st.builds(
+    PresenceChange, at_ms=moments, agent=names, queue=st.none() | names, kind=st.sampled_from(list(PresenceKind))
+)
+
+
+@given(st.lists(records | changes, max_size=20))
+def test_any_log_ends_in_a_report(drawn: list[LoggedInteraction | PresenceChange]) -> None:
+    """Clocks out of order, years out of range, names that no plan can hold: a document, with a problem or without."""
+    found = replay(History.of(drawn), options=Options())
+    assert json.dumps(document(found, by_agent=True), allow_nan=False)
+    assert (found.problem is None) == (found.work is not None)
 
 
 # -- the bank's months (Technion: Ilan Guedj, Avi Mandelbaum)

@@ -32,8 +32,6 @@ from omniroute.replay.what_if import LEAST_INTERACTIONS, Calibration
 BROKEN_SHOWN: Final = 5
 NAMES_SHOWN: Final = 12
 LEVEL_MS: Final = THRESHOLDS_MS[0]
-_QUEUE_LINES: Final = (2, 4, 6, 10)
-"""Which of the compared lines are also shown by queue: abandoned, abandonment, mean wait, ASA; and the first level."""
 
 _ABANDONMENTS: Final = (
     ("of all", "(abandoned + left before the queue) / (offered + left before the queue)"),

@@ -41,7 +41,7 @@ class Screen:
 
     def table(self, table: Table) -> None:
         """Write a table with a blank line before it."""
-        if self._console is None:
+        if self._console is None or least_width(table) > self._console.width:
             self._write(f"\n{plain(table)}")
         else:
             self._console.print()
@@ -61,18 +61,31 @@ def _console(stream: IO[str], *, terminal: bool) -> Any:
     return Console(file=stream, width=None if terminal else 160)
 
 
+def least_width(table: Table) -> int:
+    """Return how many columns of a terminal a drawn table needs so that no word is cut. O(cells).
+
+    A table that is wider is written plain: a terminal wraps its lines, but no figure is lost.
+    """
+    cells = [table.headings, *table.rows]
+    longest = [
+        max((len(word) for row in cells for word in row[column].split()), default=0)
+        for column in range(len(table.headings))
+    ]
+    return sum(longest) + 2 * len(longest) + 2
+
+
 def _rich_table(table: Table) -> Any:
-    """Return the table for rich; cells are text, never markup."""
+    """Return the table for rich; cells are text, never markup, and break between words only."""
     from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    drawn = RichTable(title=table.title or None, title_justify="left", box=box.SIMPLE_HEAD, title_style="italic")
+    title = Text(table.title, style="italic") if table.title else None
+    drawn = RichTable(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True)
     for column, heading in enumerate(table.headings):
-        left = column < table.left
-        drawn.add_column(Text(heading), justify="left" if left else "right", no_wrap=not left)
+        drawn.add_column(Text(heading), justify="left" if column < table.left else "right", vertical="bottom")
     for row in table.rows:
-        drawn.add_row(*(Text(cell) for cell in row))
+        drawn.add_row(*(Text(cell.replace(" ", "\u00a0", len(cell) - len(cell.lstrip(" ")))) for cell in row))
     return drawn
 
 

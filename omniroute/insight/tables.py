@@ -160,7 +160,7 @@ def level_line(within_ms: int) -> Line:
     """Return the line of the service level *served within T of offered*. The threshold must have been measured."""
     levels = "served_within_of_offered"
     return Line(
-        f"service level: served within {duration_text(within_ms)}, % of offered",
+        f"SL1: served within {duration_text(within_ms)}, % of offered",
         _percent_of(lambda measures: measures.service_levels[levels].get(within_ms)),
     )
 
@@ -171,14 +171,14 @@ def lines(thresholds_ms: Sequence[int]) -> tuple[Line, ...]:
         Line("offered", lambda measures: measures.offered, 0),
         Line("served", lambda measures: measures.served, 0),
         Line("abandoned", lambda measures: measures.abandoned, 0),
-        Line("left otherwise, or never served", left_otherwise, 0),
+        Line("neither served nor abandoned", left_otherwise, 0),
         Line("abandonment, % of offered", _percent_of(lambda measures: measures.abandonment_of_offered)),
         Line("queued", lambda measures: measures.queued, 0),
-        Line("wait of the queued, mean s", _seconds_of(lambda measures: measures.waits_of_queued.mean_ms)),
-        Line("wait of the queued, median s", _seconds_of(lambda measures: measures.waits_of_queued.median_ms)),
-        Line("wait of the queued, p90 s", _seconds_of(lambda measures: measures.waits_of_queued.p90_ms)),
-        Line("wait of the abandoned, mean s", _seconds_of(lambda measures: measures.waits_of_abandoned.mean_ms)),
-        Line("ASA: wait of the served, zeros included, mean s", _seconds_of(lambda measures: measures.asa_ms)),
+        Line("wait of queued, mean s", _seconds_of(lambda measures: measures.waits_of_queued.mean_ms)),
+        Line("wait of queued, median s", _seconds_of(lambda measures: measures.waits_of_queued.median_ms)),
+        Line("wait of queued, p90 s", _seconds_of(lambda measures: measures.waits_of_queued.p90_ms)),
+        Line("wait of abandoned, mean s", _seconds_of(lambda measures: measures.waits_of_abandoned.mean_ms)),
+        Line("ASA: wait of served, mean s", _seconds_of(lambda measures: measures.asa_ms)),
         *(level_line(within_ms) for within_ms in thresholds_ms),
     )
 

@@ -142,6 +142,8 @@ def _services_by_agent(interactions: InteractionColumns) -> dict[str, tuple[Inte
     start_ms, end_ms = service_clocks(interactions)
     rows = np.flatnonzero(interactions.served & (interactions.agent != NONE))
     rows = rows[np.lexsort((end_ms[rows], start_ms[rows], interactions.agent[rows]))]
+    if not len(rows):
+        return {}
     agents, begins = np.unique(interactions.agent[rows], return_index=True)
     return {
         interactions.agent_names[agent]: (start_ms[own], end_ms[own])

@@ -89,9 +89,13 @@ def replay(history: History, *, plan: Plan | None = None, plan_name: str = "plan
     if plan is not None:
         return _under(history, observed, plan, plan_name, options)
     try:
-        found = reconstruct(history, away_ms=options.away_ms, head_start_ms=options.head_start_ms)
+        return _reconstructed(history, observed, options)
     except InputError as error:
         return Replay(history=history, observed=observed, plan_name="", problem=error.message, seed=options.seed)
+
+
+def _reconstructed(history: History, observed: Observed, options: Options) -> Replay:
+    found = reconstruct(history, away_ms=options.away_ms, head_start_ms=options.head_start_ms)
     work = work_of(history, seed=options.seed, needs=False)
     runs = [observed_run(work), run_under("as measured", work, found.plan)]
     enough = len(work.rows) >= LEAST_INTERACTIONS
