@@ -227,23 +227,44 @@ cdef inline i32 first_open(State* s, Class* class_, i32 j, i32 opens) noexcept n
     return -1
 
 
+cdef struct Candidate:  # a place in interaction selection; entry -1: none yet
+    i32 entry
+    i32 rank
+    i64 weight
+    Key key
+
+
+cdef inline bint beats(Candidate* p, Candidate* q) noexcept nogil:
+    """Whether p is taken before q: least rank, least tier, most weight, then since, then sequence."""
+    if q.entry < 0:
+        return True
+    if p.rank != q.rank:
+        return p.rank < q.rank
+    if p.key.a != q.key.a:
+        return p.key.a < q.key.a
+    if p.weight != q.weight:
+        return p.weight > q.weight
+    if p.key.b != q.key.b:
+        return p.key.b < q.key.b
+    return p.key.c < q.key.c
+
+
 cdef inline i32 pick_entry(State* s, i32 j) noexcept nogil:
     """Interaction selection: the entry that agent j should get next; -1: none.
 
-    O(classes with somebody waiting that he could serve + barred entries).
+    O(classes with somebody waiting that he could serve + barred entries). Nobody in a class beats its head, so a class
+    whose head has lost already is left without looking at its entries.
     """
     cdef Agent* agent = &s.agents[j]
     cdef i32 words = s.cap_classes >> 6
-    cdef i32 best = -1, best_rank = 0
-    cdef i32 w, k, e
-    cdef i64 best_weight = 0, weight
-    cdef Key best_key = [0, 0, 0], key
+    cdef i32 w, k, i
     cdef u64 bits
     cdef u64* serves
     cdef InPair* row
     cdef InPair* pair
     cdef Class* class_
-    cdef Interaction* it
+    cdef Candidate best, found
+    best.entry = -1
     if agent.room == 0:
         return -1
     serves = &s.serves[<i64> agent.group * words]
@@ -254,33 +275,24 @@ cdef inline i32 pick_entry(State* s, i32 j) noexcept nogil:
             k = (w << 6) + omni_ctz(bits)
             bits &= bits - 1
             class_ = &s.classes[k]
-            pair = &row[k]
-            if not (agent.room >> class_.channel) & 1 or (best >= 0 and pair.rank > best_rank):
+            if not (agent.room >> class_.channel) & 1:
                 continue
-            e = class_.root.first
-            key = class_.root.head
-            it = &s.interactions[s.entries[e].interaction]
-            if it.live > 0 or it.exclusions >= 0 or not is_open(s, key.b, pair.opens):
-                e = first_open(s, class_, j, pair.opens)
-                if e < 0:
+            pair = &row[k]
+            found.entry = class_.root.first
+            found.rank = pair.rank
+            found.key = class_.root.head
+            found.weight = (class_.age_rate * (s.now - found.key.b) + class_.offset - pair.cost
+                            + class_.length_rate * s.queues[class_.queue].length)
+            if not beats(&found, &best):
+                continue
+            i = s.entries[found.entry].interaction
+            if not is_open(s, found.key.b, pair.opens) or barred(s, &s.interactions[i], i, j):
+                found.entry = first_open(s, class_, j, pair.opens)
+                if found.entry < 0:
                     continue
-                key = s.keys[e]
-            weight = (class_.age_rate * (s.now - key.b) + class_.offset - pair.cost
-                      + class_.length_rate * s.queues[class_.queue].length)
-            if best >= 0 and pair.rank == best_rank:
-                if key.a != best_key.a:
-                    if key.a > best_key.a:
-                        continue
-                elif weight != best_weight:
-                    if weight < best_weight:
-                        continue
-                elif key.b != best_key.b:
-                    if key.b > best_key.b:
-                        continue
-                elif key.c > best_key.c:
+                found.weight += class_.age_rate * (found.key.b - s.keys[found.entry].b)
+                found.key = s.keys[found.entry]
+                if not beats(&found, &best):
                     continue
-            best = e
-            best_rank = pair.rank
-            best_weight = weight
-            best_key = key
-    return best
+            best = found
+    return best.entry
