@@ -8,9 +8,10 @@ time. Then :meth:`Door.begin` fires the deadlines up to ``now``. Then it is judg
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from omniroute import commands as c
+from omniroute import forms
 from omniroute.core import limits
 from omniroute.core.codes import Reason
 from omniroute.core.lifecycle import INTERACTION, REFUSALS, InteractionMove, InteractionState, Presence, PresenceMove
@@ -18,26 +19,15 @@ from omniroute.errors import InvariantError, MisuseError, TimeError
 from omniroute.events import REASONS, AgentUpdated, Event, Reconciled, Rejected, StrategyFailed
 from omniroute.ledger import Ledger
 from omniroute.model import INTEGER_MAX, INTEGER_MIN, Agent, shown
-from omniroute.naming import HEAD_START_MAX, ORDER_BASE, Ask, Naming, Wish, check_order
+from omniroute.naming import HEAD_START_MAX, ORDER_BASE, Ask, Naming, Wish
 
 if TYPE_CHECKING:
     from omniroute.core import Core
 
-__all__ = ["MANY_MAX", "REF_LENGTH_MAX", "Door"]
+__all__ = ["HANDLERS", "Door"]
 
-REF_LENGTH_MAX: Final = 4_096
-"""Characters of a reference, and of the reason that a host gives for a presence."""
-MANY_MAX: Final = 100_000
-"""Items of a bulk command."""
-
-_MOVES = {
-    "ready": PresenceMove.SET_READY,
-    "not_ready": PresenceMove.SET_NOT_READY,
-    "draining": PresenceMove.DRAIN,
-}
 _BUSY: Final = "a command is being handled: no command from inside a strategy or from another thread"
 _MOVING: Final = _BUSY + ", it has begun to move"
-_INT64: Final = 2**63
 
 
 class Door:
@@ -131,12 +121,12 @@ class Door:
     # Agents ----------------------------------------------------------------------------------------------------------
 
     def _sign_in(self, now: int, command: c.SignIn) -> list[Event]:
-        card = _checked_sign_in(command)
+        card = forms.sign_in(command)
         return self._signed_in(self.begin(now), command, card)
 
     def _sign_in_many(self, now: int, command: c.SignInMany) -> list[Event]:
-        items = _checked_many(command.agents, c.SignIn)
-        cards = [_checked_sign_in(item) for item in items]
+        items = forms.many(command.agents, c.SignIn)
+        cards = [forms.sign_in(item) for item in items]
         events = self.begin(now)
         self.core.advance(now)
         for item, card in zip(items, cards, strict=True):
@@ -198,7 +188,7 @@ class Door:
         return j
 
     def _update_agent(self, now: int, command: c.UpdateAgent) -> list[Event]:
-        agent = _checked_card(command.agent)
+        agent = forms.card(command.agent)
         events = self.begin(now)
         self.core.advance(now)
         if agent.id not in self.naming.agents:
@@ -210,15 +200,15 @@ class Door:
         return events
 
     def _sign_out(self, now: int, command: c.SignOut) -> list[Event]:
-        _text("agent", command.agent)
+        forms.text("agent", command.agent)
         return self._presence(self.begin(now), command, command.agent, PresenceMove.SIGN_OUT, "")
 
     def _set_presence(self, now: int, command: c.SetPresence) -> list[Event]:
-        _text("agent", command.agent)
-        _text("reason", command.reason, REF_LENGTH_MAX, empty=True)
-        move = _MOVES.get(command.presence) if isinstance(command.presence, str) else None
+        forms.text("agent", command.agent)
+        forms.text("reason", command.reason, forms.REF_LENGTH_MAX, empty=True)
+        move = forms.MOVES.get(command.presence) if isinstance(command.presence, str) else None
         if move is None:
-            raise MisuseError(f"presence is {shown(command.presence)}, allowed is {', '.join(_MOVES)}")
+            raise MisuseError(f"presence is {shown(command.presence)}, allowed is {', '.join(forms.MOVES)}")
         return self._presence(self.begin(now), command, command.agent, move, command.reason)
 
     def _presence(
@@ -243,13 +233,13 @@ class Door:
         """Look at the form of an enqueue; what has been asked before is known at once."""
         name, priority, head_start, ref = command.interaction, command.priority, command.head_start_ms, command.ref
         if type(name) is not str or not 0 < len(name) <= self.naming.plan.limits.name_length or not name.isascii():
-            _text("interaction", name, self.naming.plan.limits.name_length)
+            forms.text("interaction", name, self.naming.plan.limits.name_length)
         if type(priority) is not int or not INTEGER_MIN <= priority <= INTEGER_MAX:
-            _integer("priority", priority, INTEGER_MIN, INTEGER_MAX)
+            forms.integer("priority", priority, INTEGER_MIN, INTEGER_MAX)
         if type(head_start) is not int or not 0 <= head_start <= HEAD_START_MAX:
-            _integer("head_start_ms", head_start, 0, HEAD_START_MAX)
+            forms.integer("head_start_ms", head_start, 0, HEAD_START_MAX)
         if ref is not None:
-            _ref(ref)
+            forms.reference(ref)
         try:
             ask = self._asks.get((command.queue, command.channel, command.needs, priority))
         except TypeError:
@@ -257,7 +247,7 @@ class Door:
         return ask or self.naming.wish(command.queue, command.channel, command.needs, priority)
 
     def _enqueue_many(self, now: int, command: c.EnqueueMany) -> list[Event]:
-        items = _checked_many(command.interactions, c.Enqueue)
+        items = forms.many(command.interactions, c.Enqueue)
         asks = [self._checked_enqueue(item) for item in items]
         events = self.begin(now)
         self.core.advance(now)
@@ -327,7 +317,7 @@ class Door:
 
     def _leave(self, now: int, command: c.Leave) -> list[Event]:
         if type(command.interaction) is not str:
-            _text("interaction", command.interaction)
+            forms.text("interaction", command.interaction)
         events = self.begin(now)
         i = self._numbers.get(command.interaction)
         if i is None:
@@ -337,16 +327,16 @@ class Door:
 
     def _accept(self, now: int, command: c.Accept) -> list[Event]:
         offer = command.offer
-        if type(offer) is not int or not 0 <= offer < _INT64:
-            _integer("offer", offer, 0, _INT64 - 1)
+        if type(offer) is not int or not 0 <= offer < forms.INT64:
+            forms.integer("offer", offer, 0, forms.INT64 - 1)
         events = self.begin(now)
         reason = self.core.accept(now, offer)
         return self._offer_ended(events, command, offer) if reason else self.ledger.tell(events)
 
     def _decline(self, now: int, command: c.Decline) -> list[Event]:
         offer = command.offer
-        if type(offer) is not int or not 0 <= offer < _INT64:
-            _integer("offer", offer, 0, _INT64 - 1)
+        if type(offer) is not int or not 0 <= offer < forms.INT64:
+            forms.integer("offer", offer, 0, forms.INT64 - 1)
         events = self.begin(now)
         reason = self.core.decline(now, offer)
         return self._offer_ended(events, command, offer) if reason else self.ledger.tell(events)
@@ -359,9 +349,9 @@ class Door:
     def _finish(self, now: int, command: c.Finish) -> list[Event]:
         wrap_up = command.wrap_up_ms
         if type(command.interaction) is not str:
-            _text("interaction", command.interaction)
+            forms.text("interaction", command.interaction)
         if wrap_up is not None and (type(wrap_up) is not int or not -1 <= wrap_up <= limits.TIME_MAX):
-            _integer("wrap_up_ms", wrap_up, -1, limits.TIME_MAX)
+            forms.integer("wrap_up_ms", wrap_up, -1, limits.TIME_MAX)
         events = self.begin(now)
         i = self._numbers.get(command.interaction)
         if i is None:
@@ -374,7 +364,7 @@ class Door:
 
     def _release(self, now: int, command: c.Release) -> list[Event]:
         if type(command.interaction) is not str:
-            _text("interaction", command.interaction)
+            forms.text("interaction", command.interaction)
         events = self.begin(now)
         i = self._numbers.get(command.interaction)
         if i is None:
@@ -383,7 +373,7 @@ class Door:
         return self.refuse(events, command, reason, command.interaction) if reason else self.ledger.tell(events)
 
     def _requeue(self, now: int, command: c.Requeue) -> list[Event]:
-        _text("interaction", command.interaction)
+        forms.text("interaction", command.interaction)
         events = self.begin(now)
         i = self._numbers.get(command.interaction)
         if i is None:
@@ -393,9 +383,9 @@ class Door:
 
     def _transfer(self, now: int, command: c.Transfer) -> list[Event]:
         name = command.interaction
-        _text("interaction", name)
+        forms.text("interaction", name)
         if command.priority is not None:
-            _integer("priority", command.priority, INTEGER_MIN, INTEGER_MAX)
+            forms.integer("priority", command.priority, INTEGER_MIN, INTEGER_MAX)
         if command.age not in ("keep", "reset"):
             raise MisuseError(f"age is {shown(command.age)}, allowed is keep, reset")
         number = self._numbers.get(name)
@@ -425,7 +415,7 @@ class Door:
     # Bringing two views together -------------------------------------------------------------------------------------
 
     def _reconcile(self, now: int, command: c.Reconcile) -> list[Event]:
-        wanted, alive = _checked_reconcile(command)
+        wanted, alive = forms.reconcile(command)
         events = self.begin(now)
         self.core.advance(now)
         naming, ledger = self.naming, self.ledger
@@ -459,73 +449,8 @@ class Door:
             self.core.set_presence(self.now, j, PresenceMove.SIGN_IN_NOT_READY)
             presence = Presence.NOT_READY
         if wanted != "ready" and Presence[wanted.upper()] != presence:
-            self.core.set_presence(self.now, j, _MOVES[wanted])
+            self.core.set_presence(self.now, j, forms.MOVES[wanted])
         return wanted == "ready" and presence != Presence.READY
-
-
-def _text(what: str, value: object, most: int = 1_024, *, empty: bool = False) -> None:
-    """Refuse what is not text of a bearable length that can be written down. Raises MisuseError."""
-    if type(value) is not str:
-        raise MisuseError(f"{what} is {shown(value)}, expected text")
-    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
-        raise MisuseError(f"{what} is {shown(value)}, which has half a character (a surrogate)")
-    if len(value) > most or not (value or empty):
-        raise MisuseError(f"{what} has {len(value)} characters, allowed is {int(not empty)}..{most}")
-
-
-def _integer(what: str, value: object, low: int, high: int) -> None:
-    """Refuse what is not an integer in range; booleans are none. Raises MisuseError."""
-    if type(value) is not int:
-        raise MisuseError(f"{what} is {shown(value)}, expected an integer")
-    if not low <= value <= high:
-        raise limits.out_of_range(what, value, low, high)
-
-
-def _ref(value: object) -> None:
-    if type(value) is int:
-        _integer("ref", value, -_INT64, _INT64 - 1)
-    else:
-        _text("ref", value, REF_LENGTH_MAX, empty=True)
-
-
-def _checked_card(card: object) -> Agent:
-    """The agent of a card. Raises PlanError or MisuseError."""
-    if not isinstance(card, c.AgentCard):
-        raise MisuseError(f"agent is {shown(card)}, expected an AgentCard")
-    agent = card.agent()
-    check_order(agent)
-    return agent
-
-
-def _checked_sign_in(command: c.SignIn) -> Agent | None:
-    """The agent of a sign-in with a card, None for one by id."""
-    if type(command.ready) is not bool:
-        raise MisuseError(f"ready is {shown(command.ready)}, expected true or false")
-    if isinstance(command.agent, c.AgentCard):
-        return _checked_card(command.agent)
-    _text("agent", command.agent)
-    return None
-
-
-def _checked_many(items: Any, kind: type) -> tuple[Any, ...]:
-    if not isinstance(items, tuple | list) or not all(type(item) is kind for item in items):
-        raise MisuseError(f"expected a tuple of {kind.__name__}, got {shown(items)}")
-    if len(items) > MANY_MAX:
-        raise limits.out_of_range("items", len(items), 0, MANY_MAX)
-    return tuple(items)
-
-
-def _checked_reconcile(command: c.Reconcile) -> tuple[dict[str, str], dict[str, None]]:
-    """Presence by agent, and the ids that live."""
-    if not isinstance(command.agents, dict) or not isinstance(command.interactions, tuple | list):
-        raise MisuseError("reconcile wants presences by agent, and a tuple of interactions")
-    for name, presence in command.agents.items():
-        _text("agent", name)
-        if presence != "signed_out" and presence not in _MOVES:
-            raise MisuseError(f"presence is {shown(presence)}, allowed is {', '.join(_MOVES)}, signed_out")
-    for name in command.interactions:
-        _text("interaction", name)
-    return {**command.agents}, dict.fromkeys(command.interactions)
 
 
 HANDLERS: dict[type, Callable[..., list[Event]]] = {

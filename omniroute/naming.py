@@ -19,7 +19,7 @@ from omniroute.core import limits
 from omniroute.core.codes import AgentKey
 from omniroute.errors import MisuseError, PlanError
 from omniroute.model import Agent
-from omniroute.plan import Plan, Queue
+from omniroute.plan import Channel, Plan, Queue
 from omniroute.requirements import AND, TRUE, Atom, Requirement, conjunction, parse
 from omniroute.strategies.protocol import ClassView, GroupView, Place, Tables
 
@@ -88,6 +88,12 @@ class ClassName:
     view: ClassView
     following: int
     """The class behind its step, -1 where there is none."""
+    agent_key: int
+
+    def definition(self) -> tuple[int, int, str, int, str, int]:
+        """What the core cannot change about a class; equal definitions share a number for good. O(1)."""
+        view = self.view
+        return self.queue, self.channel, self.part.text, view.step, view.requirement.text, self.agent_key
 
 
 class Naming:
@@ -98,6 +104,7 @@ class Naming:
         self.plan = plan
         self.channels: dict[str, int] = {}
         """All channels that ever were, in the order of their numbers; the plan says which are open."""
+        self.loads: dict[str, int] = {}
         self.queues: dict[str, int] = {}
         """Those of the plan; a queue that left the plan keeps its number in :attr:`queue_names`."""
         self.queue_names: list[str] = []
@@ -110,6 +117,8 @@ class Naming:
         self.group_views: list[GroupView] = []
         self.classes: dict[tuple[int, int, str, int], int] = {}
         self.class_names: list[ClassName] = []
+        self.definitions: dict[tuple[int, int, str, int, str, int], int] = {}
+        """Every class that ever was: a plan that comes back finds its classes again."""
         self.agents: dict[str, int] = {}
         self.agent_ids: list[str] = []
         self.agent_values: list[Agent] = []
@@ -127,7 +136,7 @@ class Naming:
         check_plan(plan)
         naming = cls(core, plan)
         for channel in plan.channels:
-            naming.channels[channel.name] = core.add_channel(channel.load)
+            naming.add_channel(channel)
         for queue in plan.queues:
             naming.add_queue(queue)
         for agent in plan.agents:
@@ -135,6 +144,11 @@ class Naming:
                 raise PlanError(f"more than {plan.limits.groups} kinds of agents (limits.groups)", field="agents")
             naming.add_agent(agent)
         return naming
+
+    def add_channel(self, channel: Channel) -> None:
+        """Give a channel a number; its load is fixed for good. O(groups)."""
+        self.channels[channel.name] = self.core.add_channel(channel.load)
+        self.loads[channel.name] = channel.load
 
     def add_queue(self, queue: Queue) -> int:
         """Give a queue a number, and an atom for the membership in it. O(groups)."""
@@ -224,13 +238,16 @@ class Naming:
         return Wish((key, str.__str__(channel), str.__str__(needs), priority), queues, requirement)
 
     def new_classes(self, wish: Wish) -> int:
-        """At most how many classes the core would get by :meth:`grant`. O(queues * steps)."""
+        """How many classes the core would get by :meth:`grant`. O(queues * steps)."""
         c = self.channels[wish.key[1]]
-        return sum(
-            (self.queues[name], c, wish.requirement.text, 0) not in self.classes
-            and 1 + len(self.queue_values[self.queues[name]].steps)
-            for name in wish.queues
-        )
+        return sum(self.missing(self.queues[name], c, wish.requirement) for name in wish.queues)
+
+    def missing(self, q: int, c: int, part: Requirement, queue: Queue | None = None) -> int:
+        """How many classes :meth:`class_` would add for a queue, as it is or as ``queue`` says. O(steps)."""
+        queue = queue or self.queue_values[q]
+        key = agent_key_of(queue)
+        steps = enumerate(chain_of(queue, part))
+        return sum((q, c, asks.text, step, whole.text, key) not in self.definitions for step, (asks, whole) in steps)
 
     def grant(self, wish: Wish) -> Ask:
         """Number what a wish needs and remember it. Queues and channel are known. Strategies may be asked."""
@@ -298,17 +315,25 @@ class Naming:
     def _add_class(self, key: tuple[int, int, str, int], part: Requirement, whole: Requirement, following: int) -> int:
         q, c, _, step = key
         queue = self.queue_values[q]
+        channel = next(name for name, known in self.channels.items() if known == c)
+        view = ClassView(queue=queue.name, channel=channel, requirement=whole, step=step)
+        name = ClassName(q, c, part, view, following, agent_key_of(queue))
+        number = self.definitions.get(name.definition())
+        if number is None:
+            number = self.core.add_class(q, c, self._program(queue, whole), name.agent_key)
+            self.definitions[name.definition()] = number
+            self.class_names.append(name)
+        self.class_names[number] = name
+        self.classes[key] = number
+        self.queue_classes[q].append(number)
+        return number
+
+    def _program(self, queue: Queue, whole: Requirement) -> list[int]:
+        """A requirement and the membership in its queue, over the atoms of the core."""
         positions = [self._atom(atom) for atom in whole.atoms]
         program = [positions[word] if word >= 0 else word for word in whole.program]
         member = self._atom(queue.name)
-        program = [member] if program == [TRUE] else [*program, member, AND]
-        number = self.core.add_class(q, c, program, agent_key_of(queue))
-        self.classes[key] = number
-        channel = next(name for name, known in self.channels.items() if known == c)
-        view = ClassView(queue=queue.name, channel=channel, requirement=whole, step=step)
-        self.class_names.append(ClassName(q, c, part, view, following))
-        self.queue_classes[q].append(number)
-        return number
+        return [member] if program == [TRUE] else [*program, member, AND]
 
     def _fill(self, q: int, new: Sequence[int]) -> None:
         """Chain new classes, last step first, and ask the strategy for them."""

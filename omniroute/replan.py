@@ -3,6 +3,7 @@
 Classes of the core never change what they mean. Where a plan changes what a queue asks, its classes are built anew, and
 each old class that a live interaction still stands in gets a step of no waiting into its successor: what the
 interaction asks now, before the first of the new steps. Steps of the new plan that are due by then are taken at once.
+A class that the new plan has as well is found again, and whoever stands in it stays.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TypeAlias
 import attrs
 
 from omniroute import commands as c
+from omniroute.core import limits
 from omniroute.core.codes import Reason
 from omniroute.door import HANDLERS, Door
 from omniroute.errors import MisuseError, RequirementError
@@ -24,7 +26,6 @@ from omniroute.naming import (
     CLASS_COLUMNS,
     PAIR_COLUMNS,
     agent_key_of,
-    chain_of,
     check_plan,
     check_tables,
     control_interval,
@@ -67,13 +68,13 @@ def _used_classes(door: Door) -> list[int]:
 
 def _channel_problem(door: Door, plan: Plan) -> Problem | None:
     """A channel that was ever known keeps its load, because capacity in use is counted with it."""
-    naming = door.naming
-    loads = {channel.name: channel.load for channel in naming.plan.channels}
+    loads = door.naming.loads
     for channel in plan.channels:
-        if channel.name in naming.channels and loads.get(channel.name, channel.load) != channel.load:
-            return _IN_USE, f"the load of channel {channel.name!r} cannot change"
-        if channel.name in naming.channels and channel.name not in loads:
-            return _IN_USE, f"channel {channel.name!r} was closed; take another name"
+        if loads.get(channel.name, channel.load) != channel.load:
+            return _IN_USE, f"the load of channel {channel.name!r} cannot change; take another name"
+    channels = {**loads, **{channel.name: channel.load for channel in plan.channels}}
+    if len(channels) > limits.CHANNELS_MAX:
+        return Reason.LIMIT_REACHED, f"at most {limits.CHANNELS_MAX} channels, those of earlier plans included"
     return None
 
 
@@ -110,7 +111,7 @@ def _size_problem(door: Door, plan: Plan, used: Sequence[int]) -> Problem | None
         if queue is None:
             continue
         try:
-            classes += len(chain_of(queue, name.part))
+            classes += naming.missing(name.queue, name.channel, name.part, queue)
         except RequirementError as error:
             return _IN_USE, f"queue {queue.name!r} and {name.part.text!r} together: {error.message}"
     return (Reason.LIMIT_REACHED, "limits.classes") if classes > most.classes else None
@@ -121,7 +122,7 @@ def _write(door: Door, plan: Plan, used: Sequence[int], events: list[Event]) -> 
     naming, core, ledger = door.naming, door.core, door.ledger
     for channel in plan.channels:
         if channel.name not in naming.channels:
-            naming.channels[channel.name] = core.add_channel(channel.load)
+            naming.add_channel(channel)
     for name, q in naming.queues.items():
         if all(name != queue.name for queue in plan.queues):
             _retire(door, q)
@@ -129,10 +130,7 @@ def _write(door: Door, plan: Plan, used: Sequence[int], events: list[Event]) -> 
     changed = [queue.name for queue in plan.queues if _write_queue(door, queue)]
     naming.queues = {queue.name: naming.queue_names.index(queue.name) for queue in plan.queues}
     naming.forget()
-    for k in used:
-        old = naming.class_names[k]
-        if old.view.queue in naming.queues and k not in naming.queue_classes[old.queue]:
-            core.set_class(k, 1, 0, 0, 0, naming.class_(old.queue, old.channel, old.part), -1)
+    _lead_over(door, used)
     for i, ask in enumerate(ledger.asks):
         if ask is not None and ask.queues[0] in naming.queues:
             wrap_up = naming.queue_values[naming.queues[ask.queues[0]]].wrap_up_ms
@@ -143,6 +141,19 @@ def _write(door: Door, plan: Plan, used: Sequence[int], events: list[Event]) -> 
     ledger.tell(events)
     for agent in plan.agents:
         door.describe(events, agent)
+
+
+def _lead_over(door: Door, used: Sequence[int]) -> None:
+    """Lead every class that somebody stands in into its successor, all successors being built first."""
+    naming = door.naming
+    successors: dict[int, int] = {}
+    for k in used:
+        old = naming.class_names[k]
+        if old.view.queue in naming.queues and k not in naming.queue_classes[old.queue]:
+            successors[k] = naming.class_(old.queue, old.channel, old.part)
+    for k, successor in successors.items():
+        if k not in naming.queue_classes[naming.class_names[k].queue]:
+            door.core.set_class(k, 1, 0, 0, 0, successor, -1)
 
 
 def _retire(door: Door, q: int) -> None:

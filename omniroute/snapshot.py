@@ -47,11 +47,12 @@ class Snapshot(msgspec.Struct, array_like=True, frozen=True):
     core: bytes
     plan: str | None
     strategies: list[tuple[str, str, int]]
-    channels: list[str]
+    channels: list[tuple[str, int]]
     queues: list[str]
     atoms: list[str | _AtomRecord]
     groups: list[AgentCard]
-    classes: list[tuple[int, int, str, str, int, int, bool]]
+    classes: list[tuple[int, int, str, str, int, int, int]]
+    current: list[list[int]]
     agents: list[AgentCard]
     interactions: list[tuple[str, Ref, _AskRecord] | None]
     offers: list[tuple[int, int, int, int]]
@@ -85,10 +86,6 @@ def write(now: int, naming: Naming, ledger: Ledger) -> bytes:
 
 
 def _snapshot(now: int, naming: Naming, ledger: Ledger, *, plan: str | None, seq: int) -> Snapshot:
-    current = [False] * len(naming.class_names)
-    for classes in naming.queue_classes:
-        for k in classes:
-            current[k] = True
     interactions = [
         (name, ref, (ask.queues, ask.channel, ask.needs, ask.priority, ask.wrap_up)) if ask is not None else None
         for name, ref, ask in zip(ledger.ids, ledger.refs, ledger.asks, strict=True)
@@ -101,14 +98,15 @@ def _snapshot(now: int, naming: Naming, ledger: Ledger, *, plan: str | None, seq
         core=naming.core.dump().tobytes(),
         plan=plan,
         strategies=_strategies(naming.plan),
-        channels=list(naming.channels),
+        channels=list(naming.loads.items()),
         queues=naming.queue_names,
         atoms=[atom if isinstance(atom, str) else (atom.name, atom.op, atom.value) for atom in naming.atoms],
         groups=[_group_card(naming, key) for key in naming.groups],
         classes=[
-            (name.queue, name.channel, name.part.text, name.view.requirement.text, name.view.step, name.following, is_)
-            for name, is_ in zip(naming.class_names, current, strict=True)
+            (k.queue, k.channel, k.part.text, k.view.requirement.text, k.view.step, k.following, k.agent_key)
+            for k in naming.class_names
         ],
+        current=naming.queue_classes,
         agents=[AgentCard.of(agent) for agent in naming.agent_values],
         interactions=interactions,
         offers=[(offer, *live) for offer, live in sorted(ledger.offers.items())],
@@ -169,12 +167,13 @@ def read(kind: type[Core], data: bytes, plan: Plan | None) -> tuple[int, Naming,
 
 def _naming(core: Core, plan: Plan, found: Snapshot) -> Naming:
     naming = Naming(core, plan)
-    naming.channels = {name: number for number, name in enumerate(found.channels)}
+    naming.channels = {name: number for number, (name, _) in enumerate(found.channels)}
+    naming.loads = dict(found.channels)
     naming.queue_names = found.queues
     values = {queue.name: queue for queue in plan.queues}
     naming.queues = {queue.name: found.queues.index(queue.name) for queue in plan.queues}
     naming.queue_values = [values.get(name) or Queue(name) for name in found.queues]
-    naming.queue_classes = [[] for _ in found.queues]
+    naming.queue_classes = found.current
     for number, atom in enumerate(found.atoms):
         naming.atoms[atom if isinstance(atom, str) else Atom(*atom)] = number  # type: ignore[arg-type]
     for number, card in enumerate(found.groups):
@@ -182,12 +181,17 @@ def _naming(core: Core, plan: Plan, found: Snapshot) -> Naming:
         naming.groups[agent.key()] = number
         view = GroupView(skills=agent.skills, labels=agent.labels, queues=agent.queues, units=agent.units)
         naming.group_views.append(view)
-    for number, (q, channel, part, whole, step, following, current) in enumerate(found.classes):
-        view_ = ClassView(queue=found.queues[q], channel=found.channels[channel], requirement=parse(whole), step=step)
-        naming.class_names.append(ClassName(q, channel, parse(part), view_, following))
-        if current:
-            naming.classes[q, channel, part, step] = number
-            naming.queue_classes[q].append(number)
+    for number, (q, channel, part, whole, step, following, agent_key) in enumerate(found.classes):
+        view_ = ClassView(
+            queue=found.queues[q], channel=found.channels[channel][0], requirement=parse(whole), step=step
+        )
+        name = ClassName(q, channel, parse(part), view_, following, agent_key)
+        naming.class_names.append(name)
+        naming.definitions[name.definition()] = number
+    for classes in found.current:
+        for k in classes:
+            name = naming.class_names[k]
+            naming.classes[name.queue, name.channel, name.part.text, name.view.step] = k
     for number, card in enumerate(found.agents):
         naming.agents[card.id] = number
         naming.agent_ids.append(card.id)
