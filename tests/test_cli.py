@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,14 @@ from synthetic import QUEUE_LOG, call, write_queue_log
 
 from omniroute import __version__
 from omniroute.cli import main as cli
-from omniroute.cli.exits import FINDING, INPUT, INTERRUPTED, OK, OUTPUT, PIPE, USAGE
+from omniroute.cli.demo import separate
+from omniroute.cli.exits import FINDING, INPUT, INTERRUPTED, OK, OUTPUT, PIPE, USAGE, Failure
+from omniroute.cli.files import Folder
 from omniroute.cli.screen import Progress, Screen
 from omniroute.core import IMPLEMENTATION
 from omniroute.formats.jsonl import write_jsonl
 from omniroute.insight.tables import Table, plain
+from omniroute.world.demo import demo_day
 
 DEBUG = bool(getattr(sys.modules.get("omniroute.core.kernel"), "DEBUG", False))
 """A debug build of the kernel is slow on purpose."""
@@ -177,6 +181,21 @@ def test_out_never_overwrites_in_silence(run: Callable[..., Ran], log: Path, tmp
     assert run("replay", log, "--out", out, "--force").code == OK
     assert precious.read_text() == "mine"
     assert (out / "plan.toml").read_text().startswith("# A plan read from")
+
+
+def test_out_is_all_or_nothing(run: Callable[..., Ran], log: Path, tmp_path: Path) -> None:
+    """If any of the files is there, none is written; one that appears meanwhile is not overwritten either."""
+    out = tmp_path / "out"
+    out.mkdir()
+    write(out / "interactions.csv", "mine")
+    assert run("replay", log, "--out", out).code == OUTPUT
+    assert [path.name for path in out.iterdir()] == ["interactions.csv"]
+    folder = Folder(str(out), ["plan.toml"], force=False)
+    write(out / "plan.toml", "mine")
+    with pytest.raises(Failure, match="exists already"):
+        folder.write("plan.toml", "other")
+    assert (out / "plan.toml").read_text() == "mine"
+    assert len(list(out.iterdir())) == 2
 
 
 def test_out_must_be_a_folder(run: Callable[..., Ran], log: Path, tmp_path: Path) -> None:
@@ -368,6 +387,20 @@ def test_demo_tells_its_story(run: Callable[..., Ran]) -> None:
     assert text == run("demo").out
     assert text != run("demo", "--seed", 2).out
     assert rows_of(text)["measure"] == ["a team for each queue", "everybody, skills first", "difference"]
+
+
+def test_teams_of_the_demo_are_fair() -> None:
+    """The plan that the demo improves on is no straw man: teams are as large as their share of the work."""
+    plan, workload = demo_day(1)
+    teams = Counter(name for agent in separate(plan, workload).agents for name in agent.queues or ())
+    loads = {channel.name: channel.load for channel in plan.channels}
+    work: Counter[str] = Counter()
+    for queue, channel, handle in zip(
+        workload.queue.tolist(), workload.channel.tolist(), workload.handle_ms.tolist(), strict=True
+    ):
+        work[workload.queues[queue]] += handle * loads[workload.channels[channel]]
+    for name, amount in work.items():
+        assert abs(teams[name] - len(plan.agents) * amount / work.total()) < 2
 
 
 # -- how it ends, and where it writes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import pairwise
 
+import attrs
 import numpy as np
 import pytest
 from conftest import LoggedMonth
@@ -124,7 +125,10 @@ def test_those_he_cannot_serve_do_not_make_him_absent() -> None:
 
 def test_a_night_is_not_presence() -> None:
     """Windows end with the day's last service."""
-    assert windows_of([call(0), call(86_400 + 10)]) == [(0, 60), (86_410, 86_470)]
+    waited = call(200, wait_s=100, outcome=Outcome.ABANDONED)
+    records = [call(0), waited, call(86_400 + 10)]
+    assert windows_of(records) == [(0, 60), (86_410, 86_470)]
+    assert agent_days(History.of(records), {"ana": ("sales",)})["ana"].breaks == 0
 
 
 @given(spans)
@@ -224,6 +228,14 @@ def test_services_without_a_name_are_work() -> None:
     windows = [[((s - MONDAY_MS) // SECOND, (e - MONDAY_MS) // SECOND) for s, e in a.windows] for a in unnamed]
     assert windows == [[(10, 70), (100, 130)], [(20, 80)]]
     assert found.unnamed == 3
+
+
+def test_unknown_services_last_as_long_as_others() -> None:
+    """A service with neither a name nor a handle time takes the mean of its queue."""
+    unknown = attrs.evolve(call(500, agent=None), started_ms=None, ended_ms=None, handle_ms=None)
+    found = reconstruct(History.of([call(0, handle_s=40), call(100, handle_s=60), unknown]))
+    (window,) = found.plan.agents[-1].windows
+    assert window == (MONDAY_MS + 500 * SECOND, MONDAY_MS + 550 * SECOND)
 
 
 # -- what cannot be

@@ -133,6 +133,17 @@ def test_a_plan_without_a_queue_of_the_log_is_named() -> None:
         routed(work_of(history), Plan(queues=[Queue("sales")], agents=[Agent("ana")]))
 
 
+def test_requirements_of_the_log_need_a_plan() -> None:
+    """What interactions ask of skills cannot be read from a log, so a plan read from it is not asked either."""
+    history = History.of([attrs.evolve(call(100 * n), needs="spanish >= 2") for n in range(3)])
+    read = replay(history, options=Options())
+    assert read.runs[-1].total.served == 3
+    assert read.work is not None
+    assert any("requirements" in line for line in read.work.assumptions)
+    plan = Plan(queues=[Queue("sales")], agents=[Agent("ana")])
+    assert replay(history, plan=plan, options=Options()).runs[-1].total.served == 0
+
+
 # -- landing near
 
 

@@ -74,6 +74,7 @@ class Survival:
             from_ms = np.maximum(wait_ms[behind], last_ms)
             tail = from_ms + np.rint(-np.log(level[behind] / last) / hazard).astype(np.int64)
             drawn[behind] = np.minimum(tail, LONGEST_MS)
+        # A uniform number of exactly 0 would give the last step at or before the wait.
         return np.maximum(drawn, wait_ms)
 
 

@@ -121,13 +121,13 @@ def skills_served(interactions: InteractionColumns) -> tuple[dict[str, tuple[str
     SKILL_SHARE at least of the rate at which all agents together did. Who has none by that rule keeps the queues he
     served most. O(n).
 
-    >>> from omniroute.formats.records import LoggedInteraction
+    >>> from omniroute.formats.records import LoggedInteraction, Outcome
     >>> from omniroute.insight.columns import columns
-    >>> calls = ["sales"] * 50 + ["billing"]
-    >>> log = [LoggedInteraction(id=str(number), queue=queue, channel="voice", arrived_ms=0, agent="ana",
-    ...        outcome=Outcome.SERVED) for number, queue in enumerate(calls)]
+    >>> done = [("ana", "sales")] * 50 + [("ben", "billing")] * 50 + [("ana", "billing")]
+    >>> log = [LoggedInteraction(id=str(number), queue=queue, channel="voice", arrived_ms=0, agent=agent,
+    ...        outcome=Outcome.SERVED) for number, (agent, queue) in enumerate(done)]
     >>> skills_served(columns(log))
-    ({'ana': ('sales',)}, 1)
+    ({'ana': ('sales',), 'ben': ('billing',)}, 1)
     """
     table = served_by_agent_and_queue(interactions)
     of_queue: dict[str, int] = {}

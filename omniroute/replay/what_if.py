@@ -149,12 +149,20 @@ def _said(
     said = ["Every interaction arrives when it did and takes as long as it did."]
     if drawn:
         said.append(f"{many(drawn, 'handle time')} not in the log: drawn from the plausible ones of the queue.")
+    said += _about_patience(stayed, curves, pooled, seed)
+    said += _about_priorities(part)
+    if not needs:
+        said.append("The requirements that the log carries are left out: who can meet them is not in the log.")
+    return said
+
+
+def _about_patience(stayed: int, curves: dict[str, Survival], pooled: Sequence[str], seed: int) -> list[str]:
     if not any(curve.events for curve in curves.values()):
-        return [*said, "Nobody abandoned, so nothing is known of patience: everybody waits until served."]
-    said.append(
+        return ["Nobody abandoned, so nothing is known of patience: everybody waits until served."]
+    said = [
         f"Who abandoned would have abandoned after the same wait. How much longer the other {stayed} would have waited "
         f"is drawn (seed {seed}) from the Kaplan-Meier curve of the queue, above the wait that was seen."
-    )
+    ]
     if pooled:
         said.append(
             f"Fewer than {LEAST_EVENTS} abandoned in {', '.join(pooled)}: there the curve of all queues is used."
@@ -165,9 +173,6 @@ def _said(
             f"Some are more patient than anything that was seen ({', '.join(tails)}): the curve is continued with a "
             "constant hazard."
         )
-    said += _about_priorities(part)
-    if not needs:
-        said.append("The requirements that the log carries are left out: who can meet them is not in the log.")
     return said
 
 
