@@ -123,16 +123,15 @@ def _last_ms(history: History) -> int:
 def service_clocks(interactions: InteractionColumns) -> tuple[Integers, Integers]:
     """Return start and end of each service, shape (n,), NONE for what was not served. O(n).
 
-    A start that is not logged is the exit from the queue, else arrival and wait; an end that is not logged is the start
-    and the handle time, and where that is unknown too the service has no length.
+    A start that is not logged is the exit from the queue, else arrival and wait. The end is the logged one, or the
+    start and the handle time if that is later, for wrap-up that a log counts as handling; where neither is known the
+    service has no length.
     """
     waited_ms = np.where(
         interactions.left_queue_ms != NONE, interactions.left_queue_ms, interactions.arrived_ms + interactions.wait_ms
     )
     start_ms = np.where(interactions.started_ms != NONE, interactions.started_ms, waited_ms)
-    end_ms = np.where(
-        interactions.ended_ms != NONE, interactions.ended_ms, start_ms + np.maximum(interactions.handle_ms, 0)
-    )
+    end_ms = np.maximum(interactions.ended_ms, start_ms + np.maximum(interactions.handle_ms, 0))
     served = interactions.served
     return np.where(served, start_ms, NONE), np.where(served, np.maximum(start_ms, end_ms), NONE)
 

@@ -239,11 +239,9 @@ def _about_presence(days: Mapping[str, AgentDays], away_ms: int) -> list[str]:
     recorded = [day for day in days.values() if day.recorded]
     said = []
     if recorded:
-        widened = many(sum(day.widened for day in recorded), "service")
-        said.append(
-            f"Hours of {many(len(recorded), 'agent')} are the presence that the log records; {widened} outside of it "
-            "widened it."
-        )
+        services = sum(day.widened for day in recorded)
+        widened = f"; {many(services, 'service')} outside of it widened it" if services else ""
+        said.append(f"Hours of {many(len(recorded), 'agent')} are the presence that the log records{widened}.")
     if inferred:
         breaks = many(sum(day.breaks for day in inferred), "break")
         said.append(
