@@ -44,7 +44,7 @@ cdef inline bint relayout(
     if fresh == NULL:
         s.failed = True
         return False
-    for row in range(rows):
+    for row in range(rows if old != NULL else 0):
         memcpy(fresh + row * new_width * size, old + row * width * size, width * size)
     free(old)
     data[0] = fresh

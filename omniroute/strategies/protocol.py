@@ -117,9 +117,20 @@ class Strategy(Protocol):
     strategy that is asked again when its control interval ends.
     """
 
-    name: str
-    version: int
-    agent_key: AgentKey
+    @property
+    def name(self) -> str:
+        """What the catalogue and error messages call it."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Another number whenever the same parameters get other answers."""
+        ...
+
+    @property
+    def agent_key(self) -> AgentKey:
+        """What orders agents that its tables leave equal."""
+        ...
 
     def tables(self, classes: Sequence[ClassView], groups: Sequence[GroupView]) -> Tables:
         """Answer for some classes of one queue and some groups; the same question always gets the same answer."""

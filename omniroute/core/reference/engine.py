@@ -488,7 +488,7 @@ class Core:
 
     def _full(self, classes: Sequence[int], own: Interaction | None) -> bool:
         """Whether one of the queues has no place left, not counting the interaction's own."""
-        for q in {self.tables.classes[k].queue for k in classes}:
+        for q in sorted({self.tables.classes[k].queue for k in classes}):
             mine = 0
             if own is not None and own.state in IN_QUEUE:
                 mine = sum(self.queue_of(entry) == q for entry in own.entries)
