@@ -17,7 +17,7 @@ FLOORS = [
     {"core.lifecycle"},
     {"model", "requirements", "plan", "commands", "events", "views"},
     {"core", "core.kernel", "core.reference", "strategies"},
-    {"plan_toml", "naming", "ledger", "door", "replan", "snapshot", "router"},
+    {"plan_toml", "naming", "ledger", "door", "replan", "snapshot", "router", "forms"},
     {"formats", "world"},
     {"insight"},
     {"replay"},
@@ -29,10 +29,7 @@ UPWARD = {("plan", "plan_toml")}
 """The named exceptions: a value that can read and write itself as text, lazily."""
 
 CLOCKS = {"time", "datetime", "asyncio", "threading", "socket", "random", "secrets", "subprocess"}
-MAY_READ_UPWARD = {("plan", "plan_toml")}
-"""The named exceptions: a value that can read and write itself as text, lazily."""
-
-CLOCKS = {"model", "plan", "formats", "cli", "replay"}
+MAY_READ_CLOCKS = {"model", "plan", "plan_toml", "formats", "world", "insight", "cli", "replay"}
 """Dates as text are read at the edge (``datetime``); nobody here asks what time it is but the command line."""
 
 
@@ -112,7 +109,7 @@ def test_functions_fit_a_screen(path: Path) -> None:
 def test_files_fit_a_head() -> None:
     """A file has about 500 lines; the few longer ones are named here, with how far they may grow."""
     longer = {
-        "core/kernel.pyx": 1350,  # one class, which Cython wants in one file
+        "core/kernel.pyx": 1400,  # one class, which Cython wants in one file
         "core/engine.pxd": 850,
         "core/reference/engine.py": 800,
         "requirements.py": 650,

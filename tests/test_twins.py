@@ -4,7 +4,8 @@ Planted in the reference and seen red by the walks: an opening one millisecond l
 exclusion; a freed number taken from the other end; wrap-up that frees capacity at once; a step, or a requeue, that
 loses its place; an opening lost when another deadline is due at the same instant; the kind of a deadline ignored in
 ties; the later of two equals first; cost before rank; weight before tier; idleness not restarted on connecting; a
-transfer that counts its own place in a full queue; a sign-in that keeps exclusions; offers kept beyond a lowered number.
+transfer that counts its own place in a full queue; a sign-in that keeps exclusions; offers kept when a queue makes
+fewer.
 """
 
 from __future__ import annotations

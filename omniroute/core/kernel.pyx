@@ -58,7 +58,12 @@ cdef i64 UNITS_MAX = limits.UNITS_MAX
 cdef i64 STEPS_MAX = limits.STEPS_MAX
 cdef i64 DEPTH_MAX = limits.PROGRAM_DEPTH_MAX
 cdef i32 ENTRIES_MAX = limits.ENTRIES_MAX
+cdef i64 SEQ_MAX = 2**43 - 1  # an offer's number is its sequence and 20 bits of slot
+cdef i64 COUNT_MAX = 2**26
 cdef i64 FORMAT = 1
+
+cdef enum:
+    FREED = -2  # the agent of an interaction or offer whose number is free, while a dump is read
 
 # The life-cycle tables, as arrays: the next state, or -1 and the name of the refusal.
 cdef int PRESENCE_NEXT[4][8]
@@ -109,6 +114,13 @@ cdef int within(str what, i64 value, i64 low, i64 high) except -1:
 cdef int index(str what, i64 number, i64 count) except -1:
     """Raise when a number is not one of ``count``."""
     return within(what, number, 0, count - 1)
+
+
+cdef i64 read(numbers, str what, i64 low, i64 high) except? -7:
+    """The next number of a dump, when it is in its range."""
+    cdef i64 value = next(numbers)
+    within(what, value, low, high)
+    return value
 
 
 cdef int do_presence(State* s, i64 now, i32 j, int move) noexcept nogil:
@@ -976,8 +988,18 @@ cdef class Core:
     def load(cls, data):
         cdef Core core = Core()
         numbers = iter(data)
-        core.load_tables(numbers)
-        core.load_traffic(numbers)
+        try:
+            core.load_tables(numbers)
+            core.load_traffic(numbers)
+        except StopIteration:
+            raise MisuseError("the dump ends too early") from None
+        except OverflowError as error:
+            raise MisuseError(f"the dump holds a number that is too large: {error}") from None
+        if next(numbers, None) is not None:
+            raise MisuseError("the dump goes on after its end")
+        broken = core.check()
+        if broken:
+            raise MisuseError(f"the dump is of a broken core: {broken[0]}")
         return core
 
     cdef int load_tables(self, numbers) except -1:
@@ -986,27 +1008,28 @@ cdef class Core:
         layout = next(numbers)
         if layout != FORMAT:
             raise out_of_range("layout of the dump", layout, FORMAT, FORMAT)
-        s.now = next(numbers)
-        s.seq = next(numbers)
+        s.now = read(numbers, "now", 0, TIME_MAX)
+        s.seq = read(numbers, "sequence", 0, SEQ_MAX)
         for x in range(next(numbers)):
             self.add_channel(next(numbers))
         controls = []
         for x in range(next(numbers)):
             five = [next(numbers) for _ in range(5)]
             self.set_queue(x, *five)
-            s.queues[x].control_every = next(numbers)
-            controls.append(next(numbers))
-            s.queues[x].version = next(numbers)
-            s.queues[x].entered = next(numbers)
-            s.queues[x].connected = next(numbers)
-            s.queues[x].in_target = next(numbers)
-            s.queues[x].abandoned = next(numbers)
+            s.queues[x].control_every = read(numbers, "control interval", -1, TIME_MAX)
+            controls.append(read(numbers, "control deadline", -1, TIME_MAX))
+            s.queues[x].version = read(numbers, "version", 0, SEQ_MAX)
+            s.queues[x].entered = read(numbers, "entered", 0, SEQ_MAX)
+            s.queues[x].connected = read(numbers, "connected", 0, SEQ_MAX)
+            s.queues[x].in_target = read(numbers, "in target", 0, SEQ_MAX)
+            s.queues[x].abandoned = read(numbers, "abandoned", 0, SEQ_MAX)
         for x, due in enumerate(controls):
+            if 0 <= due <= s.now:
+                raise MisuseError(f"the control deadline {due} lies in the past")
             s.queues[x].control_due = due
             if due >= 0:
                 arm(s, due, CONTROL, x, x)
-        n = next(numbers)
-        for x in range(n):
+        for x in range(read(numbers, "atoms", 0, COUNT_MAX)):
             self.add_atom(())
         for g in range(next(numbers)):
             units = next(numbers)
@@ -1035,51 +1058,64 @@ cdef class Core:
         for x in range(next(numbers)):
             self.add_agent(next(numbers), next(numbers))
             a = &s.agents[x]
-            a.presence, a.used, a.idle_since = next(numbers), next(numbers), next(numbers)
-            a.stamp, a.handled, a.offered = next(numbers), next(numbers), next(numbers)
+            a.presence = read(numbers, "presence", SIGNED_OUT, DRAINING)
+            a.used = read(numbers, "units in use", 0, SEQ_MAX)
+            a.idle_since = read(numbers, "idle since", 0, s.now)
+            a.stamp = read(numbers, "stamp", 0, s.seq)
+            a.handled = read(numbers, "handled", 0, SEQ_MAX)
+            a.offered = read(numbers, "offered", 0, s.seq)
             for y in range(s.n_channels):
-                s.counts[x * CHANNELS + y] = next(numbers)
-        n = next(numbers)
+                s.counts[x * CHANNELS + y] = read(numbers, "in use", 0, SEQ_MAX)
+        n = read(numbers, "interactions", 0, COUNT_MAX)
         if not grow(s, <void**> &s.interactions, &s.cap_interactions, n, sizeof(Interaction)):
             raise MemoryError
         for x in range(n):
             it = &s.interactions[x]
             memset(it, 0, sizeof(Interaction))
             it.entries = it.agent = it.offers = it.exclusions = it.heap_at = -1
-            it.state = next(numbers)
             s.n_interactions += 1
-            if it.state != GONE:
-                self.load_interaction(x, numbers)
-        for y in range(next(numbers)):
-            x = next(numbers)
+            state = read(numbers, "state", GONE, WRAP_UP)
+            if state != GONE:
+                self.load_interaction(x, state, numbers)
+        for y in range(read(numbers, "free interactions", 0, n)):
+            x = read(numbers, "free interaction", 0, n - 1)
+            if s.interactions[x].state != GONE or s.interactions[x].agent == FREED:
+                raise MisuseError(f"interaction {x} is not free, or free twice")
+            s.interactions[x].agent = FREED
             s.interactions[x].entries = s.free_interaction
             s.free_interaction = x
             s.n_free_interactions += 1
-        n = next(numbers)
+        n = read(numbers, "offers", 0, COUNT_MAX)
         if not grow(s, <void**> &s.offers, &s.cap_offers, n, sizeof(Offer)):
             raise MemoryError
         live = []
         for x in range(n):
             memset(&s.offers[x], 0, sizeof(Offer))
             s.offers[x].heap_at = -1
-            s.offers[x].interaction = next(numbers)
+            s.offers[x].interaction = read(numbers, "offered interaction", NONE, s.n_interactions - 1)
             s.n_offers += 1
             if s.offers[x].interaction < 0:
                 continue
+            if s.interactions[s.offers[x].interaction].state != OFFERED:
+                raise MisuseError(f"offer {x} is of an interaction that is not on offer")
             e = s.interactions[s.offers[x].interaction].entries
-            for y in range(next(numbers)):
+            for y in range(read(numbers, "offered entry", 0, ENTRIES_MAX - 1)):
                 e = s.entries[e].next
+                index("offered entry", e, s.n_entries)
             s.offers[x].entry = e
-            s.offers[x].agent = next(numbers)
-            s.offers[x].due = next(numbers)
-            s.offers[x].seq = next(numbers)
+            s.offers[x].agent = read(numbers, "agent", 0, s.n_agents - 1)
+            s.offers[x].due = read(numbers, "expiry", -1, TIME_MAX)
+            s.offers[x].seq = read(numbers, "sequence", 1, s.seq)
             live.append((s.offers[x].seq, x))
         for _, x in sorted(live):
             link_offer(s, x)
             if s.offers[x].due >= 0:
                 arm(s, s.offers[x].due, OFFER_EXPIRY, s.offers[x].seq, x)
-        for y in range(next(numbers)):
-            x = next(numbers)
+        for y in range(read(numbers, "free offers", 0, n)):
+            x = read(numbers, "free offer", 0, n - 1)
+            if s.offers[x].interaction >= 0 or s.offers[x].agent == FREED:
+                raise MisuseError(f"offer {x} is not free, or free twice")
+            s.offers[x].agent = FREED
             s.offers[x].next_of_interaction = s.free_offer
             s.free_offer = x
             s.n_free_offers += 1
@@ -1096,30 +1132,40 @@ cdef class Core:
                     arm(s, it.clock, WRAP_UP_END, it.seq, x)
         return self.done()
 
-    cdef int load_interaction(self, i32 i, numbers) except -1:
+    cdef int load_interaction(self, i32 i, int state, numbers) except -1:
         cdef State* s = &self.s
         cdef Interaction* it = &s.interactions[i]
         cdef i32 e, behind = -1
-        it.seq, it.wait_from, it.step_from = next(numbers), next(numbers), next(numbers)
-        it.agent, it.channel = next(numbers), next(numbers)
-        connected_at, wrap_due = next(numbers), next(numbers)
-        it.clock = wrap_due if it.state == WRAP_UP else connected_at
-        for _ in range(next(numbers)):
+        it.state = state
+        it.seq = read(numbers, "sequence", 1, s.seq)
+        it.wait_from = read(numbers, "wait from", 0, s.now)
+        it.step_from = read(numbers, "step from", 0, s.now)
+        it.agent = read(numbers, "agent", 0 if state == CONNECTED or state == WRAP_UP else NONE, s.n_agents - 1)
+        it.channel = read(numbers, "channel", 0, s.n_channels - 1)
+        connected_at = read(numbers, "connected at", -1, s.now)
+        wrap_due = read(numbers, "end of the wrap-up", -1, TIME_MAX)
+        it.clock = wrap_due if state == WRAP_UP else connected_at
+        for _ in range(read(numbers, "entries", 1, ENTRIES_MAX)):
             e = new_entry(s)
             if e < 0:
                 raise MemoryError
-            s.entries[e].class_ = next(numbers)
+            s.entries[e].class_ = read(numbers, "class", 0, s.n_classes - 1)
+            if s.classes[s.entries[e].class_].channel != it.channel:
+                raise MisuseError(f"interaction {i} waits in a class of another channel")
             s.entries[e].interaction = i
             s.entries[e].next = -1
-            s.keys[e].a, s.keys[e].b, s.keys[e].c = next(numbers), next(numbers), next(numbers)
+            s.keys[e].a = read(numbers, "tier", 0, TIER_MAX)
+            s.keys[e].b = read(numbers, "since", -TIME_MAX, TIME_MAX)
+            s.keys[e].c = read(numbers, "sequence", 1, s.seq)
             if behind < 0:
                 it.entries = e
             else:
                 s.entries[behind].next = e
             behind = e
-        for _ in range(next(numbers)):
-            agent, until, seq = next(numbers), next(numbers), next(numbers)
-            add_exclusion(s, i, agent, until, seq)
+        for _ in range(read(numbers, "exclusions", 0, EXCLUSIONS)):
+            agent = read(numbers, "agent", 0, s.n_agents - 1)
+            until = read(numbers, "end of an exclusion", -1, TIME_MAX)
+            add_exclusion(s, i, agent, until, read(numbers, "sequence", 1, s.seq))
         return 0
 
     def check(self):
@@ -1158,9 +1204,11 @@ cdef class Core:
         cdef i64 offers
         cdef list lengths = [0] * s.n_queues
         cdef list inside = [0] * s.n_classes
+        cdef i32 free_numbers = 0
         for i in range(s.n_interactions):
             it = &s.interactions[i]
             if it.state == GONE:
+                free_numbers += 1
                 continue
             if (it.state == OFFERED) != (it.live > 0):
                 found.append(f"states: interaction {i} is in state {it.state} with {it.live} live offers")
@@ -1178,6 +1226,8 @@ cdef class Core:
                 if (s.links[e].size > 0) != (in_queue(it) and not offers_full(s, it)):
                     found.append(f"order: an entry of interaction {i} is in the wrong place")
                 e = s.entries[e].next
+        if free_numbers != s.n_free_interactions:
+            found.append(f"numbers: {free_numbers} interactions are gone, {s.n_free_interactions} are free")
         if lengths != [s.queues[k].length for k in range(s.n_queues)]:
             found.append(f"lengths: queues hold {lengths}")
         if inside != [s.classes[k].in_queue for k in range(s.n_classes)]:

@@ -23,6 +23,8 @@ from omniroute.core.reference.state import (
     Pair,
     Queue,
 )
+from omniroute.core.reference.tables import index, within
+from omniroute.errors import MisuseError
 
 if TYPE_CHECKING:
     from omniroute.core.reference.engine import Core
@@ -83,7 +85,17 @@ def _dump_interaction(it: Interaction, out: array[int]) -> None:
 
 
 def load(core: Core, data: array[int]) -> None:
-    """Fill an empty core from what :func:`dump` wrote."""
+    """Fill an empty core from what :func:`dump` wrote. Raises MisuseError for what no core can have written."""
+    try:
+        _load(core, data)
+    except (StopIteration, ValueError, IndexError, AttributeError) as error:
+        raise error if isinstance(error, MisuseError) else MisuseError(f"not the dump of a core: {error!r}") from None
+    broken = [*_check_capacity(core), *_check_states(core), *_check_time(core)]
+    if broken:
+        raise MisuseError(f"the dump is of a broken core: {broken[0]}")
+
+
+def _load(core: Core, data: array[int]) -> None:
     it = iter(data)
 
     def take(n: int) -> list[int]:
@@ -92,6 +104,7 @@ def load(core: Core, data: array[int]) -> None:
     layout, core.now, core.seq = take(3)
     if layout != FORMAT:
         raise limits.out_of_range("layout of the dump", layout, FORMAT, FORMAT)
+    within("now", core.now, 0, limits.TIME_MAX)
     _load_tables(core, take)
     channels = len(core.tables.loads)
     for _ in range(next(it)):
@@ -107,7 +120,31 @@ def load(core: Core, data: array[int]) -> None:
     core.free_offers = take(next(it))
     for i, interaction in enumerate(core.interactions):
         if interaction is not None:
+            _check_numbers(core, interaction)
             core.arm(i)
+    for k, class_ in enumerate(core.tables.classes):
+        core.tables.check_class(k, class_)
+    for agent in core.agents:
+        index("group", agent.group, len(core.tables.groups))
+    for offer in core.offers:
+        if offer is not None:
+            index("agent", offer.agent, len(core.agents))
+            index("interaction", offer.interaction, len(core.interactions))
+            index("entry", offer.entry, len(core.live(offer.interaction).entries))
+    if next(it, None) is not None:
+        raise MisuseError("the dump goes on after its end")
+
+
+def _check_numbers(core: Core, interaction: Interaction) -> None:
+    """Every number of a loaded interaction names something."""
+    within("entries", len(interaction.entries), 1, limits.ENTRIES_MAX)
+    index("channel", interaction.channel, len(core.tables.loads))
+    within("agent", interaction.agent, -1, len(core.agents) - 1)
+    for entry in interaction.entries:
+        index("class", entry.class_, len(core.tables.classes))
+        index("queue", core.queue_of(entry), len(core.tables.queues))
+    for exclusion in interaction.exclusions:
+        index("agent", exclusion.agent, len(core.agents))
 
 
 def _load_tables(core: Core, take: Callable[[int], list[int]]) -> None:

@@ -607,16 +607,16 @@ class Core:
         self._end_offer(offer, OfferMove.EXPIRE)
         self._set_presence(offer.agent, PresenceMove.NO_ANSWER, PresenceReason.NO_ANSWER, first=offer.interaction)
 
-    def finish(self, now: int, i: int, wrap_up: int) -> int:
+    def finish(self, now: int, i: int, wrap: int) -> int:
         """The conversation is over: wrap-up for so long (-1: until released; 0: none, the capacity is free at once)."""
         self._check_time(now)
-        within("wrap-up", wrap_up, -1, limits.TIME_MAX)
+        within("wrap-up", wrap, -1, limits.TIME_MAX)
         refused = self._judge(i, InteractionMove.FINISH)
         if refused is not None:
             return refused
         self.now = now
-        self._finish(i, wrap_up)
-        if wrap_up == 0:
+        self._finish(i, wrap)
+        if wrap == 0:
             self._release(i)
         return 0
 

@@ -141,19 +141,28 @@ class Tables:
         within("step class", step_next, -1 if step_at < 0 else 0, len(self.classes) - 1)
         within("step tier", step_tier, -1, limits.TIER_MAX)
         if step_at >= 0:
-            self._check_chain(class_, step_next)
-            if self.classes[step_next].channel != cell.channel:
-                raise MisuseError("a step keeps the channel")
+            self._check_step(class_, step_next)
         cell.age_rate, cell.length_rate, cell.offset = age_rate, length_rate, offset
         cell.step_at, cell.step_next, cell.step_tier = step_at, step_next, step_tier
 
-    def _check_chain(self, class_: int, step_next: int) -> None:
-        """A chain of steps ends: it never comes back to where it started and is short."""
+    def check_class(self, class_: int, cell: Class) -> None:
+        """Every number of a class that comes from a dump names something."""
+        index("queue", cell.queue, len(self.queues))
+        index("channel", cell.channel, len(self.loads))
+        within("agent key", cell.agent_key, 0, len(AgentKey) - 1)
+        self._check_program(cell.program)
+        if cell.step_at >= 0:
+            self._check_step(class_, index("step class", cell.step_next, len(self.classes)))
+
+    def _check_step(self, class_: int, step_next: int) -> None:
+        """A chain of steps ends: it never comes back to where it started and is short. A step keeps the channel."""
         at, length = step_next, 1
         while at != class_ and self.classes[at].step_at >= 0:
             at, length = self.classes[at].step_next, within("steps", length + 1, 1, limits.STEPS_MAX)
         if at == class_:
             raise MisuseError(f"the steps of class {class_} come back to it")
+        if self.classes[step_next].channel != self.classes[class_].channel:
+            raise MisuseError("a step keeps the channel")
 
     def set_pairs(  # the arguments are the columns of the table
         self,
