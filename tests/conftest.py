@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import hypothesis
 import pytest
 
+from omniroute.core import IMPLEMENTATION
 from omniroute.formats.detect import open_log
 from omniroute.formats.records import LoggedInteraction, ReadSummary
 
@@ -25,6 +26,11 @@ BESIDE_THE_REPOSITORY = Path(__file__).resolve().parents[2] / "shared" / "data"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--slow``."""
     parser.addoption("--slow", action="store_true", default=False, help="also run the tests marked slow")
+
+
+def pytest_report_header() -> str:
+    """Say which core is tested: an unbuilt checkout must not pass for a built one."""
+    return f"omniroute core: {IMPLEMENTATION}"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
