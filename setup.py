@@ -25,7 +25,7 @@ DIRECTIVES = {
 
 
 def extensions():
-    """The kernel; ``optional`` turns a failed compilation into an install without it."""
+    """Return the kernel; ``optional`` turns a failed compilation into an install without it."""
     if REFERENCE_ONLY:
         return []
     from Cython.Build import cythonize
@@ -35,9 +35,11 @@ def extensions():
         ["omniroute/core/kernel.pyx"],
         extra_compile_args=["-O0", "-g"] if DEBUG else ["-O3"],
         define_macros=[("OMNIROUTE_DEBUG", "1" if DEBUG else "0")],
-        optional=not DEBUG,
     )
-    return cythonize([kernel], compiler_directives=DIRECTIVES, force=DEBUG)
+    built = cythonize([kernel], compiler_directives=DIRECTIVES, force=DEBUG)
+    for extension in built:  # cythonize makes new ones, so this is said to those
+        extension.optional = not DEBUG
+    return built
 
 
 setup(ext_modules=extensions())
