@@ -243,7 +243,7 @@ cdef class Core:
     cdef int done(self) except -1:
         if self.s.failed:
             raise MemoryError("memory ran out in the middle of a command: this core is discarded")
-        if OMNIROUTE_DEBUG:
+        if OMNIROUTE_DEBUG and (self.s.n_interactions + self.s.n_agents < 64 or self.s.seq & 1023 == 0):
             broken = self.check()
             if broken:
                 raise AssertionError("; ".join(broken))
