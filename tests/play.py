@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Sequence
 
-from omniroute import Agent, Channel, Plan, Queue, Router, Step, commands, events
+import attrs
+
+from omniroute import Agent, Channel, Plan, Queue, Router, Step, commands, events, records
+from omniroute.core.codes import AgentKey
+from omniroute.core.limits import NEVER
 from omniroute.strategies.priority import Priority
+from omniroute.strategies.protocol import ClassView, GroupView, Observed, Place, Revision, Tables
 from omniroute.strategies.skills import SkillsFirst
 
 Move = tuple[int, int, int, int]
@@ -51,6 +57,57 @@ OTHER = Plan(
     agents=[*PLAN.agents, Agent("dee", skills={"fr": 2}, units=4)],
     retention_ms=10_000,
 )
+
+
+class Whim:
+    """A strategy as bad as can be: it never answers twice alike, fails at every fifth question, equals only itself."""
+
+    name, version, agent_key, interval_ms = "whim", 3, AgentKey.FEWEST_HANDLED, 7_000
+
+    def __init__(self, calls: int = 0) -> None:
+        self.calls = calls
+
+    def _drawn(self, count: int, choices: Sequence[int]) -> list[int]:
+        self.calls += 1
+        if self.calls % 5 == 0:
+            raise LookupError(f"not in the mood at call {self.calls}")
+        return [choices[(self.calls * 7 + n * (1 + self.calls % 3)) % len(choices)] for n in range(count)]
+
+    def tables(self, classes: Sequence[ClassView], groups: Sequence[GroupView]) -> Tables:
+        """Anything that is in range."""
+        cells = len(classes) * len(groups)
+        return Tables(
+            opens=self._drawn(cells, (0, 0, 2_000, NEVER)),
+            rank_out=self._drawn(cells, (0, 1, 2)),
+            cost_in=self._drawn(cells, (-50, 0, 900)) if self.calls % 2 else None,
+            age_rate=self._drawn(len(classes), (1, 3)) if self.calls % 3 else None,
+        )
+
+    def place(self, priority: int) -> Place:
+        """Anywhere near."""
+        tier, head_start = self._drawn(2, (priority % 3, -1, 0))
+        return Place(tier=tier, head_start_ms=1_000 * abs(head_start))
+
+    def revise(self, observed: Observed, classes: Sequence[ClassView], groups: Sequence[GroupView]) -> Revision:
+        """Anything again."""
+        return Revision(version=observed.version, tables=self.tables(classes, groups))
+
+
+def whimsical() -> tuple[Plan, Plan]:
+    """Both plans with whims in some of their queues; some of these are the same in both."""
+    sales, care, mail = (Whim(calls) for calls in range(3))
+    return (
+        attrs.evolve(PLAN, queues=[with_(q, s) for q, s in zip(PLAN.queues, (sales, care, None), strict=True)]),
+        attrs.evolve(OTHER, queues=[with_(q, s) for q, s in zip(OTHER.queues, (sales, Whim(3), mail), strict=True)]),
+    )
+
+
+def with_(queue: Queue, strategy: Whim | None) -> Queue:
+    """A queue with another strategy, or as it is."""
+    return queue if strategy is None else attrs.evolve(queue, strategy=strategy)
+
+
+TEXTS = PLAN.to_toml(), OTHER.to_toml()
 QUEUES: tuple[str | tuple[str, ...], ...] = ("sales", "care", "mail", ("care", "sales"), "nowhere")
 AGENTS = ("ana", "ben", "cy", "dee")
 
@@ -63,7 +120,9 @@ def instant(router: Router, gap: int) -> int:
     return max(now, (now, now + 1, now + 2_500, now + 10_000, around - 1, around, around + 1)[gap % 7])
 
 
-def command(router: Router, kind: int, a: int, b: int) -> commands.Command:
+def command(
+    router: Router, kind: int, a: int, b: int, plans: tuple[Plan | str, Plan | str] = TEXTS
+) -> commands.Command:
     """What: every command, legal or not as it falls."""
     agent = AGENTS[a % 4]
     offers = live_offers(router) if a % 7 else [7, *router._ledger.ended][-3:]
@@ -89,7 +148,7 @@ def command(router: Router, kind: int, a: int, b: int) -> commands.Command:
         commands.SignOut(agent),
         commands.UpdateAgent(commands.AgentCard(agent, {"es": b % 3}, units=3)),
         commands.SignIn(commands.AgentCard(agent, {"fr": 1 + b % 2}, units=2)),
-        commands.ChangePlan((PLAN, OTHER)[b % 2].to_toml()),
+        commands.ChangePlan(plans[b % 2]),
         commands.Reconcile({"ana": "ready", "ben": "draining"}, (*router._ledger.numbers, new)[b % 3 :]),
         commands.EnqueueMany((enqueue, commands.Enqueue(IDS[b % 12], "mail", "chat"))),
     )
@@ -109,17 +168,25 @@ def live_offers(router: Router) -> list[int]:
 
 def play(router: Router, moves: list[Move]) -> tuple[list[tuple[int, commands.Command]], list[list[events.Event]]]:
     """Play moves; the journal, and what happened at each command."""
-    journal, told = [], []
+    written, told = recorded(router, moves)
+    return [(record.now, record.command) for record in written], told
+
+
+def recorded(
+    router: Router, moves: list[Move], plans: tuple[Plan | str, Plan | str] = TEXTS
+) -> tuple[list[records.Record], list[list[events.Event]]]:
+    """Play moves; the records with what strategies answered, and what happened at each command."""
+    written, told = [], []
     for kind, a, b, gap in moves:
-        now, what = instant(router, gap), command(router, kind, a, b)
-        journal.append((now, what))
+        now, what = instant(router, gap), command(router, kind, a, b, plans)
         told.append(router.apply(now, what))
-    return journal, told
+        written.append(records.Record(now, what, router.answers))
+    return written, told
 
 
-def opened() -> Router:
+def opened(plan: Plan = PLAN) -> Router:
     """A router at 100,000 ms whose agents have come."""
-    router = Router(PLAN)
+    router = Router(plan)
     router.sign_in_many(100_000, AGENTS[:3])
     return router
 
@@ -137,10 +204,10 @@ def fixed_moves(count: int) -> list[Move]:
 
 
 def main() -> None:
-    """Print what a fixed play gives."""
+    """Print what a fixed play gives: events, records and state."""
     router = opened()
-    _, told = play(router, fixed_moves(int(sys.argv[1])))
-    happened = hashlib.sha256(b"".join(map(events.encode, told))).hexdigest()
+    written, told = recorded(router, fixed_moves(int(sys.argv[1])))
+    happened = hashlib.sha256(b"".join([*map(events.encode, told), *map(records.encode, written)])).hexdigest()
     print(happened, router.digest(), sum(map(len, told)))
 
 

@@ -7,17 +7,24 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import attrs
+import msgspec
 import pytest
 from cores import CORES, using
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from play import AGENTS, Move, fixed_moves, instant, live_offers, opened, play
+from play import AGENTS, OTHER, PLAN, Move, fixed_moves, instant, live_offers, opened, play, recorded, whimsical
 
 import omniroute
-from omniroute import Router, commands, events
-from omniroute.errors import InputError, MisuseError
+from omniroute import Plan, Queue, Router, commands, events, records
+from omniroute.answers import Answer, Kind
+from omniroute.errors import InputError, InvariantError, MisuseError
+from omniroute.naming import control_interval, strategy_of
+from omniroute.strategies.protocol import Absent
 
 HERE = Path(__file__).parent
 PACKAGE = Path(omniroute.__file__).parent
@@ -263,10 +270,160 @@ def overtook(router: Router, since: dict[str, int], taken: str, other: str) -> b
     return (two.tier, since[other]) < (one.tier, since[taken])
 
 
+# What strategies answer ----------------------------------------------------------------------------------------------
+
+answered = settings(law, max_examples=25)
+
+
+def without_code(plan: Plan) -> Plan:
+    """A plan as a record gives it back, where there is no code of strategies."""
+    command = records.decode(records.encode(records.Record(0, commands.ChangePlan(plan)))).command
+    assert isinstance(command, commands.ChangePlan)
+    return command.plan if isinstance(command.plan, Plan) else Plan.from_toml_text(command.plan)
+
+
+def all_absent(plan: Plan) -> Plan:
+    """A plan of which no strategy has code, not even those of the catalogue."""
+    return attrs.evolve(plan, queues=[attrs.evolve(queue, strategy=absent(queue)) for queue in plan.queues])
+
+
+def absent(queue: Queue) -> Absent:
+    """What stands for the strategy of a queue."""
+    strategy: Any = strategy_of(queue)
+    interval = control_interval(queue)
+    return Absent(
+        name=strategy.name,
+        version=strategy.version,
+        agent_key=strategy.agent_key,
+        interval_ms=None if interval < 0 else interval,
+    )
+
+
+def reread(router: Router, written: list[records.Record]) -> list[bytes]:
+    """What records do to a router that asks nobody, each read from its bytes; their answers are read to the end."""
+    happened = []
+    for record in written:
+        found = records.decode(records.encode(record))
+        if isinstance(found.command, commands.ChangePlan):
+            plan = found.command.plan
+            plan = plan if isinstance(plan, Plan) else Plan.from_toml_text(plan)
+            found = records.Record(found.now, commands.ChangePlan(all_absent(plan)), found.answers)
+        happened.append(events.encode(router.apply(found.now, found.command, found.answers)))
+        assert router.answers == record.answers
+    return happened
+
+
+@pytest.mark.parametrize("whims", [False, True])
+@answered
+@given(moves=moves, cut=st.integers(0, 80))
+def test_replay_reads_answers_and_asks_nobody(core: str, whims: bool, moves: list[Move], cut: int) -> None:
+    """Laws 1 and 7: records replay without any strategy, on either core, and from a snapshot in the middle.
+
+    Seen to fail: the snapshot forgot the places of priorities, so that they were asked for again and the record had no
+    answer; a failure was not in the record, so that the replay told of another error; whether a strategy is another
+    one was compared in the replay too.
+    """
+    plans = whimsical() if whims else (PLAN, OTHER)
+    first = opened(plans[0])
+    written, told = recorded(first, moves, plans)
+    wanted = list(map(events.encode, told))
+    for name in CORES:
+        with using(name):
+            second = opened(all_absent(plans[0]))
+            assert reread(second, written) == wanted
+            assert second.digest() == first.digest()
+            second.check()
+            third = opened(all_absent(plans[0]))
+            reread(third, written[:cut])
+            third = Router.restore(third.snapshot(), third.plan)
+            assert reread(third, written[cut:]) == wanted[cut:]
+            assert third.digest() == first.digest()
+
+
+@answered
+@given(moves=moves)
+def test_an_answer_is_history(core: str, moves: list[Move]) -> None:
+    """Law 7: a strategy that answers otherwise today changes no replay, and the checking mode catches it.
+
+    The checking mode finds nothing where strategies keep their word; what it finds moves nothing, and the replay goes
+    on without it. Seen to fail: the checking mode compared the questions instead of the answers; and: what was asked
+    again was written.
+    """
+    plans = whimsical()
+    first = opened(plans[0])
+    written, told = recorded(first, moves, plans)
+    second = opened(plans[0])
+    for record, happened in zip(written, told, strict=True):
+        digest, again = second.digest(), None
+        with suppress(InvariantError):
+            again = second.apply(record.now, record.command, record.answers, check=True)
+        if again is None:
+            assert record.answers
+            assert second.digest() == digest
+            again = second.apply(record.now, record.command, record.answers)
+        assert again == happened
+    assert second.digest() == first.digest()
+    honest, checked = opened(), opened()
+    for record, happened in zip(*recorded(honest, moves), strict=True):
+        assert checked.apply(record.now, record.command, record.answers, check=True) == happened
+
+
+def damaged(answers: tuple[Answer, ...]) -> Iterator[tuple[Answer, ...]]:
+    """Answers that are not those of a record: too few, too many, or to another question."""
+    other = Answer("sales", Kind.PLACE, (77,), 1, place=(0, 0))
+    yield (*answers, other)
+    if not answers:
+        return
+    yield ()
+    yield answers[:-1]
+    yield (other, *answers[1:])
+    last = answers[-1]
+    for field, value in (
+        ("queue", "nowhere"),
+        ("kind", 9),
+        ("asked", (*last.asked, 1)),
+        ("fingerprint", last.fingerprint ^ 1),
+        ("failed", None if last.failed else ("x", "Y")),
+        ("place", (2**40, 0)),
+        ("columns", (b"",) * 8),
+    ):
+        yield (*answers[:-1], msgspec.structs.replace(last, **{field: value}))
+
+
+@answered
+@given(moves=moves)
+def test_answers_that_do_not_fit_move_nothing(core: str, moves: list[Move]) -> None:
+    """Laws 3 and 7: a missing answer, one too many, or one to another question raises; not even time has moved.
+
+    Seen to fail: the command was tried on the router itself; answers that nobody asked for were left over in silence;
+    the fingerprint was not compared.
+    """
+    plans = whimsical()
+    written, _ = recorded(opened(plans[0]), moves, plans)
+    router = opened(plans[0])
+    for record in written:
+        digest, due = router.digest(), router.next_deadline()
+        for answers in damaged(record.answers):
+            with pytest.raises(MisuseError, match=r"answer.* of queue|of queue .* answer|asks nothing"):
+                router.apply(record.now, record.command, answers)
+            assert (router.digest(), router.next_deadline()) == (digest, due)
+        router.apply(record.now, record.command, record.answers)
+    router.check()
+
+
 INSIDE = (
     *(
         PACKAGE / name
-        for name in ("router.py", "door.py", "forms.py", "ledger.py", "naming.py", "replan.py", "snapshot.py")
+        for name in (
+            "router.py",
+            "door.py",
+            "forms.py",
+            "ledger.py",
+            "naming.py",
+            "replan.py",
+            "snapshot.py",
+            "answers.py",
+        )
     ),
     *(PACKAGE / name for name in ("views.py", "commands.py", "events.py")),
     *sorted(path for path in (PACKAGE / "core").rglob("*.py") if path != PACKAGE / "core" / "__init__.py"),
@@ -275,17 +432,12 @@ INSIDE = (
 
 OUTSIDE = ("time", "random", "os", "socket", "threading", "asyncio", "datetime", "secrets", "uuid", "numpy", "pickle")
 NEVER_CALLED = ("hash", "id", "open", "input", "eval", "exec", "float", "print")
-ORDER_DOES_NOT_MATTER = ("_full",)
-"""Functions whose loop over a set gives the same answer in any order: is any of the queues full?"""
 
 
 def breaches(source: str) -> list[str]:
     """What a file inside the door does and may not: imports, calls, floats, divisions, loops over sets."""
     found = []
     tree = ast.parse(source)
-    for function in ast.walk(tree):
-        if isinstance(function, ast.FunctionDef) and function.name in ORDER_DOES_NOT_MATTER:
-            function.body = []
     for node in ast.walk(tree):
         names: list[str] = []
         if isinstance(node, ast.Import):

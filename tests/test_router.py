@@ -10,13 +10,15 @@ from typing import Any
 import attrs
 import pytest
 from cores import CORES, using
+from msgspec import msgpack, structs
 
-from omniroute import Agent, Channel, Plan, Priority, Queue, Router, Step, commands, events
+from omniroute import Agent, Channel, Plan, Priority, Queue, Router, Step, commands, events, records
+from omniroute.answers import Answer, Kind
 from omniroute.core.codes import AgentKey, Clause, EventKind, Reason
 from omniroute.core.lifecycle import INTERACTION, REFUSALS, InteractionMove, InteractionState
 from omniroute.errors import InputError, InvariantError, MisuseError, PlanError, TimeError
 from omniroute.plan import Limits
-from omniroute.strategies.protocol import Place, Tables
+from omniroute.strategies.protocol import Absent, Place, Tables
 from omniroute.views import UnknownNameError
 
 
@@ -614,6 +616,117 @@ def test_a_plan_that_this_core_cannot_hold() -> None:
         Router(Plan(queues=[Queue("q", steps=[Step("1s", tier=2**31 - 1)])]))
     with pytest.raises(PlanError, match="order"):
         Router(Plan(queues=[Queue("q")], agents=[Agent("a", order=-(2**31))]))
+
+
+# What strategies answer ----------------------------------------------------------------------------------------------
+
+
+class Counting(Meddling):
+    """A strategy that counts how often it is asked, and places everybody by that."""
+
+    name, asked = "counting", 0
+
+    def place(self, priority: int) -> Place:
+        """Behind whoever was placed before."""
+        self.asked += 1
+        return Place(tier=self.asked)
+
+
+def counted() -> Plan:
+    """A plan with a strategy that never answers twice alike."""
+    return Plan(queues=[Queue("q", strategy=Counting())], agents=[Agent("a"), Agent("b", skills={"es": 1})])
+
+
+def test_answers_are_those_of_the_last_command() -> None:
+    """Only a command that asked has answers, and only until the next one, whether that moves anything or not."""
+    router = Router(counted())
+    assert router.answers == ()
+    after: tuple[commands.Command | None, ...] = (
+        None,
+        commands.Leave("nobody"),
+        commands.EnqueueMany(()),
+        commands.Enqueue("y", "q"),
+    )
+    for n, command in enumerate(after):
+        router.enqueue(n, f"x{n}", "q", needs="es", priority=n)
+        told = [(answer.kind, answer.asked, answer.failed) for answer in router.answers]
+        assert told == [(Kind.CLASSES, (1, 2), None), (Kind.PLACE, (n,), None)][min(n, 1) :]
+        if command is None:
+            router.advance(n)
+        else:
+            router.apply(n, command)
+        assert [answer.kind for answer in router.answers] == ([Kind.CLASSES] if n == 3 else [])
+    with pytest.raises(MisuseError):
+        router.enqueue(9, "", "q")
+    assert router.answers == ()
+    router.sign_in(9, Agent("c", skills={"fr": 1}))
+    assert [(answer.kind, answer.asked) for answer in router.answers] == [(Kind.GROUP, (2, 1))]
+    assert router.fork().answers == ()
+
+
+def test_what_replay_refuses() -> None:
+    """A wrong type, an answer too many at the start, a check without answers: misuse, by name, and nothing moved."""
+    with pytest.raises(MisuseError, match=r"answer 1 is to place\(0\) of queue 'q'"):
+        Router(counted(), answers=[Answer("q", Kind.PLACE, (0,), 1, place=(0, 0))])
+    router = Router(counted(), answers=())
+    digest = router.digest()
+    leave = commands.Leave("x")
+    for answers in (7, "", [None], ({},)):
+        with pytest.raises(MisuseError, match="expected a tuple of Answer"):
+            router.apply(0, leave, answers)  # type: ignore[arg-type]
+    with pytest.raises(MisuseError, match="none are given"):
+        router.apply(0, leave, check=True)
+    live = Router(counted())
+    live.enqueue(0, "x", "q", priority=1)
+    with pytest.raises(MisuseError, match=r"place\(1\) of queue 'q' was asked, and the record has no answer"):
+        router.apply(0, commands.Enqueue("x", "q", priority=1), live.answers[:1])
+    for bad in ((0, 0, 0), (0.5, 0), (0, -1), "xy"):
+        answers = (live.answers[0], structs.replace(live.answers[1], place=bad))
+        with pytest.raises(MisuseError, match=r"the answer to place\(1\) of queue 'q' is none"):
+            router.apply(0, commands.Enqueue("x", "q", priority=1), answers)
+    assert router.digest() == digest
+    router.apply(0, commands.Enqueue("x", "q", priority=1), live.answers)
+    assert router.digest() == live.digest()
+    live.enqueue(1, "y", "q", priority=2)
+    with pytest.raises(InvariantError, match=r"place\(2\) of queue 'q' was answered otherwise"):
+        router.apply(1, commands.Enqueue("y", "q", priority=2), live.answers, check=True)
+    assert kinds(router.apply(1, commands.Enqueue("y", "q", priority=2), live.answers)) == ["Queued"]
+
+
+def test_records_survive_their_bytes() -> None:
+    """A record is read back as it was; a strategy without a text becomes a stand-in with its name and terms."""
+    router = Router(counted())
+    for now, command in ((0, commands.Enqueue("x", "q", priority=3)), (5, commands.SignIn(commands.AgentCard("c")))):
+        router.apply(now, command)
+        record = records.Record(now, command, router.answers)
+        assert records.decode(records.encode(record)) == record
+    told = router.change_plan(7, counted())
+    found = records.decode(records.encode(records.Record(7, commands.ChangePlan(counted()), router.answers)))
+    assert isinstance(found.command, commands.ChangePlan)
+    assert found.command.plan.queues[0].strategy == Absent(name="counting", version=1)
+    assert [answer.kind for answer in found.answers] == [Kind.STRATEGY]
+    assert kinds(told) == ["PlanChanged"]
+    nobody = Router(found.command.plan)
+    assert kinds(nobody.enqueue(0, "x", "q"))[0] == "StrategyFailed"
+    assert "not here" in str(nobody.failures["q"])
+    for data in (b"", b"\xc0", commands.encode(commands.Leave("x"))):
+        with pytest.raises(InputError):
+            records.decode(data)
+    text = commands.ChangePlan('[[queues]]\nname = "q"\n')
+    for written in ((7, commands.Leave("x"), (), [("q", "s", 1, 0, -1)]), (7, text, (), [("no", "s", 1, 0, -1)])):
+        with pytest.raises(InputError, match="not a record"):
+            records.decode(msgpack.encode(written))
+
+
+def test_the_checking_mode_lets_nobody_in() -> None:
+    """A strategy that is asked again cannot use the router that is being replayed."""
+    live = Router(plan := Plan(queues=[Queue("q", strategy=Meddling())]))
+    live.enqueue(0, "x", "q")
+    strategy: Any = plan.queues[0].strategy
+    router = strategy.router = Router(plan)
+    router.apply(0, commands.Enqueue("x", "q"), live.answers, check=True)
+    assert "inside" in str(strategy.raised)
+    assert router.digest() == live.digest()
 
 
 # Records -------------------------------------------------------------------------------------------------------------
