@@ -1130,7 +1130,9 @@ cdef class Core:
                 s.agents[it.agent].held += 1
                 if it.state == WRAP_UP and it.clock >= 0:
                     arm(s, it.clock, WRAP_UP_END, it.seq, x)
-        return self.done()
+        if s.failed:
+            raise MemoryError
+        return 0
 
     cdef int load_interaction(self, i32 i, int state, numbers) except -1:
         cdef State* s = &self.s
