@@ -7,11 +7,12 @@ time. Then :meth:`Door.begin` fires the deadlines up to ``now``. Then it is judg
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from omniroute import commands as c
 from omniroute import forms
+from omniroute.answers import HEAD_START_MAX, Answer, ReplayedError
 from omniroute.core import limits
 from omniroute.core.codes import Reason
 from omniroute.core.lifecycle import INTERACTION, REFUSALS, InteractionMove, InteractionState, Presence, PresenceMove
@@ -19,13 +20,14 @@ from omniroute.errors import InvariantError, MisuseError, TimeError
 from omniroute.events import REASONS, AgentUpdated, Event, Reconciled, Rejected, StrategyFailed
 from omniroute.ledger import Ledger
 from omniroute.model import INTEGER_MAX, INTEGER_MIN, Agent, shown
-from omniroute.naming import HEAD_START_MAX, ORDER_BASE, Ask, Naming, Wish
+from omniroute.naming import ORDER_BASE, Ask, Naming, Wish
 
 if TYPE_CHECKING:
     from omniroute.core import Core
 
 __all__ = ["HANDLERS", "Door"]
 
+_TIME_MAX: Final = limits.TIME_MAX
 _BUSY: Final = "a command is being handled: no command from inside a strategy or from another thread"
 _MOVING: Final = _BUSY + ", it has begun to move"
 
@@ -42,11 +44,16 @@ class Door:
         self._shut: str | None = None
         self._numbers = ledger.numbers
         self._asks = naming.asks
+        self._asked = naming.questions.asked
+        self._gone = ledger.gone
+        self._next_deadline = core.next_deadline
 
     def apply(self, now: int, command: c.Command) -> list[Event]:
         """Handle one command; see :meth:`omniroute.Router.apply`."""
         if self._shut is not None:
             self._refuse_all()
+        if self._asked:
+            self._asked.clear()
         handler = HANDLERS.get(type(command))
         if handler is None:
             raise MisuseError(f"expected a command, got {shown(command)}")
@@ -58,8 +65,67 @@ class Door:
                 self.shut(f"{type(command).__name__} at {now} failed half way: {error!r}")
             raise
         finally:
-            if self._shut is _BUSY or self._shut is _MOVING:
+            shut = self._shut
+            if shut is _MOVING or shut is _BUSY:
                 self._shut = None
+
+    def replay(
+        self, now: int, command: c.Command, answers: Sequence[Answer], *, check: bool
+    ) -> tuple[Door, list[Event]]:
+        """Handle a command whose questions are answered by its record; the door that holds now, and what happened.
+
+        Where something may be asked, that is a copy of this one: what raises has moved nothing. O(state) then.
+        """
+        if self._shut is not None:
+            self._refuse_all()
+        copied = bool(answers) or self._may_ask(command)
+        self._shut = _BUSY
+        try:
+            door = self.fork() if copied else self
+            self._shut = None if door is self else _BUSY
+            questions = door.naming.questions
+            questions.read(answers, check=check)
+            try:
+                events = door.apply(now, command)
+                questions.all_read()
+            finally:
+                questions.live()
+        finally:
+            if self._shut is _BUSY:
+                self._shut = None
+        return door, events
+
+    def fork(self) -> Door:
+        """A copy that lives on by itself. O(state)."""
+        core = self.core.fork()
+        naming = self.naming.fork(core)
+        door = Door(core, naming, self.ledger.fork(core, naming), self.now)
+        door.failures.update(self.failures)
+        return door
+
+    def _may_ask(self, command: c.Command) -> bool:
+        """Whether a command could ask a strategy, whatever deadlines before it bring. Its form may raise."""
+        if isinstance(command, c.Enqueue):
+            return self._would_ask(self._checked_enqueue(command))
+        if isinstance(command, c.EnqueueMany):
+            return any(
+                self._would_ask(self._checked_enqueue(item)) for item in forms.many(command.interactions, c.Enqueue)
+            )
+        if isinstance(command, c.Transfer):
+            return self._would_ask(self._checked_transfer(command))
+        if isinstance(command, c.SignIn):
+            return self._is_new(forms.sign_in(command))
+        if isinstance(command, c.SignInMany):
+            return any(self._is_new(forms.sign_in(item)) for item in forms.many(command.agents, c.SignIn))
+        if isinstance(command, c.UpdateAgent):
+            return self._is_new(forms.card(command.agent))
+        return isinstance(command, c.ChangePlan)
+
+    def _would_ask(self, ask: Ask | Wish) -> bool:
+        return isinstance(ask, Wish) and self.naming.would_ask(ask)
+
+    def _is_new(self, card: Agent | None) -> bool:
+        return card is not None and card.key() not in self.naming.groups
 
     def _refuse_all(self) -> NoReturn:
         if self._shut in (_BUSY, _MOVING):
@@ -72,24 +138,24 @@ class Door:
 
     def begin(self, now: int) -> list[Event]:
         """Let time pass: fire deadlines, tell them, forget who went long ago. Raises TimeError, then nothing moved."""
-        if type(now) is not int or not self.now <= now <= limits.TIME_MAX:
+        if type(now) is not int or not self.now <= now <= _TIME_MAX:
             raise TimeError(f"now is {shown(now)}, allowed is an integer in {self.now}..{limits.TIME_MAX}")
         events: list[Event] = []
         self._shut = _MOVING
-        due = self.core.next_deadline()
-        if 0 <= due <= now:
+        if 0 <= self._next_deadline() <= now:
             self.core.advance(now)
             self.ledger.tell(events)
         self.now = now
-        ledger = self.ledger
-        if ledger.gone and ledger.gone[0][0] <= now - self.naming.plan.retention_ms:
-            ledger.purge(now - self.naming.plan.retention_ms)
+        gone = self._gone
+        if gone and gone[0][0] <= now - self.naming.plan.retention_ms:
+            self.ledger.purge(now - self.naming.plan.retention_ms)
         return events
 
     def advance(self, now: int) -> list[Event]:
         """Let time pass and nothing else; see :meth:`omniroute.Router.advance`."""
         if self._shut is not None:
             self._refuse_all()
+        self._asked.clear()
         try:
             events = self.begin(now)
             self.core.advance(now)
@@ -114,8 +180,9 @@ class Door:
         """Tell which strategies failed since the last time. O(failures)."""
         for queue, strategy, error in self.naming.failures:
             self.failures[queue] = error
-            seq = self.ledger.next_seq()
-            events.append(StrategyFailed(seq, self.now, queue, strategy, type(error).__name__))
+            seq, kind = self.ledger.next_seq(), type(error).__name__
+            kind = error.kind if isinstance(error, ReplayedError) else kind
+            events.append(StrategyFailed(seq, self.now, queue, strategy, kind))
         self.naming.failures.clear()
 
     # Agents ----------------------------------------------------------------------------------------------------------
@@ -381,7 +448,8 @@ class Door:
         reason = self.core.requeue(now, i)
         return self.refuse(events, command, reason, command.interaction) if reason else self.ledger.tell(events)
 
-    def _transfer(self, now: int, command: c.Transfer) -> list[Event]:
+    def _checked_transfer(self, command: c.Transfer) -> Wish:
+        """Look at the form of a transfer; what it does not say is that of the interaction."""
         name = command.interaction
         forms.text("interaction", name)
         if command.priority is not None:
@@ -393,7 +461,10 @@ class Door:
         channel, needs, priority = ("", "", 0) if old is None else (old.channel, old.needs, old.priority)
         needs = needs if command.needs is None else command.needs
         priority = priority if command.priority is None else command.priority
-        wish = self.naming.wish(command.queue, channel, needs, priority)
+        return self.naming.wish(command.queue, channel, needs, priority)
+
+    def _transfer(self, now: int, command: c.Transfer) -> list[Event]:
+        wish, name = self._checked_transfer(command), command.interaction
         events = self.begin(now)
         i = self._numbers.get(name)
         if i is None:

@@ -3,18 +3,28 @@
 Everything here changes with the plan and with what has been asked for the first time, never with traffic. A
 requirement becomes a program over *atoms* (questions about a group), a membership is one more atom for each queue. A
 *class* is (queue, channel, what the interaction asks, step) and is built with its whole chain of steps. Strategies are
-asked here, and nowhere else, through :meth:`Naming.answer`.
+asked through :meth:`Naming.answer` and :meth:`Naming.place` only; whether they ask is a function of the state.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import attrs
 
+from omniroute.answers import (
+    CLASS_COLUMNS,
+    HEAD_START_MAX,
+    PAIR_COLUMNS,
+    TIER_BASE,
+    Answer,
+    Failure,
+    Kind,
+    Questions,
+    mark,
+)
 from omniroute.core import limits
 from omniroute.core.codes import AgentKey
 from omniroute.errors import MisuseError, PlanError
@@ -26,33 +36,14 @@ from omniroute.strategies.protocol import ClassView, GroupView, Place, Tables
 if TYPE_CHECKING:
     from omniroute.core import Core
 
-__all__ = ["HEAD_START_MAX", "ORDER_BASE", "TIER_BASE", "Ask", "ClassName", "Failure", "Naming", "Wish"]
+__all__ = ["HEAD_START_MAX", "ORDER_BASE", "TIER_BASE", "Ask", "ClassName", "Naming", "Wish"]
 
-TIER_BASE: Final = 2**30
-"""Tiers of plans and strategies may be negative, those of the core may not: this is added."""
 ORDER_BASE: Final = 2**30
-"""The same for an agent's place in the fixed order."""
-HEAD_START_MAX: Final = 2**41
-"""Milliseconds credited at most by a strategy, and once more by a command: 69 years."""
+"""An agent's place in the fixed order may be negative, that of the core may not: this is added."""
 CACHE_MAX: Final = 65_536
 """Spellings remembered; beyond that the cache begins anew, which costs time and changes nothing."""
 
 Key: TypeAlias = tuple[str | tuple[str, ...], str, str, int]
-Failure: TypeAlias = tuple[str, str, BaseException]
-"""Queue, strategy, what it raised."""
-
-_RANGES = {
-    "opens": (limits.NEVER, limits.OPENS_MAX),
-    "rank_out": (0, limits.RANK_MAX),
-    "cost_out": (-limits.COST_MAX, limits.COST_MAX),
-    "rank_in": (0, limits.RANK_MAX),
-    "cost_in": (-limits.COST_MAX, limits.COST_MAX),
-    "age_rate": (0, limits.AGE_RATE_MAX),
-    "length_rate": (0, limits.LENGTH_RATE_MAX),
-    "offset": (-limits.COST_MAX, limits.COST_MAX),
-}
-PAIR_COLUMNS: Final = ("opens", "rank_out", "cost_out", "rank_in", "cost_in")
-CLASS_COLUMNS: Final = ("age_rate", "length_rate", "offset")
 
 
 @attrs.frozen
@@ -122,19 +113,25 @@ class Naming:
         self.agents: dict[str, int] = {}
         self.agent_ids: list[str] = []
         self.agent_values: list[Agent] = []
-        self.failures: list[Failure] = []
-        """What strategies raised since somebody looked."""
+        self.questions = Questions()
+        self.marks = (0, 0)
+        """Fingerprints of all groups and of all classes, in the order of their numbers."""
         self.asks: dict[Key, Ask] = {}
         self._requirements: dict[str, Requirement] = {}
-        self._places: dict[tuple[int, int], Place] = {}
+        self.places: dict[tuple[int, int], Place] = {}
+        """What strategies said of priorities, by queue. Whatever is in :attr:`asks` has its place in here."""
 
     # The plan --------------------------------------------------------------------------------------------------------
 
     @classmethod
-    def of_plan(cls, core: Core, plan: Plan) -> Naming:
-        """Write a plan into an empty core. O(size of the plan). Raises PlanError; the core is then of no use."""
+    def of_plan(cls, core: Core, plan: Plan, answers: Sequence[Answer] | None = None) -> Naming:
+        """Write a plan into an empty core. O(size of the plan). Raises PlanError; the core is then of no use.
+
+        With ``answers`` no strategy is asked. Raises MisuseError where they are not those to the questions of this.
+        """
         check_plan(plan)
         naming = cls(core, plan)
+        naming.questions.read(answers)
         for channel in plan.channels:
             naming.add_channel(channel)
         for queue in plan.queues:
@@ -143,6 +140,8 @@ class Naming:
             if naming.too_many_groups(agent):
                 raise PlanError(f"more than {plan.limits.groups} kinds of agents (limits.groups)", field="agents")
             naming.add_agent(agent)
+        naming.questions.all_read()
+        naming.questions.live()
         return naming
 
     def add_channel(self, channel: Channel) -> None:
@@ -197,9 +196,10 @@ class Naming:
         atoms = [number for question, number in self.atoms.items() if _holds(question, view)]
         g = self.groups[key] = self.core.add_group(atoms, agent.units, self.at_most(agent))
         self.group_views.append(view)
+        self.marks = mark(self.marks[0], key), self.marks[1]
         for q, classes in enumerate(self.queue_classes):
             if classes:
-                self.write(classes, [g], self.answer(q, [self.class_names[k].view for k in classes], [view]))
+                self.write(classes, [g], self.answer(q, Kind.GROUP, classes, [g]))
         return g
 
     def at_most(self, agent: Agent) -> list[int]:
@@ -242,6 +242,16 @@ class Naming:
         c = self.channels[wish.key[1]]
         return sum(self.missing(self.queues[name], c, wish.requirement) for name in wish.queues)
 
+    def would_ask(self, wish: Wish) -> bool:
+        """Whether :meth:`grant` would ask a strategy, if the wish is granted at all. O(queues)."""
+        _, channel, _, priority = wish.key
+        c, numbers = self.channels.get(channel), [self.queues.get(name) for name in wish.queues]
+        if c is None or any(q is None for q in numbers):
+            return False
+        text = wish.requirement.text
+        known = all((q, c, text, 0) in self.classes for q in numbers)
+        return not known or (numbers[0], priority) not in self.places
+
     def missing(self, q: int, c: int, part: Requirement, queue: Queue | None = None) -> int:
         """How many classes :meth:`class_` would add for a queue, as it is or as ``queue`` says. O(steps)."""
         queue = queue or self.queue_values[q]
@@ -275,22 +285,17 @@ class Naming:
 
     def _place(self, q: int, priority: int) -> Place | None:
         """Ask a strategy where a priority goes, once; None when it failed."""
-        found = self._places.get((q, priority))
+        found = self.places.get((q, priority))
         if found is not None:
             return found
-        strategy = strategy_of(self.queue_values[q])
-        try:
-            place = strategy.place(priority)
-            if not isinstance(place, Place):
-                raise MisuseError(f"place answered {type(place).__name__}")
-            _in_range("tier", [place.tier], 1 - TIER_BASE, TIER_BASE - 1)
-            _in_range("head start", [place.head_start_ms], 0, HEAD_START_MAX)
-        except Exception as error:
-            self._failed(q, error)
+        question = self._question(q, Kind.PLACE, (priority,))
+        answer = self.questions.place(question, strategy_of(self.queue_values[q]), priority)
+        if answer.place is None:
             return None
-        if len(self._places) >= CACHE_MAX:
-            self._places.clear()
-        self._places[q, priority] = place
+        place = Place(tier=answer.place[0], head_start_ms=answer.place[1])
+        if len(self.places) >= CACHE_MAX:
+            self.forget()
+        self.places[q, priority] = place
         return place
 
     def class_(self, q: int, c: int, part: Requirement) -> int:
@@ -323,6 +328,7 @@ class Naming:
             number = self.core.add_class(q, c, self._program(queue, whole), name.agent_key)
             self.definitions[name.definition()] = number
             self.class_names.append(name)
+            self.marks = self.marks[0], mark(self.marks[1], name.definition())
         self.class_names[number] = name
         self.classes[key] = number
         self.queue_classes[q].append(number)
@@ -339,26 +345,28 @@ class Naming:
         """Chain new classes, last step first, and ask the strategy for them."""
         for number in new:
             self.set_class(number, 1, 0, 0)
-        views = [self.class_names[k].view for k in new]
-        self.write(new, range(len(self.group_views)), self.answer(q, views, self.group_views))
+        groups = range(len(self.group_views))
+        self.write(new, groups, self.answer(q, Kind.CLASSES, new, groups))
 
     # Strategies ------------------------------------------------------------------------------------------------------
 
-    def answer(self, q: int, classes: Sequence[ClassView], groups: Sequence[GroupView]) -> Tables | None:
+    def answer(self, q: int, kind: Kind, classes: Sequence[int], groups: Sequence[int]) -> Tables | None:
         """Ask the strategy of a queue; None when it raised or answered out of range, which is remembered."""
-        try:
-            tables = strategy_of(self.queue_values[q]).tables(classes, groups)
-            if not isinstance(tables, Tables):
-                raise MisuseError(f"tables answered {type(tables).__name__}")
-            check_tables(tables, len(classes), len(groups))
-        except Exception as error:
-            self._failed(q, error)
-            return None
-        return tables
+        question = self._question(q, kind, (len(classes), len(groups)), classes)
+        views = [self.class_names[k].view for k in classes], [self.group_views[g] for g in groups]
+        answer = self.questions.tables(question, strategy_of(self.queue_values[q]), *views)
+        return answer.tables() if answer.failed is None else None
 
-    def _failed(self, q: int, error: BaseException) -> None:
+    def _question(self, q: int, kind: Kind, asked: tuple[int, ...], classes: Sequence[int] = ()) -> Answer:
+        """A question without an answer, marked with everything that the one who answers may depend on. O(classes)."""
         queue = self.queue_values[q]
-        self.failures.append((queue.name, str(strategy_of(queue).name), error))
+        terms = agent_key_of(queue), control_interval(queue)
+        return Answer(queue.name, kind, asked, mark(queue.name, kind, asked, terms, tuple(classes), self.marks))
+
+    @property
+    def failures(self) -> list[Failure]:
+        """What strategies raised since somebody looked."""
+        return self.questions.failures
 
     def write(self, classes: Sequence[int], groups: Sequence[int], tables: Tables | None) -> None:
         """Write a checked answer into the core; None leaves what is there. O(cells)."""
@@ -391,7 +399,7 @@ class Naming:
     def forget(self) -> None:
         """Forget every spelling; what is asked next is numbered under the plan of that moment."""
         self.asks.clear()
-        self._places.clear()
+        self.places.clear()
 
     def fork(self, core: Core) -> Naming:
         """The same names over a copy of the core. O(classes + groups + agents)."""
@@ -399,6 +407,7 @@ class Naming:
         for name, value in vars(self).items():
             if isinstance(value, dict | list):
                 setattr(other, name, value.copy())
+        other.marks = self.marks
         other.queue_classes = [classes.copy() for classes in self.queue_classes]
         return other
 
@@ -480,23 +489,3 @@ def check_order(agent: Agent, field: str = "order") -> None:
     """Refuse a place in the fixed order that the core cannot hold. O(1). Raises PlanError."""
     if not -ORDER_BASE < agent.order < ORDER_BASE:
         raise PlanError(f"must be in {1 - ORDER_BASE}..{ORDER_BASE - 1}, got {agent.order}", field=field)
-
-
-def _in_range(what: str, column: Iterable[int], low: int, high: int) -> None:
-    values = column if isinstance(column, Sequence) else list(column)
-    if not isinstance(column, array) and any(type(value) is not int for value in values):
-        raise MisuseError(f"{what} holds something else than integers")
-    if values and not low <= min(values) <= max(values) <= high:
-        raise limits.out_of_range(what, min(values) if min(values) < low else max(values), low, high)
-
-
-def check_tables(tables: Tables | Mapping[str, Sequence[int] | None], classes: int, groups: int) -> None:
-    """Refuse an answer of the wrong size or out of range. O(cells). Raises MisuseError naming the column."""
-    for name in chain(PAIR_COLUMNS, CLASS_COLUMNS):
-        column = tables.get(name) if isinstance(tables, Mapping) else getattr(tables, name)
-        if column is None:
-            continue
-        cells = classes * groups if name in PAIR_COLUMNS else classes
-        if len(column) != cells:
-            raise limits.out_of_range(f"length of {name}", len(column), cells, cells)
-        _in_range(name, column, *_RANGES[name])

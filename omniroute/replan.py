@@ -16,22 +16,14 @@ from typing import TypeAlias
 import attrs
 
 from omniroute import commands as c
+from omniroute.answers import CLASS_COLUMNS, PAIR_COLUMNS, Kind, check_tables
 from omniroute.core import limits
 from omniroute.core.codes import Reason
 from omniroute.door import HANDLERS, Door
 from omniroute.errors import MisuseError, RequirementError
 from omniroute.events import IN_USE, REASONS, Event, PlanChanged, Revised
 from omniroute.model import shown
-from omniroute.naming import (
-    CLASS_COLUMNS,
-    PAIR_COLUMNS,
-    agent_key_of,
-    check_plan,
-    check_tables,
-    control_interval,
-    queue_numbers,
-    strategy_of,
-)
+from omniroute.naming import agent_key_of, check_plan, control_interval, queue_numbers, strategy_of
 from omniroute.plan import Plan, Queue
 from omniroute.strategies.protocol import Tables
 
@@ -190,12 +182,11 @@ def _write_queue(door: Door, queue: Queue) -> bool:
     if back or asks != (old.requirement, old.steps, agent_key_of(old)):
         _unlink(door, q)
         return True
-    if strategy_of(queue) == strategy_of(old):
+    if not naming.questions.changed(queue.name, strategy_of(old), strategy_of(queue)):
         return False
-    classes = naming.queue_classes[q]
-    views = [naming.class_names[k].view for k in classes]
-    tables = naming.answer(q, views, naming.group_views)
-    naming.write(classes, range(len(naming.group_views)), tables)
+    classes, groups = naming.queue_classes[q], range(len(naming.group_views))
+    tables = naming.answer(q, Kind.STRATEGY, classes, groups)
+    naming.write(classes, groups, tables)
     if tables is not None and all(getattr(tables, name) is None for name in CLASS_COLUMNS):
         for k in classes:
             naming.set_class(k, 1, 0, 0)

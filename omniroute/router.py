@@ -12,6 +12,7 @@ from typing import Literal
 
 from omniroute import commands as c
 from omniroute import replan, snapshot
+from omniroute.answers import Answer
 from omniroute.core import Core
 from omniroute.core.codes import Clause
 from omniroute.core.lifecycle import InteractionState
@@ -47,10 +48,11 @@ class Router:
     3000
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, answers: Sequence[Answer] | None = None) -> None:
+        """Take a plan; with ``answers`` those of a record are read and no strategy is asked, as in :meth:`apply`."""
         if not isinstance(plan, Plan):
             raise MisuseError(f"plan is {shown(plan)}, expected a Plan")
-        naming = Naming.of_plan(Core(), plan)
+        naming = Naming.of_plan(Core(), plan, answers)
         self._take(Door(naming.core, naming, Ledger(naming.core, naming)))
 
     def _take(self, door: Door) -> None:
@@ -66,9 +68,29 @@ class Router:
 
     # Time and commands -----------------------------------------------------------------------------------------------
 
-    def apply(self, now: int, command: c.Command) -> list[Event]:
-        """Fire deadlines up to ``now``, judge the command, move, and return what happened, in order."""
-        return self._apply(now, command)
+    def apply(
+        self, now: int, command: c.Command, answers: Sequence[Answer] | None = None, *, check: bool = False
+    ) -> list[Event]:
+        """Fire deadlines up to ``now``, judge the command, move, and return what happened, in order.
+
+        With ``answers``, those that :attr:`answers` had after the same command, no strategy is asked. An answer that is
+        missing, that nobody asked for, or to another question raises MisuseError; with ``check`` the strategies are
+        asked as well, and one that answers otherwise raises InvariantError. Both name the question, nothing has moved,
+        and the router goes on. O(state) more where something may be asked, because it is tried on a copy.
+        """
+        if answers is None:
+            if check:
+                raise MisuseError("check compares with answers, and none are given")
+            return self._apply(now, command)
+        door, events = self._door.replay(now, command, answers, check=check)
+        if door is not self._door:
+            self._take(door)
+        return events
+
+    @property
+    def answers(self) -> tuple[Answer, ...]:
+        """What strategies answered during the last command (or at the start), in order: for its record. O(answers)."""
+        return tuple(self._naming.questions.asked)
 
     def advance(self, now: int) -> list[Event]:
         """Fire deadlines up to ``now``, each at its own time. When this is called changes nothing but how soon."""
@@ -204,9 +226,7 @@ class Router:
 
     def fork(self) -> Router:
         """A copy that lives on by itself. O(state)."""
-        core = self._core.fork()
-        naming = self._naming.fork(core)
-        return self._of(Door(core, naming, self._ledger.fork(core, naming), self.now))
+        return self._of(self._door.fork())
 
     def check(self) -> None:
         """Prove every invariant. O(state), and more on the reference core.

@@ -1,7 +1,7 @@
 """A router as bytes, and back: the names beside the core's own integers.
 
 The bytes are a checksum and a record; nothing in them is code. What strategies answered is in the core's tables, so
-restoring asks nobody.
+restoring asks nobody, and what has been asked is not asked again.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from omniroute.model import Agent
 from omniroute.naming import Ask, ClassName, Naming, strategy_of
 from omniroute.plan import Plan, Queue
 from omniroute.requirements import Atom, parse
-from omniroute.strategies.protocol import ClassView, GroupView
+from omniroute.strategies.protocol import ClassView, GroupView, Place
 
 if TYPE_CHECKING:
     from omniroute.core import Core
 
 __all__ = ["FORMAT", "SEMANTICS", "digest", "read", "write"]
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """The number of this layout; another layout gets another number."""
 SEMANTICS: Final = 1
 """The number of what commands mean; it changes when the same commands would give other events."""
@@ -60,6 +60,8 @@ class Snapshot(msgspec.Struct, array_like=True, frozen=True):
     gone: list[tuple[int, str]]
     reasons: list[str]
     finished: int
+    places: list[tuple[int, int, int, int]]
+    marks: tuple[int, int]
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -114,6 +116,8 @@ def _snapshot(now: int, naming: Naming, ledger: Ledger, *, plan: str | None, seq
         gone=list(ledger.gone),
         reasons=ledger.reasons,
         finished=ledger.finished,
+        places=[(*asked, place.tier, place.head_start_ms) for asked, place in naming.places.items()],
+        marks=naming.marks,
     )
 
 
@@ -196,6 +200,8 @@ def _naming(core: Core, plan: Plan, found: Snapshot) -> Naming:
         naming.agents[card.id] = number
         naming.agent_ids.append(card.id)
         naming.agent_values.append(card.agent())
+    naming.places = {(q, n): Place(tier=tier, head_start_ms=credit) for q, n, tier, credit in found.places}
+    naming.marks = found.marks
     return naming
 
 

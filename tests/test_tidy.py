@@ -17,7 +17,7 @@ FLOORS = [
     {"core.lifecycle"},
     {"model", "requirements", "plan", "commands", "events", "views"},
     {"core", "core.kernel", "core.reference", "strategies"},
-    {"plan_toml", "naming", "ledger", "door", "replan", "snapshot", "router", "forms"},
+    {"plan_toml", "naming", "ledger", "door", "replan", "snapshot", "router", "forms", "answers", "records"},
     {"formats", "world"},
     {"insight"},
     {"replay"},

@@ -14,11 +14,13 @@ from attrs import field, frozen
 
 from omniroute.core.codes import AgentKey
 from omniroute.core.limits import NEVER
+from omniroute.errors import MisuseError
 from omniroute.model import Label
 from omniroute.requirements import Requirement
 
 __all__ = [
     "NEVER",
+    "Absent",
     "AgentKey",
     "ClassView",
     "GroupView",
@@ -108,6 +110,34 @@ class Revision:
 
     version: int
     tables: Tables
+
+
+@frozen(kw_only=True)
+class Absent:
+    """Stands in a plan for a strategy whose code is not here: its record can be replayed, a question makes it fail.
+
+    ``interval_ms`` None is a strategy that is not asked again.
+    """
+
+    name: str
+    version: int
+    agent_key: AgentKey = field(default=AgentKey.LONGEST_IDLE, converter=AgentKey)
+    interval_ms: int | None = None
+
+    def tables(self, classes: Sequence[ClassView], groups: Sequence[GroupView]) -> Tables:  # noqa: ARG002
+        """Raise MisuseError."""
+        raise self._error()
+
+    def place(self, priority: int) -> Place:  # noqa: ARG002
+        """Raise MisuseError."""
+        raise self._error()
+
+    def revise(self, observed: Observed, classes: Sequence[ClassView], groups: Sequence[GroupView]) -> Revision:  # noqa: ARG002
+        """Raise MisuseError."""
+        raise self._error()
+
+    def _error(self) -> MisuseError:
+        return MisuseError(f"the code of the strategy {self.name!r} is not here: give a plan that has it")
 
 
 class Strategy(Protocol):
