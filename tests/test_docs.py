@@ -9,6 +9,7 @@ import operator
 import os
 import pkgutil
 import re
+import shlex
 import subprocess
 import sys
 import types
@@ -41,6 +42,7 @@ MODULES = sorted(
 
 
 def id_of(page: Path) -> str:
+    """The name of a page in the names of tests."""
     return page.relative_to(ROOT).as_posix()
 
 
@@ -143,7 +145,7 @@ def checked_line(line: str) -> str:
         return line
     stated = re.search(r"# exits (\d+)$", line)
     code = stated[1] if stated else "0"
-    return f'{line}\ncode=$?; [ $code = {code} ] || {{ echo "exits $code, not {code}: {line.split("#")[0]}"; exit 9; }}'
+    return f'{line}\ncode=$?; [ $code = {code} ] || {{ echo "exits $code, not {code}:" {shlex.quote(line)}; exit 9; }}'
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=id_of)
@@ -162,7 +164,9 @@ def test_links(page: Path) -> None:
 
 def test_every_page_is_on_the_map() -> None:
     """The table of contents names every page, once."""
-    listed = [line for language, text in fences(DOCS / "index.md") if language == "{toctree}" for line in text.split("\n")]
+    listed = [
+        line for language, text in fences(DOCS / "index.md") if language == "{toctree}" for line in text.split("\n")
+    ]
     found = [line for line in listed if line and not line.startswith(":")]
     pages = [page.relative_to(DOCS).with_suffix("").as_posix() for page in PAGES]
     assert sorted(found) == sorted(set(pages) - {"index"})
