@@ -74,10 +74,12 @@ class Kind(IntEnum):
     """Tables for a new group, over all classes of the queue."""
     STRATEGY = 3
     """Tables for everything, because another plan has another strategy."""
+    SAME = 4
+    """No question: another plan has an equal strategy here, and its tables stay."""
 
 
 class Answer(msgspec.Struct, frozen=True, array_like=True):
-    """A question and what came back: exactly one of ``place``, ``columns`` and ``failed`` is not None.
+    """A question and what came back: one of ``place``, ``columns`` and ``failed`` is not None, none for Kind.SAME.
 
     ``asked`` is the priority, or how many classes and groups. ``columns`` are those of
     :class:`omniroute.strategies.protocol.Tables` in its order, as little-endian int64. ``failed`` names the strategy
@@ -100,6 +102,8 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
         what = Kind(self.kind).name.lower() if self.kind in list(Kind) else str(self.kind)
         if self.kind == Kind.PLACE:
             return f"place({', '.join(map(str, self.asked))}) of queue {self.queue!r}"
+        if self.kind == Kind.SAME:
+            return f"the same strategy of queue {self.queue!r}"
         sizes = " x ".join(map(str, self.asked))
         return f"tables({what}, {sizes} classes and groups) of queue {self.queue!r}"
 
@@ -152,18 +156,24 @@ class Questions:
         """Answer from strategies again; what was asked is kept until it is cleared. O(1)."""
         self._given, self._check = None, False
 
-    def changed(self, queue: str, old: object, new: object) -> bool:
-        """Whether another strategy stands in a queue. Comparing is their own code, so a record knows better.
+    def same(self, question: Answer, old: object, new: object) -> bool:
+        """Whether an equal strategy stands in a queue. Comparing is their own code, so a record knows better.
 
-        Strategies that cannot be compared count as different. The cost of the comparison.
+        Strategies that cannot be compared count as different. The cost of the comparison. Raises MisuseError.
         """
         if self._given is not None:
-            waits = self._given[len(self.asked) :][:1]
-            return [(answer.queue, answer.kind) for answer in waits] == [(queue, Kind.STRATEGY)]
-        try:
-            return bool(old != new)
-        except Exception:
-            return True
+            at = len(self.asked)
+            same = at < len(self._given) and self._given[at].question() == question.question()
+            if same:
+                _checked(self._given[at])
+        else:
+            try:
+                same = bool(old == new)
+            except Exception:
+                same = False
+        if same:
+            self.asked.append(question)
+        return same
 
     def place(self, question: Answer, strategy: Any, priority: int) -> Answer:
         """Ask where a priority goes. The cost of the strategy. Raises MisuseError where the record does not answer."""
@@ -172,7 +182,7 @@ class Questions:
             place = strategy.place(priority)
             if not isinstance(place, Place):
                 raise MisuseError(f"place answered {type(place).__name__}")
-            return _checked(msgspec.structs.replace(question, place=(place.tier, place.head_start_ms)))
+            return _check(msgspec.structs.replace(question, place=(place.tier, place.head_start_ms)))
 
         return self._put(question, strategy, ask)
 
@@ -186,7 +196,7 @@ class Questions:
             if not isinstance(tables, Tables):
                 raise MisuseError(f"tables answered {type(tables).__name__}")
             columns = tuple(_bytes(getattr(tables, name)) for name in _COLUMNS)
-            return _checked(msgspec.structs.replace(question, columns=columns))
+            return _check(msgspec.structs.replace(question, columns=columns))
 
         return self._put(question, strategy, ask)
 
@@ -200,10 +210,7 @@ class Questions:
             answer = self._given[at]
             if answer.question() != question.question():
                 raise MisuseError(f"{question} was asked, but answer {at + 1} is to {answer}, or to other classes")
-            try:
-                _checked(answer)
-            except (TypeError, ValueError) as bad:
-                raise MisuseError(f"the answer to {question} is none: {bad}") from bad
+            _checked(answer)
             if self._check and self._live(question, strategy, ask) != answer:
                 raise InvariantError(f"{question} was answered otherwise before: the strategy is not deterministic")
             if answer.failed is not None:
@@ -223,11 +230,19 @@ class Questions:
             return msgspec.structs.replace(question, failed=(name, type(error).__name__))
 
 
-def _checked(answer: Answer) -> Answer:
+def _checked(answer: Answer) -> None:
+    """Refuse an answer of a record that no strategy can have given. Raises MisuseError naming the question."""
+    try:
+        _check(answer)
+    except (TypeError, ValueError) as error:
+        raise MisuseError(f"the answer to {answer} is none: {error}") from error
+
+
+def _check(answer: Answer) -> Answer:
     """Refuse an answer that is none, or is of the wrong size or out of range. O(cells). Raises MisuseError."""
     wanted = answer.place if answer.kind == Kind.PLACE else answer.columns
     parts = [part for part in (answer.place, answer.columns, answer.failed) if part is not None]
-    if parts not in ([wanted], [answer.failed]):
+    if parts not in (([],) if answer.kind == Kind.SAME else ([wanted], [answer.failed])):
         raise MisuseError("it has not the one part that it should have")
     if answer.columns is not None:
         check_tables(answer.tables(), *answer.asked)

@@ -357,6 +357,11 @@ class Naming:
         answer = self.questions.tables(question, strategy_of(self.queue_values[q]), *views)
         return answer.tables() if answer.failed is None else None
 
+    def same_strategy(self, q: int, old: Queue) -> bool:
+        """Whether the strategy of a queue equals the one that ``old`` had. The cost of their comparison."""
+        strategies = strategy_of(old), strategy_of(self.queue_values[q])
+        return self.questions.same(self._question(q, Kind.SAME, ()), *strategies)
+
     def _question(self, q: int, kind: Kind, asked: tuple[int, ...], classes: Sequence[int] = ()) -> Answer:
         """A question without an answer, marked with everything that the one who answers may depend on. O(classes)."""
         queue = self.queue_values[q]
@@ -422,12 +427,14 @@ def _holds(question: Atom | str, group: GroupView) -> bool:
 def chain_of(queue: Queue, part: Requirement) -> list[tuple[Requirement, Requirement]]:
     """What an interaction asks, and what it needs together with its queue, before and behind each step.
 
-    The queue's own needs always stay. O(steps * atoms log atoms). Raises RequirementError.
+    Steps change what the queue needs; what the interaction asked for itself always stays. O(steps * atoms log atoms).
+    Raises RequirementError.
     """
-    found = [(part, conjunction(queue.requirement, part))]
+    needs = queue.requirement
+    found = [(part, conjunction(needs, part))]
     for step in queue.steps:
-        part = step.applied(part)
-        found.append((part, conjunction(queue.requirement, part)))
+        needs = step.applied(needs)
+        found.append((part, conjunction(needs, part)))
     return found
 
 

@@ -23,7 +23,7 @@ from omniroute.door import HANDLERS, Door
 from omniroute.errors import MisuseError, RequirementError
 from omniroute.events import IN_USE, REASONS, Event, PlanChanged, Revised
 from omniroute.model import shown
-from omniroute.naming import agent_key_of, check_plan, control_interval, queue_numbers, strategy_of
+from omniroute.naming import agent_key_of, check_plan, control_interval, queue_numbers
 from omniroute.plan import Plan, Queue
 from omniroute.strategies.protocol import Tables
 
@@ -182,7 +182,7 @@ def _write_queue(door: Door, queue: Queue) -> bool:
     if back or asks != (old.requirement, old.steps, agent_key_of(old)):
         _unlink(door, q)
         return True
-    if not naming.questions.changed(queue.name, strategy_of(old), strategy_of(queue)):
+    if naming.same_strategy(q, old):
         return False
     classes, groups = naming.queue_classes[q], range(len(naming.group_views))
     tables = naming.answer(q, Kind.STRATEGY, classes, groups)

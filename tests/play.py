@@ -97,7 +97,7 @@ def whimsical() -> tuple[Plan, Plan]:
     """Both plans with whims in some of their queues; some of these are the same in both."""
     sales, care, mail = (Whim(calls) for calls in range(3))
     return (
-        attrs.evolve(PLAN, queues=[with_(q, s) for q, s in zip(PLAN.queues, (sales, care, None), strict=True)]),
+        attrs.evolve(PLAN, queues=[with_(q, s) for q, s in zip(PLAN.queues, (sales, care, Whim(4)), strict=True)]),
         attrs.evolve(OTHER, queues=[with_(q, s) for q, s in zip(OTHER.queues, (sales, Whim(3), mail), strict=True)]),
     )
 

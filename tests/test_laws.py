@@ -385,7 +385,7 @@ def damaged(answers: tuple[Answer, ...]) -> Iterator[tuple[Answer, ...]]:
         ("fingerprint", last.fingerprint ^ 1),
         ("failed", None if last.failed else ("x", "Y")),
         ("place", (2**40, 0)),
-        ("columns", (b"",) * 8),
+        ("columns", (b"short",) * 8),
     ):
         yield (*answers[:-1], msgspec.structs.replace(last, **{field: value}))
 
