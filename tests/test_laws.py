@@ -70,9 +70,10 @@ def test_replay_is_identity(core: str, moves: list[Move], cut: int) -> None:
 
 
 def test_replay_does_not_depend_on_the_process() -> None:
-    """Law 1 over cores and hash seeds: every process prints the same hashes of events and state.
+    """Law 1 over cores and hash seeds: every process prints the same hashes of events, records and state.
 
-    Seen to fail: a reconciliation went through a set of names, in the order of their hashes.
+    Seen to fail: a reconciliation went through a set of names, in the order of their hashes; a question was marked
+    with Python's own hash.
     """
     printed = {}
     for core in CORES:
@@ -319,9 +320,9 @@ def reread(router: Router, written: list[records.Record]) -> list[bytes]:
 def test_replay_reads_answers_and_asks_nobody(core: str, whims: bool, moves: list[Move], cut: int) -> None:
     """Laws 1 and 7: records replay without any strategy, on either core, and from a snapshot in the middle.
 
-    Seen to fail: the snapshot forgot the places of priorities, so that they were asked for again and the record had no
-    answer; a failure was not in the record, so that the replay told of another error; whether a strategy is another
-    one was compared in the replay too.
+    Seen to fail: the snapshot forgot the places of priorities, or the fingerprint of classes; a fork forgot that
+    fingerprint; a failure of the record was not told, or under the name of another error; whether a strategy is the
+    same was compared again; places were asked for again; the answers of an earlier command were not cleared.
     """
     plans = whimsical() if whims else (PLAN, OTHER)
     first = opened(plans[0])
@@ -346,8 +347,7 @@ def test_an_answer_is_history(core: str, moves: list[Move]) -> None:
     """Law 7: a strategy that answers otherwise today changes no replay, and the checking mode catches it.
 
     The checking mode finds nothing where strategies keep their word; what it finds moves nothing, and the replay goes
-    on without it. Seen to fail: the checking mode compared the questions instead of the answers; and: what was asked
-    again was written.
+    on without it. Seen to fail: what was asked again was written, instead of what the record says.
     """
     plans = whimsical()
     first = opened(plans[0])
@@ -395,8 +395,10 @@ def damaged(answers: tuple[Answer, ...]) -> Iterator[tuple[Answer, ...]]:
 def test_answers_that_do_not_fit_move_nothing(core: str, moves: list[Move]) -> None:
     """Laws 3 and 7: a missing answer, one too many, or one to another question raises; not even time has moved.
 
-    Seen to fail: the command was tried on the router itself; answers that nobody asked for were left over in silence;
-    the fingerprint was not compared.
+    Seen to fail: the command was tried on the router itself, always, or where its priority was new, or its agent of a
+    new kind, and the record had no answers; answers that nobody asked for were left over in silence; the fingerprint
+    was not compared; columns of a record were not checked; and, not planted: a plan without its answer was taken for
+    one with the same strategy.
     """
     plans = whimsical()
     written, _ = recorded(opened(plans[0]), moves, plans)

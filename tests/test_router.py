@@ -12,7 +12,7 @@ import pytest
 from cores import CORES, using
 from msgspec import msgpack, structs
 
-from omniroute import Agent, Channel, Plan, Priority, Queue, Router, Step, commands, events, records
+from omniroute import Agent, Channel, Plan, Priority, Queue, Router, Step, commands, events, naming, records
 from omniroute.answers import Answer, Kind
 from omniroute.core.codes import AgentKey, Clause, EventKind, Reason
 from omniroute.core.lifecycle import INTERACTION, REFUSALS, InteractionMove, InteractionState
@@ -664,8 +664,33 @@ def test_answers_are_those_of_the_last_command() -> None:
     assert router.fork().answers == ()
 
 
+def test_places_are_forgotten_alike_after_a_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the memory of places is full, who is asked again does not depend on a snapshot in between.
+
+    Seen to fail: the places were forgotten, and what was spelled alike kept its own.
+    """
+    monkeypatch.setattr(naming, "CACHE_MAX", 3)
+    plan = counted()
+    live = Router(plan)
+    written = []
+    for n, (needs, priority) in enumerate((("", 0), ("es", 0), ("", 1), ("", 2), ("", 3), ("", 2))):
+        command = commands.Enqueue(f"x{n}", "q", needs=needs, priority=priority)
+        live.apply(n, command)
+        written.append(records.Record(n, command, live.answers))
+    assert [len(record.answers) for record in written] == [2, 1, 1, 1, 1, 1]
+    for cut in range(len(written)):
+        router = Router(plan)
+        for n, record in enumerate(written):
+            router = Router.restore(router.snapshot(), plan) if n == cut else router
+            router.apply(record.now, record.command, record.answers)
+        assert router.digest() == live.digest()
+
+
 def test_what_replay_refuses() -> None:
-    """A wrong type, an answer too many at the start, a check without answers: misuse, by name, and nothing moved."""
+    """A wrong type, an answer too many at the start, a check without answers: misuse, by name, and nothing moved.
+
+    Seen to fail: the checking mode compared the questions instead of the answers.
+    """
     with pytest.raises(MisuseError, match=r"answer 1 is to place\(0\) of queue 'q'"):
         Router(counted(), answers=[Answer("q", Kind.PLACE, (0,), 1, place=(0, 0))])
     router = Router(counted(), answers=())
