@@ -425,16 +425,16 @@ def _holds(question: Atom | str, group: GroupView) -> bool:
 
 
 def chain_of(queue: Queue, part: Requirement) -> list[tuple[Requirement, Requirement]]:
-    """What an interaction asks, and what it needs together with its queue, before and behind each step.
+    """What an interaction asks, and what it needs in all, before and behind each step.
 
-    Steps change what the queue needs; what the interaction asked for itself always stays. O(steps * atoms log atoms).
-    Raises RequirementError.
+    Before the first step that is what its queue needs and what it asks. O(steps * atoms log atoms). Raises
+    RequirementError.
     """
-    needs = queue.requirement
-    found = [(part, conjunction(needs, part))]
+    whole = conjunction(queue.requirement, part)
+    found = [(part, whole)]
     for step in queue.steps:
-        needs = step.applied(needs)
-        found.append((part, conjunction(needs, part)))
+        whole = step.applied(whole)
+        found.append((part, whole))
     return found
 
 

@@ -239,8 +239,8 @@ class Channel:
 class Step:
     """What a queue changes for an interaction after it has waited ``after_ms`` (real wait, not ordering age).
 
-    ``needs`` replaces the requirement (None keeps it, the empty text drops it), ``also`` is added with ``and``,
-    ``tier`` replaces the tier. Raises PlanError.
+    ``needs`` replaces the whole requirement, that of the queue and that of the interaction (None keeps it, the empty
+    text drops it), ``also`` is added with ``and``, ``tier`` replaces the tier. Raises PlanError.
 
     >>> Step("30s", also="senior").applied(parse("spanish")).text
     'senior and spanish'
@@ -266,7 +266,7 @@ class Step:
             raise PlanError("changes nothing; give needs, also or tier", field="after")
 
     def applied(self, requirement: Requirement) -> Requirement:
-        """Return the requirement of an interaction behind this step. Cost: O(atoms log atoms).
+        """Return what an interaction needs behind this step. Cost: O(atoms log atoms).
 
         Raises RequirementError if both together are over the limits of expressions.
         """
@@ -346,8 +346,8 @@ class Limits:
     """Every limit of a router, by name; each is checked where it applies and may be set in ``1..INTEGER_MAX``.
 
     ``interactions`` live at one time, ``agents`` known, ``classes`` and ``groups`` of the core, ``queues``,
-    ``channels`` and ``skills`` of the plan, ``steps`` per queue, ``entries`` per interaction, ``exclusions`` (agents
-    who declined) per interaction, characters of a name (at most NAME_LENGTH_MAX). Raises PlanError.
+    ``channels`` and ``skills`` of the plan, ``steps`` per queue, ``entries`` per interaction, characters of a
+    name (at most NAME_LENGTH_MAX). Raises PlanError.
 
     >>> Limits(entries=2).entries
     2
@@ -358,11 +358,10 @@ class Limits:
     classes: int = 65_536
     groups: int = 16_384
     queues: int = 4_096
-    channels: int = 64
+    channels: int = 32
     skills: int = 4_096
     steps: int = 16
     entries: int = 8
-    exclusions: int = 64
     name_length: int = 128
 
     def __attrs_post_init__(self) -> None:

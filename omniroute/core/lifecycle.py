@@ -105,7 +105,6 @@ PRESENCE: dict[tuple[Presence, PresenceMove], Presence] = {
     (_P.NOT_READY, _PM.SIGN_OUT): _P.SIGNED_OUT,
     (_P.DRAINING, _PM.SET_READY): _P.READY,
     (_P.DRAINING, _PM.SET_NOT_READY): _P.NOT_READY,
-    (_P.DRAINING, _PM.SIGN_OUT): _P.SIGNED_OUT,
     (_P.DRAINING, _PM.EMPTY): _P.SIGNED_OUT,
 }
 """Presence: (state, move) -> state. An agent who signs out with work in hand drains first."""
