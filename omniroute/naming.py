@@ -425,14 +425,16 @@ def _holds(question: Atom | str, group: GroupView) -> bool:
 
 
 def chain_of(queue: Queue, part: Requirement) -> list[tuple[Requirement, Requirement]]:
-    """What an interaction asks, and what it needs together with its queue, before and behind each step.
+    """What an interaction asks, and what it needs in all, before and behind each step.
 
-    The queue's own needs always stay. O(steps * atoms log atoms). Raises RequirementError.
+    Before the first step that is what its queue needs and what it asks. O(steps * atoms log atoms). Raises
+    RequirementError.
     """
-    found = [(part, conjunction(queue.requirement, part))]
+    whole = conjunction(queue.requirement, part)
+    found = [(part, whole)]
     for step in queue.steps:
-        part = step.applied(part)
-        found.append((part, conjunction(queue.requirement, part)))
+        whole = step.applied(whole)
+        found.append((part, whole))
     return found
 
 
