@@ -1,7 +1,6 @@
 """The columns: the commands in the order of time, without a Python object."""
 
-from omniroute.core.engine cimport advance, change_presence, do_enqueue, do_leave, do_release, wrap_up
-from omniroute.core.layout cimport WAITING, OFFERED, State, grow, i32, i64
+from omniroute.core.layout cimport State, grow, i32, i64
 
 cdef enum:
     FINISH = 0

@@ -581,10 +581,22 @@ cdef inline void serve_remembered(State* s) noexcept nogil:
 # Interactions ---------------------------------------------------------------------------------------------------------
 
 
+cdef inline i32 next_queue(State* s, Interaction* it, i32 last) noexcept nogil:
+    """The least queue number above ``last`` in which the interaction has an entry, or -1: each queue comes once."""
+    cdef i32 e = it.entries
+    cdef i32 q, least = -1
+    while e >= 0:
+        q = s.classes[s.entries[e].class_].queue
+        if q > last and (least < 0 or q < least):
+            least = q
+        e = s.entries[e].next
+    return least
+
+
 cdef inline void enter(State* s, i32 i, const i32* classes, i32 n, i64 tier, i64 since) noexcept nogil:
     """Write the entries, count them in, and count the arrival once in each queue, least number first."""
     cdef Interaction* it = &s.interactions[i]
-    cdef i32 x, e, q, last = -1, least, behind = -1
+    cdef i32 x, e, q, behind = -1
     it.entries = -1
     it.channel = s.classes[classes[0]].channel
     for x in range(n):
@@ -603,22 +615,11 @@ cdef inline void enter(State* s, i32 i, const i32* classes, i32 n, i64 tier, i64
             s.entries[behind].next = e
         behind = e
     count_in(s, it, +1)
-    if n == 1:
-        q = s.classes[classes[0]].queue
+    q = next_queue(s, it, -1)
+    while q >= 0:
         s.queues[q].entered += 1
         arm_control(s, q)
-        return
-    while True:
-        least = -1
-        for x in range(n):
-            q = s.classes[classes[x]].queue
-            if q > last and (least < 0 or q < least):
-                least = q
-        if least < 0:
-            return
-        s.queues[least].entered += 1
-        arm_control(s, least)
-        last = least
+        q = next_queue(s, it, q)
 
 
 cdef inline i32 do_enqueue(State* s, const i32* classes, i32 n, i64 tier, i64 since) noexcept nogil:
@@ -652,21 +653,13 @@ cdef inline void gone(State* s, i32 i) noexcept nogil:
 
 cdef inline void do_leave(State* s, i32 i) noexcept nogil:
     cdef Interaction* it = &s.interactions[i]
-    cdef i32 e, q, last = -1, least
+    cdef i32 q
     withdraw(s, i, -1)
-    while True:
-        least = -1
-        e = it.entries
-        while e >= 0:
-            q = s.classes[s.entries[e].class_].queue
-            if q > last and (least < 0 or q < least):
-                least = q
-            e = s.entries[e].next
-        if least < 0:
-            break
-        s.queues[least].abandoned += 1
-        arm_control(s, least)
-        last = least
+    q = next_queue(s, it, -1)
+    while q >= 0:
+        s.queues[q].abandoned += 1
+        arm_control(s, q)
+        q = next_queue(s, it, q)
     tell(s, EV_ABANDONED, i, -1, s.classes[s.entries[it.entries].class_].queue, s.now - it.wait_from)
     count_in(s, it, -1)
     gone(s, i)

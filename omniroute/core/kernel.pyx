@@ -8,26 +8,25 @@ reference core.
 from array import array
 
 cimport cython
-from libc.stdlib cimport calloc, free, malloc, qsort
-from libc.string cimport memcpy
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy, memset
 
 from omniroute.core.columns cimport (
     BLOCKED, FINISH, LEAVE, ROW_BITS, Future, Futures, pop, push,
 )
-from omniroute.core.deadlines cimport disarm, sooner
+from omniroute.core.deadlines cimport arm, disarm, sooner
 from omniroute.core.engine cimport (
-    ASKED, add_exclusion, advance, arm_control, arm_entry, change_presence, count_in, do_accept, do_decline,
+    ASKED, add_exclusion, advance, change_presence, count_in, do_accept, do_decline,
     do_enqueue, do_leave, do_release, do_requeue, do_transfer, drop_exclusion, link_offer, new_entry, place, serve,
     serve_remembered, settle, sync, withdraw_excess, wrap_up,
 )
-from omniroute.core.deadlines cimport arm
 from omniroute.core.layout cimport *
 from omniroute.core.order cimport clear_root, count_before, following, less
 from omniroute.core.selection cimport (
-    already_offered, excluded, hide, in_queue, is_open, key_of, offers_full, pick_entry, show,
+    already_offered, excluded, hide, in_queue, is_open, offers_full, pick_entry, show,
 )
 from omniroute.core.tables cimport (
-    AND, FALSE, NOT, OR, grow_classes, grow_groups, holds, lane_for, list_openings, program_word, set_pair,
+    AND, FALSE, NOT, OR, grow_classes, grow_groups, holds, lane_for, list_openings, set_pair,
 )
 
 from omniroute.core import limits, lifecycle

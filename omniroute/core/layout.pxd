@@ -1,8 +1,7 @@
 """What the data looks like: structs, the whole state, and how arrays grow."""
 
-from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memcpy, memset
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport realloc
 
 ctypedef int32_t i32
 ctypedef int64_t i64

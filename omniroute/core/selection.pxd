@@ -1,7 +1,6 @@
 """The two questions. Each costs the classes or groups that could answer it, plus the exclusions of the one who asks."""
 
 from omniroute.core.layout cimport (
-    LANES,
     LEAST_LOADED,
     LONGEST_IDLE,
     NEVER,
@@ -13,16 +12,12 @@ from omniroute.core.layout cimport (
     WAITING,
     Agent,
     Class,
-    Entry,
-    Exclusion,
     Group,
     InPair,
     Interaction,
     Key,
     Lane,
     OutPair,
-    Queue,
-    Root,
     State,
     i32,
     i64,

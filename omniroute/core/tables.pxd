@@ -1,16 +1,14 @@
 """What the plan and the strategies said, as bitmaps and flat tables, and how they grow."""
 
 from libc.stdlib cimport calloc, free, malloc, qsort
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 from omniroute.core.engine cimport arm_entry
 from omniroute.core.layout cimport (
     NEVER,
-    Agent,
     Class,
     Group,
     InPair,
-    Interaction,
     Key,
     Lane,
     Link,
