@@ -18,23 +18,40 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Accept",
+    "Activate",
     "AgentCard",
+    "Assign",
+    "Assist",
+    "Bind",
+    "CallBack",
+    "Cancel",
     "ChangePlan",
+    "CloseQueue",
     "Command",
+    "Connect",
+    "Consult",
     "Decline",
     "Enqueue",
     "EnqueueMany",
+    "FailSetup",
     "Finish",
+    "Hold",
     "Leave",
+    "Occupy",
+    "OpenQueue",
+    "Park",
     "Reconcile",
     "Release",
     "Requeue",
+    "Resume",
     "Revise",
     "SetPresence",
     "SignIn",
     "SignInMany",
     "SignOut",
+    "TakeOver",
     "Transfer",
+    "Update",
     "UpdateAgent",
     "decode",
     "encode",
@@ -109,11 +126,26 @@ class UpdateAgent(msgspec.Struct, frozen=True, array_like=True, tag=True):
     agent: AgentCard
 
 
+class Bind(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A tie between an interaction and an agent: ``prefer`` him, ``only`` he may have it, or ``forbid``.
+
+    ``for_ms`` is how long it holds (None: while the interaction waits). It ends when he signs out, and it is not made
+    with one who has; what is for him only is for everybody then. ``anyhow`` ignores what he should be able to do.
+    """
+
+    agent: str
+    kind: Literal["prefer", "only", "forbid"] = "prefer"
+    for_ms: int | None = None
+    anyhow: bool = False
+
+
 class Enqueue(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """An interaction begins to wait in one queue or in up to eight; the strategy of the first one places it.
 
     ``needs`` is asked besides what each queue asks. ``head_start_ms`` is waiting credited on top of what the strategy
-    gives for ``priority``.
+    gives for ``priority``. ``at`` is when it begins to wait (None: now); until then it is parked. ``due`` orders it by
+    when it should be answered at the latest instead of by its arrival. A new interaction with the ``resume_key`` of one
+    that left a short while ago gets its place. ``binds`` tie it to agents.
     """
 
     interaction: str
@@ -123,12 +155,24 @@ class Enqueue(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     priority: int = 0
     head_start_ms: int = 0
     ref: Ref = None
+    at: int | None = None
+    due: int | None = None
+    resume_key: str = ""
+    binds: tuple[Bind, ...] = ()
 
 
 class Leave(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
-    """The customer left while waiting."""
+    """The customer left while waiting; his place is kept for ``grace_ms`` for who comes with its resume key."""
 
     interaction: str
+    grace_ms: int = 0
+
+
+class Cancel(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """What waits is taken out, which is no abandonment; ``how`` is the host's word, such as "self_served"."""
+
+    interaction: str
+    how: str = "cancelled"
 
 
 class Accept(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
@@ -138,9 +182,151 @@ class Accept(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
 
 
 class Decline(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
-    """The agent refuses an offer; the interaction keeps its place."""
+    """An offer comes to nothing on the agent's side, and why; the interaction keeps its place."""
 
     offer: int
+    cause: Literal["declined", "no_answer", "busy", "unreachable"] = "declined"
+
+
+class Connect(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """The set-up has come about: customer and agent are together."""
+
+    interaction: str
+
+
+class FailSetup(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """The set-up has failed, which is not the agent's fault; the interaction waits in its old place.
+
+    With ``at`` it is parked until then first. A call-back is tried again after its own gap, as often as it allows.
+    """
+
+    interaction: str
+    at: int | None = None
+
+
+class Hold(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """The agent puts the customer on hold."""
+
+    interaction: str
+
+
+class Resume(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """The agent takes up what is on hold."""
+
+    interaction: str
+
+
+class Park(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """What waits is put aside until ``until`` (None: until Activate); it keeps its place, and its wait stands still."""
+
+    interaction: str
+    until: int | None = None
+
+
+class Activate(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """What is parked waits again; ``anew`` its wait and its steps count from now, its place does not."""
+
+    interaction: str
+    anew: bool = False
+
+
+class Update(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """What waits needs something else, or has another priority; None keeps. Its waits and steps go on.
+
+    ``head_start_ms`` is credited on top of what the strategy gives for the priority.
+    """
+
+    interaction: str
+    queue: str | tuple[str, ...] | None = None
+    channel: str | None = None
+    needs: str | None = None
+    priority: int | None = None
+    head_start_ms: int = 0
+
+
+class Assign(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """An agent picks what waits, or is given it; ``force`` goes beyond his room."""
+
+    interaction: str
+    agent: str
+    force: bool = False
+
+
+class Occupy(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """An agent has work that was not routed (an outbound call, a walk-in); it takes his capacity at once."""
+
+    interaction: str
+    agent: str
+    queue: str
+    channel: str = "voice"
+    force: bool = False
+    ref: Ref = None
+
+
+class Consult(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """The agent of an interaction asks for another one: ``consultation`` waits in a queue, tied to the interaction.
+
+    ``hold`` puts the customer on hold. It ends with the interaction.
+    """
+
+    interaction: str
+    consultation: str
+    queue: str | tuple[str, ...]
+    needs: str = ""
+    priority: int = 0
+    hold: bool = True
+    binds: tuple[Bind, ...] = ()
+    ref: Ref = None
+
+
+class TakeOver(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """The agent of a consultation takes the interaction; the consultation is over."""
+
+    consultation: str
+
+
+class Assist(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """A bot helps while the customer keeps the place: ``assistance`` waits in the bots' queue, tied to what waits.
+
+    It ends when the customer is connected to somebody, or goes.
+    """
+
+    interaction: str
+    assistance: str
+    queue: str
+    channel: str | None = None
+    needs: str = ""
+    ref: Ref = None
+
+
+class CallBack(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """What waits becomes a call-back that keeps its place.
+
+    ``first`` "agent": it is offered in its turn and the agent's set-up is the call. "customer": it is parked, and
+    CallBackDue says when no more than ``ahead`` are before it; Activate when he answers, FailSetup when he does not.
+    After ``tries`` failures it is cancelled, ``gap_ms`` lie between two.
+    """
+
+    interaction: str
+    first: Literal["agent", "customer"] = "agent"
+    channel: str | None = None
+    ahead: int = 0
+    tries: int = 3
+    gap_ms: int = 300_000
+
+
+class CloseQueue(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """Nothing more enters a queue. What waits in it stays, is cancelled, or moves to the queue ``to``."""
+
+    queue: str
+    waiting: Literal["keep", "cancel", "move"] = "keep"
+    to: str = ""
+
+
+class OpenQueue(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """A closed queue takes interactions again."""
+
+    queue: str
 
 
 class Finish(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
@@ -157,15 +343,17 @@ class Release(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
 
 
 class Requeue(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
-    """The agent gives a connected interaction back to its old place."""
+    """The agent gives a connected interaction back to its old place; with ``at`` it is parked until then first."""
 
     interaction: str
+    at: int | None = None
 
 
 class Transfer(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """An interaction moves to other queues; None keeps its needs and its priority.
 
-    ``age`` "keep" orders it by the waiting credited so far, "reset" as if it came now.
+    ``age`` "keep" orders it by the waiting credited so far, "reset" as if it came now. A transfer to an agent is one
+    that ``binds`` it to him; whose queue it was says what happens when he does not take it.
     """
 
     interaction: str
@@ -173,6 +361,8 @@ class Transfer(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False)
     needs: str | None = None
     priority: int | None = None
     age: Literal["keep", "reset"] = "keep"
+    binds: tuple[Bind, ...] = ()
+    channel: str | None = None
 
 
 class ChangePlan(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -246,6 +436,22 @@ Command: TypeAlias = (
     | ChangePlan
     | Revise
     | Reconcile
+    | Cancel
+    | Connect
+    | FailSetup
+    | Hold
+    | Resume
+    | Park
+    | Activate
+    | Update
+    | Assign
+    | Occupy
+    | Consult
+    | TakeOver
+    | Assist
+    | CallBack
+    | CloseQueue
+    | OpenQueue
     | SignInMany
     | EnqueueMany
 )

@@ -17,7 +17,7 @@ from omniroute.core import limits
 from omniroute.core.codes import Reason
 from omniroute.core.lifecycle import INTERACTION, REFUSALS, InteractionMove, InteractionState, Presence, PresenceMove
 from omniroute.errors import InvariantError, MisuseError, TimeError
-from omniroute.events import REASONS, AgentUpdated, Event, Reconciled, Rejected, StrategyFailed
+from omniroute.events import CLOSED, REASONS, AgentUpdated, Event, Rejected, StrategyFailed
 from omniroute.ledger import Ledger
 from omniroute.model import INTEGER_MAX, INTEGER_MIN, Agent, shown
 from omniroute.naming import ORDER_BASE, Ask, Naming, Wish
@@ -25,7 +25,7 @@ from omniroute.naming import ORDER_BASE, Ask, Naming, Wish
 if TYPE_CHECKING:
     from omniroute.core import Core
 
-__all__ = ["HANDLERS", "Door"]
+__all__ = ["HANDLERS", "REACTIONS", "Door"]
 
 _TIME_MAX: Final = limits.TIME_MAX
 _BUSY: Final = "a command is being handled: no command from inside a strategy or from another thread"
@@ -59,7 +59,10 @@ class Door:
             raise MisuseError(f"expected a command, got {shown(command)}")
         self._shut = _BUSY
         try:
-            return handler(self, now, command)
+            events = handler(self, now, command)
+            if self.ledger.due_reactions:
+                self.react(events)
+            return events
         except BaseException as error:
             if self._shut is _MOVING:
                 self.shut(f"{type(command).__name__} at {now} failed half way: {error!r}")
@@ -143,13 +146,28 @@ class Door:
         events: list[Event] = []
         self._shut = _MOVING
         if 0 <= self._next_deadline() <= now:
-            self.core.advance(now)
-            self.ledger.tell(events)
+            self._pass(now, events)
         self.now = now
         gone = self._gone
         if gone and gone[0][0] <= now - self.naming.plan.retention_ms:
             self.ledger.purge(now - self.naming.plan.retention_ms)
         return events
+
+    def _pass(self, now: int, events: list[Event]) -> None:
+        """Fire the deadlines up to ``now``; what the door has to answer, it answers at the instant of each."""
+        while 0 <= (due := self._next_deadline()) <= now:
+            self.core.advance(due)
+            self.ledger.tell(events)
+            if self.ledger.due_reactions:
+                self.now = due
+                self.react(events)
+
+    def react(self, events: list[Event]) -> None:
+        """Answer what the last events ask of the door, and what the answers ask. O(reactions)."""
+        reactions = self.ledger.due_reactions
+        while reactions:
+            what, i = reactions.pop(0)
+            REACTIONS[what](self, i, events)
 
     def advance(self, now: int) -> list[Event]:
         """Let time pass and nothing else; see :meth:`omniroute.Router.advance`."""
@@ -238,6 +256,7 @@ class Door:
     def describe(self, events: list[Event], agent: Agent) -> int:
         """Add an agent, or give a known one what the value says; his number. Cost: that of a new group."""
         naming = self.naming
+        self.core.advance(self.now)  # tables that change look at openings from this instant on
         j = naming.agents.get(agent.id)
         if j is None:
             j = naming.add_agent(agent)
@@ -299,19 +318,35 @@ class Door:
     def _checked_enqueue(self, command: c.Enqueue) -> Ask | Wish:
         """Look at the form of an enqueue; what has been asked before is known at once."""
         name, priority, head_start, ref = command.interaction, command.priority, command.head_start_ms, command.ref
-        if type(name) is not str or not 0 < len(name) <= self.naming.plan.limits.name_length or not name.isascii():
-            forms.text("interaction", name, self.naming.plan.limits.name_length)
+        self.checked_name(name, ref)
         if type(priority) is not int or not INTEGER_MIN <= priority <= INTEGER_MAX:
             forms.integer("priority", priority, INTEGER_MIN, INTEGER_MAX)
         if type(head_start) is not int or not 0 <= head_start <= HEAD_START_MAX:
             forms.integer("head_start_ms", head_start, 0, HEAD_START_MAX)
-        if ref is not None:
-            forms.reference(ref)
+        if command.at is not None or command.due is not None or command.resume_key or command.binds:
+            forms.place(command)
         try:
             ask = self._asks.get((command.queue, command.channel, command.needs, priority))
         except TypeError:
             ask = None
         return ask or self.naming.wish(command.queue, command.channel, command.needs, priority)
+
+    def checked_name(self, name: object, ref: c.Ref) -> None:
+        """Look at the form of a new interaction's name and reference. O(length). Raises MisuseError."""
+        if type(name) is not str or not 0 < len(name) <= self.naming.plan.limits.name_length or not name.isascii():
+            forms.text("interaction", name, self.naming.plan.limits.name_length)
+        if ref is not None:
+            forms.reference(ref)
+
+    def name_problem(self, name: str) -> tuple[int, str] | None:
+        """Why a new interaction cannot have this name now, if anything. O(1)."""
+        if name in self._numbers:
+            return Reason.DUPLICATE_INTERACTION, "it lives"
+        if name in self.ledger.recent:
+            return Reason.DUPLICATE_INTERACTION, f"it went at {self.ledger.recent[name]}"
+        if len(self._numbers) >= self.naming.plan.limits.interactions:
+            return Reason.LIMIT_REACHED, "limits.interactions"
+        return None
 
     def _enqueue_many(self, now: int, command: c.EnqueueMany) -> list[Event]:
         items = forms.many(command.interactions, c.Enqueue)
@@ -325,11 +360,9 @@ class Door:
     def _enqueued(self, events: list[Event], command: c.Enqueue, ask: Ask | Wish) -> list[Event]:
         """Judge and move one enqueue."""
         name, ledger = command.interaction, self.ledger
-        if name in self._numbers or name in ledger.recent:
-            detail = "it lives" if name in self._numbers else f"it went at {ledger.recent[name]}"
-            return self.refuse(events, command, Reason.DUPLICATE_INTERACTION, name, detail, command.ref)
-        if len(self._numbers) >= self.naming.plan.limits.interactions:
-            return self.refuse(events, command, Reason.LIMIT_REACHED, name, "limits.interactions", command.ref)
+        problem = self.name_problem(name)
+        if problem is not None:
+            return self.refuse(events, command, problem[0], name, problem[1], command.ref)
         if isinstance(ask, Wish):
             channel = ask.key[1]
             if not self._open(channel):
@@ -338,11 +371,62 @@ class Door:
             if isinstance(granted, tuple):
                 return self.refuse(events, command, granted[0], name, granted[1], command.ref)
             ask = granted
-        i = self.core.enqueue(self.now, ask.classes, ask.tier, self.now - ask.head_start - command.head_start_ms)
+        if ledger.closed and (closed := self.closed_queue(ask.queues)):
+            return self.refuse(events, command, REASONS.index(CLOSED), name, closed, command.ref)
+        now, head_start = self.now, ask.head_start + command.head_start_ms
+        if command.at is not None or command.due is not None or command.resume_key or command.binds:
+            return self._enqueue_placed(events, command, ask, head_start)
+        i = self.core.enqueue(now, ask.classes, ask.tier, now - head_start)
         if i < 0:
-            return self.refuse(events, command, -i, name, self._full_queue(ask.queues, -1), command.ref)
-        ledger.enter(i, name, ask, command.ref)
+            return self.refuse(events, command, -i, name, self.full_queue(ask.queues, -1), command.ref)
+        ledger.enter(i, name, ask, command.ref, now)
         return ledger.tell(events)
+
+    def _enqueue_placed(self, events: list[Event], command: c.Enqueue, ask: Ask, head_start: int) -> list[Event]:
+        """An arrival with a time, a due date, a place that was kept for it, or ties."""
+        ledger, name, now = self.ledger, command.interaction, self.now
+        ties = self.ties(command.binds)
+        if isinstance(ties, str):
+            return self.refuse(events, command, Reason.UNKNOWN_AGENT, name, ties, command.ref)
+        at = command.at if command.at is not None and command.at > now else -1
+        since, waited, arrived = max(now, at) - head_start, 0, max(now, at)
+        if command.due is not None:
+            target = self.naming.queue_values[self.naming.queues[ask.queues[0]]].target
+            since = command.due - (0 if target is None else target.within_ms) - head_start
+        kept = ledger.kept.get(command.resume_key)
+        if kept is not None and kept[0] >= now:
+            _, since, waited, arrived = kept
+        i = self.core.enqueue(now, ask.classes, ask.tier, since, ties, waited, at)
+        if i < 0:
+            return self.refuse(events, command, -i, name, self.full_queue(ask.queues, -1), command.ref)
+        ledger.kept.pop(command.resume_key, None)
+        ledger.kept_ms = waited
+        ledger.enter(i, name, ask, command.ref, arrived)
+        if command.resume_key:
+            ledger.resume_keys[i] = command.resume_key
+        return ledger.tell(events)
+
+    def ties(self, binds: Sequence[c.Bind]) -> list[tuple[int, int, int]] | str:
+        """Ties as the core wants them, from now on; or the first agent who is not known. O(binds)."""
+        found = []
+        for bind in binds:
+            j = self.naming.agents.get(bind.agent)
+            if j is None:
+                return bind.agent
+            until = -1 if bind.for_ms is None else min(self.now + bind.for_ms, limits.TIME_MAX)
+            found.append((j, int(forms.TIES[bind.kind, bind.anyhow]), until))
+        return found
+
+    def closed_queue(self, queues: Sequence[str]) -> str:
+        """The first of some queues that is closed, or nothing. O(queues)."""
+        return next((queue for queue in queues if queue in self.ledger.closed), "")
+
+    def grant_turn(self, events: list[Event], wish: Wish, own: int) -> Ask | tuple[int, str]:
+        """As :meth:`_grant`, for what lives already: its channel and queues must be open as well."""
+        if not self._open(wish.key[1]):
+            return Reason.UNKNOWN_CHANNEL, wish.key[1]
+        closed = self.closed_queue(wish.queues)
+        return (REASONS.index(CLOSED), closed) if closed else self._grant(events, wish, own)
 
     def _grant(self, events: list[Event], wish: Wish, own: int) -> Ask | tuple[Reason, str]:
         """Number what a wish needs, or say why not before anything is numbered; ``own`` is who is transferred."""
@@ -355,14 +439,14 @@ class Door:
                 return Reason.UNKNOWN_QUEUE, queue
         if len(naming.class_names) + naming.new_classes(wish) > naming.plan.limits.classes:
             return Reason.LIMIT_REACHED, "limits.classes"
-        full = self._full_queue(wish.queues, own)
+        full = self.full_queue(wish.queues, own)
         if full:
             return Reason.QUEUE_FULL, full
         ask = naming.grant(wish)
         self.tell_failures(events)
         return ask
 
-    def _full_queue(self, queues: tuple[str, ...], own: int) -> str:
+    def full_queue(self, queues: tuple[str, ...], own: int) -> str:
         """The first queue that has no place left, not counting the interaction's own; empty when all have."""
         naming = self.naming
         waits = self.core.interaction(own)[6::3] if own >= 0 and self._state(own) <= InteractionState.OFFERED else ()
@@ -377,7 +461,12 @@ class Door:
     def _state(self, i: int) -> int:
         return self.core.interaction(i)[0]
 
-    def _unknown(self, events: list[Event], command: c.Command, name: str) -> list[Event]:
+    def later(self, at: int | None) -> int:
+        """An instant behind the present as the core wants it; -1 for none, or one that has come."""
+        return at if at is not None and at > self.now else -1
+
+    def unknown(self, events: list[Event], command: c.Command, name: str) -> list[Event]:
+        """Refuse what is about an interaction that does not live. O(1)."""
         went = self.ledger.recent.get(name)
         detail = "" if went is None else f"it went at {went}"
         return self.refuse(events, command, Reason.UNKNOWN_INTERACTION, name, detail)
@@ -385,12 +474,23 @@ class Door:
     def _leave(self, now: int, command: c.Leave) -> list[Event]:
         if type(command.interaction) is not str:
             forms.text("interaction", command.interaction)
+        if command.grace_ms:
+            forms.integer("grace_ms", command.grace_ms, 0, limits.TIME_MAX)
         events = self.begin(now)
         i = self._numbers.get(command.interaction)
         if i is None:
-            return self._unknown(events, command, command.interaction)
+            return self.unknown(events, command, command.interaction)
+        key = self.ledger.resume_keys.get(i) if command.grace_ms else None
+        place = None
+        if key:
+            numbers, arrived = self.core.interaction(i), self.ledger.arrivals[i]
+            place = (now + command.grace_ms, numbers[8], now - numbers[3], arrived)
         reason = self.core.leave(now, i)
-        return self.refuse(events, command, reason, command.interaction) if reason else self.ledger.tell(events)
+        if reason:
+            return self.refuse(events, command, reason, command.interaction)
+        if key and place:
+            self.ledger.keep_place(key, now, place)
+        return self.ledger.tell(events)
 
     def _accept(self, now: int, command: c.Accept) -> list[Event]:
         offer = command.offer
@@ -398,14 +498,17 @@ class Door:
             forms.integer("offer", offer, 0, forms.INT64 - 1)
         events = self.begin(now)
         reason = self.core.accept(now, offer)
+        if reason == Reason.NO_ROOM:
+            return self.refuse(events, command, reason, str(offer))
         return self._offer_ended(events, command, offer) if reason else self.ledger.tell(events)
 
     def _decline(self, now: int, command: c.Decline) -> list[Event]:
         offer = command.offer
         if type(offer) is not int or not 0 <= offer < forms.INT64:
             forms.integer("offer", offer, 0, forms.INT64 - 1)
+        cause = forms.one_of("cause", command.cause, forms.CAUSES)
         events = self.begin(now)
-        reason = self.core.decline(now, offer)
+        reason = self.core.decline(now, offer, cause)
         return self._offer_ended(events, command, offer) if reason else self.ledger.tell(events)
 
     def _offer_ended(self, events: list[Event], command: c.Command, offer: int) -> list[Event]:
@@ -422,7 +525,7 @@ class Door:
         events = self.begin(now)
         i = self._numbers.get(command.interaction)
         if i is None:
-            return self._unknown(events, command, command.interaction)
+            return self.unknown(events, command, command.interaction)
         if wrap_up is None:
             ask = self.ledger.asks[i]
             wrap_up = 0 if ask is None else ask.wrap_up
@@ -435,17 +538,18 @@ class Door:
         events = self.begin(now)
         i = self._numbers.get(command.interaction)
         if i is None:
-            return self._unknown(events, command, command.interaction)
+            return self.unknown(events, command, command.interaction)
         reason = self.core.release(now, i)
         return self.refuse(events, command, reason, command.interaction) if reason else self.ledger.tell(events)
 
     def _requeue(self, now: int, command: c.Requeue) -> list[Event]:
         forms.text("interaction", command.interaction)
+        forms.instant("at", command.at)
         events = self.begin(now)
         i = self._numbers.get(command.interaction)
         if i is None:
-            return self._unknown(events, command, command.interaction)
-        reason = self.core.requeue(now, i)
+            return self.unknown(events, command, command.interaction)
+        reason = self.core.requeue(now, i, self.later(command.at))
         return self.refuse(events, command, reason, command.interaction) if reason else self.ledger.tell(events)
 
     def _checked_transfer(self, command: c.Transfer) -> Wish:
@@ -456,9 +560,11 @@ class Door:
             forms.integer("priority", command.priority, INTEGER_MIN, INTEGER_MAX)
         if command.age not in ("keep", "reset"):
             raise MisuseError(f"age is {shown(command.age)}, allowed is keep, reset")
+        forms.binds(command.binds)
         number = self._numbers.get(name)
         old = None if number is None else self.ledger.asks[number]
         channel, needs, priority = ("", "", 0) if old is None else (old.channel, old.needs, old.priority)
+        channel = channel if command.channel is None else command.channel
         needs = needs if command.needs is None else command.needs
         priority = priority if command.priority is None else command.priority
         return self.naming.wish(command.queue, channel, needs, priority)
@@ -468,61 +574,47 @@ class Door:
         events = self.begin(now)
         i = self._numbers.get(name)
         if i is None:
-            return self._unknown(events, command, name)
+            return self.unknown(events, command, name)
         numbers = self.core.interaction(i)
         state = InteractionState(numbers[0])
         if (state, InteractionMove.TRANSFER) not in INTERACTION:
             return self.refuse(events, command, REFUSALS[state, InteractionMove.TRANSFER], name)
-        ask = self._grant(events, wish, i)
+        ask, ties = self.grant_turn(events, wish, i), self.ties(command.binds)
         if isinstance(ask, tuple):
             return self.refuse(events, command, ask[0], name, ask[1])
+        if isinstance(ties, str):
+            return self.refuse(events, command, Reason.UNKNOWN_AGENT, name, ties)
         since = numbers[8] if command.age == "keep" else now - ask.head_start
-        reason = self.core.transfer(now, i, ask.classes, ask.tier, since)
+        reason = self.core.transfer(now, i, ask.classes, ask.tier, since, ties)
         if reason:
-            return self.refuse(events, command, reason, name, self._full_queue(ask.queues, i))
+            return self.refuse(events, command, reason, name, self.full_queue(ask.queues, i))
         self.ledger.asks[i] = ask
         return self.ledger.tell(events)
 
-    # Bringing two views together -------------------------------------------------------------------------------------
+    def move(self, i: int, command: c.Command, queue: str, events: list[Event]) -> None:
+        """Move what waits to another queue, its age kept; where that is refused it stays, and the refusal is told."""
+        old, name = self.ledger.asks[i], self.ledger.ids[i]
+        assert old is not None
+        ask = self.grant_turn(events, self.naming.wish(queue, old.channel, old.needs, old.priority), i)
+        if isinstance(ask, tuple):
+            self.refuse(events, command, ask[0], name, ask[1])
+            return
+        reason = self.core.transfer(self.now, i, ask.classes, ask.tier, self.core.interaction(i)[8])
+        if reason:
+            self.refuse(events, command, reason, name, self.full_queue(ask.queues, i))
+            return
+        self.ledger.asks[i] = ask
+        self.ledger.tell(events)
 
-    def _reconcile(self, now: int, command: c.Reconcile) -> list[Event]:
-        wanted, alive = forms.reconcile(command)
-        events = self.begin(now)
-        self.core.advance(now)
-        naming, ledger = self.naming, self.ledger
-        ledger.said = ""
-        ready: list[int] = []
-        for j, name in enumerate(naming.agent_ids):
-            if self._follow(j, wanted.get(name, "signed_out")):
-                ready.append(j)
-            ledger.tell(events)
-        for i, name in enumerate(ledger.ids.copy()):
-            if name and name not in alive and name in ledger.numbers:
-                waits = self._state(i) <= InteractionState.OFFERED
-                (self.core.leave if waits else self.core.release)(now, i)
-                ledger.tell(events)
-        for j in ready:
-            self.core.set_presence(now, j, PresenceMove.SET_READY)
-            ledger.tell(events)
-        agents = tuple(sorted(name for name in wanted if name not in naming.agents))
-        unknown = tuple(name for name in command.interactions if name not in ledger.numbers)
-        events.append(Reconciled(ledger.next_seq(), now, agents, unknown))
-        return events
+    def need_estimates(self, every_ms: int) -> None:
+        """Let estimates be asked for, if they are not yet. O(1)."""
+        if not self.ledger.estimating:
+            self.ledger.estimating = True
+            self.core.set_estimates(self.now, every_ms)
 
-    def _follow(self, j: int, wanted: str) -> bool:
-        """Bring an agent to what the host says; ready comes last of all, and is only said here."""
-        presence = self.core.agent(j)[0]
-        if wanted == "signed_out":
-            if presence not in (Presence.SIGNED_OUT, Presence.DRAINING):
-                self.core.set_presence(self.now, j, PresenceMove.SIGN_OUT)
-            return False
-        if presence == Presence.SIGNED_OUT:
-            self.core.set_presence(self.now, j, PresenceMove.SIGN_IN_NOT_READY)
-            presence = Presence.NOT_READY
-        if wanted != "ready" and Presence[wanted.upper()] != presence:
-            self.core.set_presence(self.now, j, forms.MOVES[wanted])
-        return wanted == "ready" and presence != Presence.READY
 
+REACTIONS: dict[str, Callable[[Door, int, list[Event]], None]] = {}
+"""What the door does by itself when an event asks for it; ``turns`` fills it."""
 
 HANDLERS: dict[type, Callable[..., list[Event]]] = {
     c.SignIn: Door._sign_in,
@@ -539,6 +631,5 @@ HANDLERS: dict[type, Callable[..., list[Event]]] = {
     c.Release: Door._release,
     c.Requeue: Door._requeue,
     c.Transfer: Door._transfer,
-    c.Reconcile: Door._reconcile,
 }
-"""The handler of each command; ``replan`` adds those of plans and revisions."""
+"""The handler of each command; ``turns`` and ``replan`` add theirs."""

@@ -11,36 +11,52 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from omniroute.core.codes import PresenceReason, Reason
+from omniroute.core.codes import Cause, PresenceReason, Reason
 from omniroute.core.lifecycle import Presence
 
 __all__ = [
     "CAUSES",
+    "CLOSED",
     "IN_USE",
     "PRESENCES",
     "REASONS",
+    "REST_CAUSES",
     "Abandoned",
+    "Accepted",
     "AgentUpdated",
+    "AllDeclined",
+    "CallBackDue",
+    "Cancelled",
     "Connected",
     "Event",
     "Finished",
+    "Held",
+    "Interrupted",
     "OfferDeclined",
     "OfferExpired",
     "OfferWithdrawn",
     "Offered",
+    "Parked",
     "PlanChanged",
     "PresenceChanged",
+    "QueueClosed",
+    "QueueOpened",
     "Queued",
     "Reconciled",
     "Rejected",
     "Released",
     "Requeued",
+    "Resting",
+    "Resumed",
     "Revised",
     "RevisionDue",
+    "SetupFailed",
     "StepTaken",
     "StrategyFailed",
+    "TakenOver",
     "Transferred",
     "Unmatched",
+    "Updated",
     "decode",
     "encode",
 ]
@@ -53,15 +69,21 @@ PRESENCES: Final = tuple(presence.name.lower() for presence in Presence)
 CAUSES: Final = tuple(cause.name.lower() for cause in PresenceReason)
 """Why a presence changed, by the number of the core: somebody asked, an offer was not answered, he ran empty."""
 
+REST_CAUSES: Final = tuple(cause.name.lower() for cause in Cause)
+"""Why an offer came to nothing, or an agent rests, by the number of the core."""
+
 IN_USE: Final = "in_use"
 """The reason of a plan that would take away what live interactions stand on."""
 
-REASONS: Final = ("", *(reason.name.lower() for reason in Reason), IN_USE)
-"""Why a command was refused, by the number of the core; the last is the door's own."""
+CLOSED: Final = "queue_closed"
+"""The reason of an arrival at a queue that is closed."""
+
+REASONS: Final = ("", *(reason.name.lower() for reason in Reason), IN_USE, CLOSED)
+"""Why a command was refused, by the number of the core; the last two are the door's own."""
 
 
 class Queued(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
-    """An interaction waits; ``queue`` is the first of its queues."""
+    """An interaction waits; ``queue`` is the first of its queues, ``kept_ms`` the wait of a place that was kept."""
 
     seq: int
     at: int
@@ -69,6 +91,7 @@ class Queued(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     queue: str
     tier: int
     ref: Ref = None
+    kept_ms: int = 0
 
 
 class Offered(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
@@ -84,7 +107,7 @@ class Offered(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
 
 
 class OfferDeclined(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
-    """The agent refused; he is not asked again for a while."""
+    """It came to nothing on the agent's side, for ``cause``, one of REST_CAUSES; he is not asked again for a while."""
 
     seq: int
     at: int
@@ -92,10 +115,11 @@ class OfferDeclined(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=F
     agent: str
     offer: int
     ref: Ref = None
+    cause: str = "declined"
 
 
 class OfferExpired(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
-    """The agent did not answer; he turns not ready, the interaction keeps its place."""
+    """The agent did not answer; he rests or turns not ready, the interaction keeps its place."""
 
     seq: int
     at: int
@@ -117,7 +141,10 @@ class OfferWithdrawn(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=
 
 
 class Connected(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
-    """Together; ``wait_ms`` is what the customer lived through in queues."""
+    """Together; ``wait_ms`` is what the customer lived through in queues, ``gross_ms`` the time since he came.
+
+    ``offer`` -1: it was assigned, not offered.
+    """
 
     seq: int
     at: int
@@ -126,10 +153,11 @@ class Connected(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False
     offer: int
     wait_ms: int
     ref: Ref = None
+    gross_ms: int = 0
 
 
 class StepTaken(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
-    """A step (from 1) of a queue changed what a waiting interaction needs."""
+    """A step (from 1) was taken; ``say`` is an announcement, ``offer`` what the host may offer the customer."""
 
     seq: int
     at: int
@@ -138,6 +166,8 @@ class StepTaken(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False
     step: int
     wait_ms: int
     ref: Ref = None
+    say: str = ""
+    offer: str = ""
 
 
 class Abandoned(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
@@ -206,6 +236,154 @@ class Unmatched(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False
     queue: str
     requirement: str
     ref: Ref = None
+
+
+class Accepted(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """The agent took it and the set-up has begun, until ``due``; Connected follows, or SetupFailed."""
+
+    seq: int
+    at: int
+    interaction: str
+    agent: str
+    offer: int
+    due: int
+    ref: Ref = None
+
+
+class SetupFailed(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """Customer and agent were not brought together, which is not the agent's fault; it is back in its place."""
+
+    seq: int
+    at: int
+    interaction: str
+    agent: str
+    queue: str
+    wait_ms: int
+    ref: Ref = None
+
+
+class Held(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """The agent put the customer on hold; the handling time goes on."""
+
+    seq: int
+    at: int
+    interaction: str
+    agent: str
+    ref: Ref = None
+
+
+class Interrupted(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """The agent was connected to ``by``, to which this one gives way; its handling time stands still."""
+
+    seq: int
+    at: int
+    interaction: str
+    agent: str
+    by: str
+    ref: Ref = None
+
+
+class Resumed(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """Agent and customer go on, after a hold or an interruption."""
+
+    seq: int
+    at: int
+    interaction: str
+    agent: str
+    ref: Ref = None
+
+
+class Parked(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """Put aside with its place in the order, until ``due`` (None: until a command activates it); Queued follows."""
+
+    seq: int
+    at: int
+    interaction: str
+    queue: str
+    due: int | None
+    ref: Ref = None
+
+
+class Updated(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """What it needs, or its place, is another one."""
+
+    seq: int
+    at: int
+    interaction: str
+    queue: str
+    tier: int
+    ref: Ref = None
+
+
+class TakenOver(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """``agent`` has it now, without a new offer; ``previous`` had it."""
+
+    seq: int
+    at: int
+    interaction: str
+    agent: str
+    previous: str
+    ref: Ref = None
+
+
+class Cancelled(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """It was taken out while waiting: by a step, by a command, or because the customer helped himself (``how``)."""
+
+    seq: int
+    at: int
+    interaction: str
+    queue: str
+    wait_ms: int
+    how: str
+    ref: Ref = None
+
+
+class Resting(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """The agent gets no offers until ``until``; ``cause`` is one of REST_CAUSES."""
+
+    seq: int
+    at: int
+    agent: str
+    cause: str
+    until: int
+
+
+class AllDeclined(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """Everybody signed in who could take it has declined; what they said is forgotten soon, and it begins anew."""
+
+    seq: int
+    at: int
+    interaction: str
+    queue: str
+    wait_ms: int
+    ref: Ref = None
+
+
+class CallBackDue(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """It is time to call the customer of a call-back: ``position`` is the place that it keeps."""
+
+    seq: int
+    at: int
+    interaction: str
+    queue: str
+    position: int
+    ref: Ref = None
+
+
+class QueueClosed(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """Nothing more enters this queue."""
+
+    seq: int
+    at: int
+    queue: str
+
+
+class QueueOpened(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """A closed queue takes interactions again."""
+
+    seq: int
+    at: int
+    queue: str
 
 
 class PresenceChanged(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
@@ -305,6 +483,20 @@ Event: TypeAlias = (
     | Requeued
     | Transferred
     | Unmatched
+    | Accepted
+    | SetupFailed
+    | Held
+    | Interrupted
+    | Resumed
+    | Parked
+    | Updated
+    | TakenOver
+    | Cancelled
+    | Resting
+    | AllDeclined
+    | CallBackDue
+    | QueueClosed
+    | QueueOpened
     | PresenceChanged
     | AgentUpdated
     | RevisionDue

@@ -5,10 +5,12 @@ Nothing here knows the state, so nothing has moved when it raises.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from omniroute import commands as c
 from omniroute.core import limits
+from omniroute.core.codes import TieKind
 from omniroute.core.lifecycle import PresenceMove
 from omniroute.errors import MisuseError
 from omniroute.model import Agent, shown
@@ -24,6 +26,17 @@ MOVES = {
     "draining": PresenceMove.DRAIN,
 }
 """What an agent can say of himself once he has come."""
+CAUSES: Final = {name: number for number, name in enumerate(("no_answer", "declined", "busy", "unreachable"))}
+"""Why an offer came to nothing on the agent's side, as the core counts it."""
+TIES: Final = {
+    ("forbid", False): TieKind.FORBID,
+    ("forbid", True): TieKind.FORBID,
+    ("prefer", False): TieKind.PREFER,
+    ("prefer", True): TieKind.PREFER_ANY,
+    ("only", False): TieKind.ONLY,
+    ("only", True): TieKind.ONLY_ANY,
+}
+"""Ties by what a Bind says: its kind, and whether it ignores what the agent should be able to do."""
 INT64: Final = 2**63
 
 
@@ -51,6 +64,50 @@ def reference(value: object) -> None:
         integer("ref", value, -INT64, INT64 - 1)
     else:
         text("ref", value, REF_LENGTH_MAX, empty=True)
+
+
+def instant(what: str, value: object) -> None:
+    """Refuse what is neither None nor an instant. Raises MisuseError."""
+    if value is not None:
+        integer(what, value, 0, limits.TIME_MAX)
+
+
+def flag(what: str, value: object) -> None:
+    """Refuse what is neither true nor false. Raises MisuseError."""
+    if type(value) is not bool:
+        raise MisuseError(f"{what} is {shown(value)}, expected true or false")
+
+
+def one_of(what: str, value: object, allowed: Mapping[str, int]) -> int:
+    """The number of a word. Raises MisuseError."""
+    if not isinstance(value, str) or value not in allowed:
+        raise MisuseError(f"{what} is {shown(value)}, allowed is {', '.join(allowed)}")
+    return allowed[value]
+
+
+def binds(values: object) -> None:
+    """Refuse ties that are not to different agents, by name, in one of the kinds. Raises MisuseError."""
+    if not isinstance(values, tuple | list) or not all(isinstance(value, c.Bind) for value in values):
+        raise MisuseError(f"expected a tuple of Bind, got {shown(values)}")
+    if len(values) > limits.TIES_MAX:
+        raise limits.out_of_range("binds", len(values), 0, limits.TIES_MAX)
+    for value in values:
+        text("agent", value.agent)
+        flag("anyhow", value.anyhow)
+        if (value.kind, False) not in TIES:
+            raise MisuseError(f"kind is {shown(value.kind)}, allowed is prefer, only, forbid")
+        if value.for_ms is not None:
+            integer("for_ms", value.for_ms, 1, limits.TIME_MAX)
+    if len({value.agent for value in values}) < len(values):
+        raise MisuseError("the binds of an interaction are to different agents")
+
+
+def place(command: c.Enqueue) -> None:
+    """Refuse a wrong time, due date, resume key or tie of an arrival. Raises MisuseError."""
+    instant("at", command.at)
+    instant("due", command.due)
+    text("resume_key", command.resume_key, REF_LENGTH_MAX, empty=True)
+    binds(command.binds)
 
 
 def card(value: object) -> Agent:

@@ -10,39 +10,68 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from omniroute.commands import Ref
 from omniroute.core.codes import EventKind, PresenceReason
 from omniroute.events import (
     CAUSES,
     PRESENCES,
+    REST_CAUSES,
     Abandoned,
+    Accepted,
+    AllDeclined,
+    Cancelled,
     Connected,
     Event,
     Finished,
+    Held,
+    Interrupted,
     OfferDeclined,
     Offered,
     OfferExpired,
     OfferWithdrawn,
+    Parked,
     PresenceChanged,
     Queued,
     Released,
     Requeued,
+    Resting,
+    Resumed,
     RevisionDue,
+    SetupFailed,
     StepTaken,
+    TakenOver,
     Transferred,
     Unmatched,
+    Updated,
 )
 from omniroute.naming import TIER_BASE, Ask, Naming
 
 if TYPE_CHECKING:
     from omniroute.core import Core
 
-__all__ = ["ENDED_MAX", "Ledger"]
+__all__ = ["ENDED_MAX", "CallingBack", "Ledger"]
 
 ENDED_MAX: Final = 4_096
 """Ended offers that are remembered with their end."""
 
+KEPT_MAX: Final = 65_536
+"""Places that are kept for those who left; one more drops the oldest."""
+
 Raw = tuple[int, int, int, int, int, int]
+
+
+class CallingBack(msgspec.Struct, array_like=True, frozen=True):
+    """What a call-back still allows."""
+
+    first: str
+    ahead: int
+    tries: int
+    gap_ms: int
+    next_at: int = 0
+    """No earlier than this is the customer called again."""
+    called: bool = False
 
 
 class Ledger:
@@ -66,32 +95,82 @@ class Ledger:
         self.recent: dict[str, int] = {}
         self.reasons: list[str] = [""] * len(naming.agent_ids)
         """What each agent's host said of his presence."""
+        self.accepting: dict[int, int] = {}
+        """The offer of each interaction that is being set up."""
+        self.arrivals: list[int] = []
+        """When each came, by number."""
+        self.resume_keys: dict[int, str] = {}
+        self.kept: OrderedDict[str, tuple[int, int, int, int]] = OrderedDict()
+        """Places of those who left, by resume key: until when, ordering instant, real wait, arrival."""
+        self.kept_ms = 0
+        self.links: dict[int, tuple[int, str]] = {}
+        """Consultations and assistances: of which interaction, and which of the two."""
+        self.linked: dict[int, list[int]] = {}
+        """The same from the other end."""
+        self.call_backs: dict[int, CallingBack] = {}
+        self.closed: dict[str, None] = {}
+        """Closed queues, in the order in which they were closed."""
+        self.estimating = False
+        self.due_reactions: list[tuple[str, int]] = []
+        """What the door has to answer at this very instant; empty between commands."""
         self.said = ""
+        self.ending = ""
+        """How a command takes out what waits; a step does where no command says."""
         self.finished = 0
         """How many interactions have gone for good."""
         self._tellers: list[Callable[[int, int, int, int, int, int], Event | None]] = [
             getattr(self, f"_{kind.name.lower()}") for kind in EventKind
         ]
 
-    def enter(self, i: int, name: str, ask: Ask, ref: Ref) -> None:
+    def enter(self, i: int, name: str, ask: Ask, ref: Ref, arrived: int) -> None:
         """Give a number a name, before its first event is told. O(1)."""
         self.numbers[name] = i
         if i == len(self.ids):
             self.ids.append(name)
             self.asks.append(ask)
             self.refs.append(ref)
+            self.arrivals.append(arrived)
         else:
             self.ids[i] = name
             self.asks[i] = ask
             self.refs[i] = ref
+            self.arrivals[i] = arrived
 
     def _drop(self, i: int, at: int) -> None:
         name = self.ids[i]
+        self.accepting.pop(i, None)
+        self.resume_keys.pop(i, None)
+        self.call_backs.pop(i, None)
+        if self.links:
+            self.unlink(i)
+            self.due_reactions += [("end", child) for child in self.linked.get(i, ())]
         del self.numbers[name]
         self.ids[i], self.asks[i], self.refs[i] = "", None, None
         self.recent[name] = at
         self.gone.append((at, name))
         self.finished += 1
+
+    def link(self, child: int, parent: int, kind: str) -> None:
+        """Let a consultation or an assistance belong to an interaction. O(1)."""
+        self.links[child] = (parent, kind)
+        self.linked.setdefault(parent, []).append(child)
+
+    def unlink(self, child: int) -> None:
+        """Forget what an interaction belongs to, if anything. O(its siblings)."""
+        link = self.links.pop(child, None)
+        if link is not None:
+            siblings = self.linked[link[0]]
+            siblings.remove(child)
+            if not siblings:
+                del self.linked[link[0]]
+
+    def keep_place(self, key: str, now: int, place: tuple[int, int, int, int]) -> None:
+        """Keep the place of somebody who left; the oldest whose time has run out are forgotten. O(forgotten)."""
+        kept = self.kept
+        kept.pop(key, None)
+        while kept and (len(kept) >= KEPT_MAX or next(iter(kept.values()))[0] < now):
+            kept.popitem(False)
+        kept[key] = place
 
     def purge(self, until: int) -> None:
         """Forget who went at ``until`` or before. O(forgotten)."""
@@ -125,15 +204,16 @@ class Ledger:
     # One for each kind of event of the core --------------------------------------------------------------------------
 
     def _queued(self, seq: int, at: int, i: int, _j: int, x: int, y: int) -> Event:
-        return Queued(seq, at, self.ids[i], self.naming.queue_names[x], y - TIER_BASE, self.refs[i])
+        kept, self.kept_ms = self.kept_ms, 0
+        return Queued(seq, at, self.ids[i], self.naming.queue_names[x], y - TIER_BASE, self.refs[i], kept)
 
     def _offered(self, seq: int, at: int, i: int, j: int, x: int, y: int) -> Event:
         self.offers[x] = (i, j, y)
         return Offered(seq, at, self.ids[i], self.naming.agent_ids[j], x, y if y >= 0 else None, self.refs[i])
 
-    def _declined(self, seq: int, at: int, i: int, j: int, x: int, _y: int) -> Event:
+    def _declined(self, seq: int, at: int, i: int, j: int, x: int, y: int) -> Event:
         self._end(x, "declined")
-        return OfferDeclined(seq, at, self.ids[i], self.naming.agent_ids[j], x, self.refs[i])
+        return OfferDeclined(seq, at, self.ids[i], self.naming.agent_ids[j], x, self.refs[i], REST_CAUSES[y])
 
     def _expired(self, seq: int, at: int, i: int, j: int, x: int, _y: int) -> Event:
         self._end(x, "expired")
@@ -144,8 +224,67 @@ class Ledger:
         return OfferWithdrawn(seq, at, self.ids[i], self.naming.agent_ids[j], x, self.refs[i])
 
     def _connected(self, seq: int, at: int, i: int, j: int, x: int, y: int) -> Event:
+        x = self._won(i, x)
+        if self.links:
+            helping = [child for child in self.linked.get(i, ()) if self.links[child][1] == "assistance"]
+            self.due_reactions += [("end", child) for child in helping]
+        gross = at - self.arrivals[i]
+        return Connected(seq, at, self.ids[i], self.naming.agent_ids[j], x, y, self.refs[i], gross)
+
+    def _won(self, i: int, x: int) -> int:
+        """The offer by which an interaction was connected: just now, or before its set-up; -1: it was assigned."""
+        if x >= 0:
+            self._end(x, "accepted")
+            return x
+        return self.accepting.pop(i, -1)
+
+    def _accepted(self, seq: int, at: int, i: int, j: int, x: int, y: int) -> Event:
         self._end(x, "accepted")
-        return Connected(seq, at, self.ids[i], self.naming.agent_ids[j], x, y, self.refs[i])
+        self.accepting[i] = x
+        return Accepted(seq, at, self.ids[i], self.naming.agent_ids[j], x, y, self.refs[i])
+
+    def _setup_failed(self, seq: int, at: int, i: int, j: int, x: int, y: int) -> Event:
+        self.accepting.pop(i, None)
+        naming = self.naming
+        if i in self.call_backs:
+            self.due_reactions.append(("missed", i))
+        return SetupFailed(seq, at, self.ids[i], naming.agent_ids[j], naming.queue_names[x], y, self.refs[i])
+
+    def _held(self, seq: int, at: int, i: int, j: int, _x: int, _y: int) -> Event:
+        return Held(seq, at, self.ids[i], self.naming.agent_ids[j], self.refs[i])
+
+    def _resumed(self, seq: int, at: int, i: int, j: int, _x: int, _y: int) -> Event:
+        return Resumed(seq, at, self.ids[i], self.naming.agent_ids[j], self.refs[i])
+
+    def _interrupted(self, seq: int, at: int, i: int, j: int, x: int, _y: int) -> Event:
+        return Interrupted(seq, at, self.ids[i], self.naming.agent_ids[j], self.ids[x], self.refs[i])
+
+    def _parked(self, seq: int, at: int, i: int, _j: int, x: int, y: int) -> Event:
+        return Parked(seq, at, self.ids[i], self.naming.queue_names[x], y if y >= 0 else None, self.refs[i])
+
+    def _updated(self, seq: int, at: int, i: int, _j: int, x: int, y: int) -> Event:
+        return Updated(seq, at, self.ids[i], self.naming.queue_names[x], y - TIER_BASE, self.refs[i])
+
+    def _taken_over(self, seq: int, at: int, i: int, j: int, x: int, _y: int) -> Event:
+        agents = self.naming.agent_ids
+        return TakenOver(seq, at, self.ids[i], agents[j], agents[x], self.refs[i])
+
+    def _cancelled(self, seq: int, at: int, i: int, _j: int, x: int, y: int) -> Event:
+        how = self.ending or "step"
+        event = Cancelled(seq, at, self.ids[i], self.naming.queue_names[x], y, how, self.refs[i])
+        self._drop(i, at)
+        return event
+
+    def _resting(self, seq: int, at: int, _i: int, j: int, x: int, y: int) -> Event:
+        return Resting(seq, at, self.naming.agent_ids[j], REST_CAUSES[x], y)
+
+    def _all_declined(self, seq: int, at: int, i: int, _j: int, x: int, y: int) -> Event:
+        return AllDeclined(seq, at, self.ids[i], self.naming.queue_names[x], y, self.refs[i])
+
+    def _estimates_due(self, _seq: int, _at: int, _i: int, _j: int, _x: int, _y: int) -> Event | None:
+        """The door answers this one; nothing happened that a host could see."""
+        self.due_reactions.append(("estimates", -1))
+        return None
 
     def _stepped(self, seq: int, at: int, i: int, _j: int, x: int, y: int) -> Event | None:
         """Behind no step are only classes of a changed plan: nothing happened that a host could see."""
@@ -192,4 +331,5 @@ class Ledger:
         for name, value in vars(self).items():
             if name not in ("core", "naming", "_tellers"):
                 setattr(other, name, value if isinstance(value, int | str) else value.copy())
+        other.linked = {parent: children.copy() for parent, children in self.linked.items()}
         return other

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from omniroute import commands as c
-from omniroute import replan, snapshot
+from omniroute import reconcile, replan, snapshot, turns
 from omniroute.answers import Answer
 from omniroute.core import Core
 from omniroute.core.codes import Clause
@@ -28,7 +28,9 @@ from omniroute.views import AgentView, Audit, InteractionView, QueueView, Unknow
 
 __all__ = ["Router"]
 
-assert replan  # it adds its handlers to those of the door
+assert replan  # the three add their handlers to those of the door
+assert turns
+assert reconcile
 
 
 class Router:
@@ -150,25 +152,54 @@ class Router:
         priority: int = 0,
         head_start_ms: int = 0,
         ref: c.Ref = None,
+        at: int | None = None,
+        due: int | None = None,
+        resume_key: str = "",
+        binds: Sequence[c.Bind] = (),
     ) -> list[Event]:
         """An interaction begins to wait. See :class:`commands.Enqueue`."""
-        return self._apply(now, c.Enqueue(interaction, queue, channel, needs, priority, head_start_ms, ref))
+        command = c.Enqueue(
+            interaction, queue, channel, needs, priority, head_start_ms, ref, at, due, resume_key, tuple(binds)
+        )
+        return self._apply(now, command)
 
     def enqueue_many(self, now: int, interactions: Sequence[c.Enqueue]) -> list[Event]:
         """Several interactions begin to wait, in this order."""
         return self._apply(now, c.EnqueueMany(tuple(interactions)))
 
-    def leave(self, now: int, interaction: str) -> list[Event]:
-        """The customer left while waiting."""
-        return self._apply(now, c.Leave(interaction))
+    def leave(self, now: int, interaction: str, *, grace_ms: int = 0) -> list[Event]:
+        """The customer left while waiting; his place is kept for so long for who comes with its resume key."""
+        return self._apply(now, c.Leave(interaction, grace_ms))
+
+    def cancel(self, now: int, interaction: str, how: str = "cancelled") -> list[Event]:
+        """What waits is taken out, which is no abandonment."""
+        return self._apply(now, c.Cancel(interaction, how))
 
     def accept(self, now: int, offer: int) -> list[Event]:
         """The agent takes an offer."""
         return self._apply(now, c.Accept(offer))
 
-    def decline(self, now: int, offer: int) -> list[Event]:
-        """The agent refuses an offer."""
-        return self._apply(now, c.Decline(offer))
+    def decline(
+        self, now: int, offer: int, cause: Literal["declined", "no_answer", "busy", "unreachable"] = "declined"
+    ) -> list[Event]:
+        """An offer comes to nothing on the agent's side."""
+        return self._apply(now, c.Decline(offer, cause))
+
+    def connect(self, now: int, interaction: str) -> list[Event]:
+        """The set-up has come about."""
+        return self._apply(now, c.Connect(interaction))
+
+    def fail_setup(self, now: int, interaction: str, *, at: int | None = None) -> list[Event]:
+        """The set-up has failed. See :class:`commands.FailSetup`."""
+        return self._apply(now, c.FailSetup(interaction, at))
+
+    def hold(self, now: int, interaction: str) -> list[Event]:
+        """The agent puts the customer on hold."""
+        return self._apply(now, c.Hold(interaction))
+
+    def resume(self, now: int, interaction: str) -> list[Event]:
+        """The agent takes up what is on hold."""
+        return self._apply(now, c.Resume(interaction))
 
     def finish(self, now: int, interaction: str, wrap_up_ms: int | None = None) -> list[Event]:
         """The conversation is over; wrap-up follows. See :class:`commands.Finish`."""
@@ -178,9 +209,108 @@ class Router:
         """The agent is done with it, wrap-up included."""
         return self._apply(now, c.Release(interaction))
 
-    def requeue(self, now: int, interaction: str) -> list[Event]:
+    def requeue(self, now: int, interaction: str, *, at: int | None = None) -> list[Event]:
         """The agent gives a connected interaction back to its old place."""
-        return self._apply(now, c.Requeue(interaction))
+        return self._apply(now, c.Requeue(interaction, at))
+
+    def park(self, now: int, interaction: str, until: int | None = None) -> list[Event]:
+        """What waits is put aside with its place."""
+        return self._apply(now, c.Park(interaction, until))
+
+    def activate(self, now: int, interaction: str, *, anew: bool = False) -> list[Event]:
+        """What is parked waits again."""
+        return self._apply(now, c.Activate(interaction, anew))
+
+    def update(
+        self,
+        now: int,
+        interaction: str,
+        *,
+        queue: str | tuple[str, ...] | None = None,
+        channel: str | None = None,
+        needs: str | None = None,
+        priority: int | None = None,
+        head_start_ms: int = 0,
+    ) -> list[Event]:
+        """What waits needs something else, or has another priority. See :class:`commands.Update`."""
+        return self._apply(now, c.Update(interaction, queue, channel, needs, priority, head_start_ms))
+
+    def assign(self, now: int, interaction: str, agent: str, *, force: bool = False) -> list[Event]:
+        """An agent picks what waits, or is given it."""
+        return self._apply(now, c.Assign(interaction, agent, force))
+
+    def occupy(
+        self,
+        now: int,
+        interaction: str,
+        agent: str,
+        queue: str,
+        *,
+        channel: str = "voice",
+        force: bool = False,
+        ref: c.Ref = None,
+    ) -> list[Event]:
+        """An agent has work that was not routed."""
+        return self._apply(now, c.Occupy(interaction, agent, queue, channel, force, ref))
+
+    def consult(
+        self,
+        now: int,
+        interaction: str,
+        consultation: str,
+        queue: str | tuple[str, ...],
+        *,
+        needs: str = "",
+        priority: int = 0,
+        hold: bool = True,
+        binds: Sequence[c.Bind] = (),
+        ref: c.Ref = None,
+    ) -> list[Event]:
+        """The agent of an interaction asks for another one. See :class:`commands.Consult`."""
+        command = c.Consult(interaction, consultation, queue, needs, priority, hold, tuple(binds), ref)
+        return self._apply(now, command)
+
+    def take_over(self, now: int, consultation: str) -> list[Event]:
+        """The agent of a consultation takes the interaction."""
+        return self._apply(now, c.TakeOver(consultation))
+
+    def assist(
+        self,
+        now: int,
+        interaction: str,
+        assistance: str,
+        queue: str,
+        *,
+        channel: str | None = None,
+        needs: str = "",
+        ref: c.Ref = None,
+    ) -> list[Event]:
+        """A bot helps while the customer keeps the place. See :class:`commands.Assist`."""
+        return self._apply(now, c.Assist(interaction, assistance, queue, channel, needs, ref))
+
+    def call_back(
+        self,
+        now: int,
+        interaction: str,
+        *,
+        first: Literal["agent", "customer"] = "agent",
+        channel: str | None = None,
+        ahead: int = 0,
+        tries: int = 3,
+        gap_ms: int = 300_000,
+    ) -> list[Event]:
+        """What waits becomes a call-back that keeps its place. See :class:`commands.CallBack`."""
+        return self._apply(now, c.CallBack(interaction, first, channel, ahead, tries, gap_ms))
+
+    def close_queue(
+        self, now: int, queue: str, *, waiting: Literal["keep", "cancel", "move"] = "keep", to: str = ""
+    ) -> list[Event]:
+        """Nothing more enters a queue. See :class:`commands.CloseQueue`."""
+        return self._apply(now, c.CloseQueue(queue, waiting, to))
+
+    def open_queue(self, now: int, queue: str) -> list[Event]:
+        """A closed queue takes interactions again."""
+        return self._apply(now, c.OpenQueue(queue))
 
     def transfer(
         self,
@@ -191,9 +321,11 @@ class Router:
         needs: str | None = None,
         priority: int | None = None,
         age: Literal["keep", "reset"] = "keep",
+        binds: Sequence[c.Bind] = (),
+        channel: str | None = None,
     ) -> list[Event]:
         """An interaction moves to other queues. See :class:`commands.Transfer`."""
-        return self._apply(now, c.Transfer(interaction, queue, needs, priority, age))
+        return self._apply(now, c.Transfer(interaction, queue, needs, priority, age, tuple(binds), channel))
 
     def change_plan(self, now: int, plan: Plan | str) -> list[Event]:
         """Another plan from now on. O(size of the plan + live + cells of the tables that change)."""
@@ -309,7 +441,7 @@ class Router:
     def agent(self, name: str) -> AgentView:
         """An agent that the plan or a card made known. O(channels + live offers). Raises UnknownNameError."""
         j = self._number("agent", name, self._naming.agents)
-        presence, group, used, idle_since, handled, *counts = self._core.agent(j)
+        presence, group, used, idle_since, handled, rest, *counts = self._core.agent(j)
         return AgentView(
             id=name,
             presence=PRESENCES[presence],
@@ -318,6 +450,7 @@ class Router:
             units=self._naming.group_views[group].units,
             idle_since=idle_since,
             handled=handled,
+            rests_until=rest if rest >= 0 else None,
             holds=dict(zip(self._naming.channels, counts, strict=True)),
             offers=tuple(sorted(offer for offer, (_, to, _) in self._ledger.offers.items() if to == j)),
         )
@@ -325,7 +458,7 @@ class Router:
     def interaction(self, name: str) -> InteractionView:
         """A live interaction. O(entries + live offers). Raises UnknownNameError, also for one that has gone."""
         i = self._number("interaction", name, self._ledger.numbers)
-        state, agent, _, wait_from, connected_at, wrap_up_due, _, tier, since, *_ = self._core.interaction(i)
+        state, agent, _, wait_from, connected_at, due, _, tier, since, *_ = self._core.interaction(i)
         ask = self._ledger.asks[i]
         assert ask is not None
         return InteractionView(
@@ -340,7 +473,7 @@ class Router:
             since=since,
             tier=tier - TIER_BASE,
             connected_at=connected_at if connected_at >= 0 else None,
-            wrap_up_due=wrap_up_due if wrap_up_due >= 0 else None,
+            due=due if due >= 0 else None,
             offers=tuple(sorted(offer for offer, (owner, _, _) in self._ledger.offers.items() if owner == i)),
             ref=self._ledger.refs[i],
         )

@@ -15,7 +15,7 @@ import msgspec
 from omniroute.commands import AgentCard, Ref
 from omniroute.core import limits
 from omniroute.errors import InputError, OmnirouteError, PlanError
-from omniroute.ledger import Ledger
+from omniroute.ledger import CallingBack, Ledger
 from omniroute.model import Agent
 from omniroute.naming import Ask, ClassName, Naming, strategy_of
 from omniroute.plan import Plan, Queue
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT", "SEMANTICS", "digest", "read", "write"]
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """The number of this layout; another layout gets another number."""
-SEMANTICS: Final = 1
+SEMANTICS: Final = 2
 """The number of what commands mean; it changes when the same commands would give other events."""
 _CHECKSUM: Final = 16
 
@@ -62,6 +62,14 @@ class Snapshot(msgspec.Struct, array_like=True, frozen=True):
     finished: int
     places: list[tuple[int, int, int, int]]
     marks: tuple[int, int]
+    accepting: list[tuple[int, int]]
+    arrivals: list[int]
+    resume_keys: list[tuple[int, str]]
+    kept: list[tuple[str, tuple[int, int, int, int]]]
+    links: list[tuple[int, int, str]]
+    call_backs: list[tuple[int, CallingBack]]
+    closed: list[str]
+    estimating: bool
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -118,6 +126,14 @@ def _snapshot(now: int, naming: Naming, ledger: Ledger, *, plan: str | None, seq
         finished=ledger.finished,
         places=[(*asked, place.tier, place.head_start_ms) for asked, place in naming.places.items()],
         marks=naming.marks,
+        accepting=sorted(ledger.accepting.items()),
+        arrivals=[at if name else 0 for name, at in zip(ledger.ids, ledger.arrivals, strict=True)],
+        resume_keys=sorted(ledger.resume_keys.items()),
+        kept=list(ledger.kept.items()),
+        links=[(child, *link) for child, link in ledger.links.items()],
+        call_backs=list(ledger.call_backs.items()),
+        closed=list(ledger.closed),
+        estimating=ledger.estimating,
     )
 
 
@@ -213,12 +229,21 @@ def _ledger(naming: Naming, found: Snapshot) -> Ledger:
             ledger.ids.append("")
             ledger.refs.append(None)
             ledger.asks.append(None)
+            ledger.arrivals.append(0)
         else:
             name, ref, (queues, channel, needs, priority, wrap_up) = row
             ask = Ask((), 0, 0, wrap_up, queues, channel, needs, priority)
-            ledger.enter(number, name, ask, ref)
+            ledger.enter(number, name, ask, ref, found.arrivals[number])
     ledger.offers = {offer: (i, j, due) for offer, i, j, due in found.offers}
     ledger.ended.update(found.ended)
+    ledger.accepting = dict(found.accepting)
+    ledger.resume_keys = dict(found.resume_keys)
+    ledger.kept.update(found.kept)
+    for child, parent, kind in found.links:
+        ledger.link(child, parent, kind)
+    ledger.call_backs = dict(found.call_backs)
+    ledger.closed = dict.fromkeys(found.closed)
+    ledger.estimating = found.estimating
     ledger.gone.extend(found.gone)
     ledger.recent = {name: at for at, name in found.gone}
     if found.now < 0 or found.now > limits.TIME_MAX or len(ledger.reasons) != len(naming.agent_ids):

@@ -40,13 +40,17 @@ class AgentView:
     units: int
     idle_since: int
     handled: int
+    rests_until: int | None
     holds: Mapping[str, int]
     offers: tuple[int, ...]
 
 
 @frozen(kw_only=True)
 class InteractionView:
-    """A live interaction: ``state`` is waiting, offered, connected or wrap_up; instants and waits in ms."""
+    """A live interaction: ``state`` as in the life cycle; instants in ms.
+
+    ``due`` is when its wrap-up or its set-up ends, or when what is parked activates.
+    """
 
     id: str
     state: str
@@ -59,7 +63,7 @@ class InteractionView:
     since: int
     tier: int
     connected_at: int | None
-    wrap_up_due: int | None
+    due: int | None
     offers: tuple[int, ...]
     ref: Ref
 

@@ -17,7 +17,20 @@ FLOORS = [
     {"core.lifecycle"},
     {"model", "requirements", "plan", "commands", "events", "views"},
     {"core", "core.kernel", "core.reference", "strategies"},
-    {"plan_toml", "naming", "ledger", "door", "replan", "snapshot", "router", "forms", "answers", "records"},
+    {
+        "plan_toml",
+        "naming",
+        "ledger",
+        "door",
+        "turns",
+        "reconcile",
+        "replan",
+        "snapshot",
+        "router",
+        "forms",
+        "answers",
+        "records",
+    },
     {"formats", "world"},
     {"insight"},
     {"replay"},
@@ -109,10 +122,12 @@ def test_functions_fit_a_screen(path: Path) -> None:
 def test_files_fit_a_head() -> None:
     """A file has about 500 lines; the few longer ones are named here, with how far they may grow."""
     longer = {
-        "core/kernel.pyx": 1400,  # one class, which Cython wants in one file
-        "core/engine.pxd": 850,
-        "core/reference/engine.py": 800,
+        "core/kernel.pyx": 1520,  # one class, which Cython wants in one file
+        "core/engine.pxd": 900,
+        "door.py": 660,  # the door itself: judging, handing over, and the commands of every day
         "requirements.py": 650,
+        "commands.py": 600,
+        "events.py": 600,
     }
     for path in [*SOURCES, *PACKAGE.rglob("*.pyx"), *PACKAGE.rglob("*.pxd")]:
         name = path.relative_to(PACKAGE).as_posix()

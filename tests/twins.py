@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
-from omniroute.core.codes import AgentKey, EventKind
+from omniroute.core.codes import AgentKey, EventKind, GaugeKind, TieKind
 from omniroute.core.lifecycle import Presence, PresenceMove
 
 T = TypeVar("T")
@@ -40,6 +40,7 @@ class Twins:
         self.busy = busy
         self.now = 0
         self.channels = self.queues = self.atoms = self.groups = self.classes = self.agents = 0
+        self.pools = self.gauges = self.conditions = 0
         self.interactions = 0
         self.live: list[int] = []
         self.ended = [17]
@@ -75,9 +76,10 @@ class Twins:
 
     def build(self, draw: Draw) -> None:
         """A small plan with everything in it; a busy one has agents who can do most of what comes."""
-        for _ in range(draw.one([1, 2])):
-            self.both("add_channel", draw.one([1, 1, 0, 2]))
-            self.channels += 1
+        for _ in range(draw.one([1, 2, 3])):
+            self.channel(draw)
+        if draw.one([False, True]):
+            self.both("set_estimates", 0, draw.one([-1, 4, 15]))
         for _ in range(draw.one([1, 2, 3])):
             self.queue(draw)
         for _ in range(draw.one([0, 1, 2])):
@@ -85,6 +87,8 @@ class Twins:
             self.atoms += 1
         for _ in range(draw.one([1, 2, 3])):
             self.group(draw)
+        for _ in range(draw.one([0, 0, 1, 2])):
+            self.gauge(draw)
         for _ in range(draw.one([2, 3, 4])):
             self.class_(draw)
         for _ in range(draw.one([3, 4] if self.busy else [1, 2, 3, 4])):
@@ -93,23 +97,69 @@ class Twins:
             if self.busy or draw.one([True, True, False]):
                 self.both("set_presence", 0, j, PresenceMove.SIGN_IN)
 
+    def channel(self, draw: Draw) -> None:
+        """A new channel, alone in a pool of its own or in others as well, perhaps illegally."""
+        flags = draw.one([7, 7, 7, 15, 6, 5, 3, 0])
+        if self.pools and draw.one([True, False, False]):
+            pools = several(draw, range(self.pools + (draw.one(range(9)) == 0)), 1, 2)
+            made = self.both("add_channel", draw.one([1, 1, 0, 2]), pools, flags)
+        else:
+            made = self.both("add_channel", draw.one([1, 1, 0, 2]), None, flags)
+            self.pools += 1
+        self.channels += isinstance(made, int)
+        if draw.one([False, False, False, True]) and self.pools < 6:
+            self.pools += isinstance(self.both("add_pool"), int)
+
+    def gauge(self, draw: Draw) -> None:
+        """A new gauge with a condition on it."""
+        kind = draw.one(list(GaugeKind))
+        subjects = {GaugeKind.LENGTH: self.queues, GaugeKind.AVAILABLE: self.channels}
+        subject = draw.one(range(subjects.get(kind, 1))) if kind in subjects else -1
+        made = self.both("add_gauge", kind, subject, draw.one([(-4,), (-4,), (0,), (0, -3)]))
+        if isinstance(made, int):
+            self.gauges += 1
+        if self.gauges:
+            below, on = draw.one([0, 1]), draw.one([0, 1, 1, 2, 3])
+            off = on + draw.one([0, 0, 1]) if below else on - draw.one([0, 0, 1])
+            made = self.both("add_condition", draw.one(range(self.gauges)), on, off, below)
+            self.conditions += isinstance(made, int)
+
     def queue(self, draw: Draw) -> None:
         """Append or rewrite a queue."""
         at = draw.one(range(self.queues + 1))
         timeout, retry = draw.one([-1, 5, 10]), draw.one([-1, 4, 10])
         limit = draw.one([-1, -1, -1, 2, 5])
-        self.both("set_queue", at, draw.one([1, 1, 1, 2, 3, -1]), timeout, limit, retry, 7)
+        setup, auto = draw.one([-1, -1, -1, 4]), draw.one([0, 0, 0, 0, 1])
+        self.both("set_queue", at, draw.one([1, 1, 1, 2, 3, -1]), timeout, limit, retry, 7, setup, auto)
         self.queues = max(self.queues, at + 1)
+        if draw.one([False, True]):
+            self.both("set_rona", at, draw.one(range(4)), draw.one([0, 1, 2, 3]), draw.one([0, 0, 3, 8]))
         if draw.one([False, True]):
             self.both("set_control", at, draw.one([-1, 6, 20]))
 
     def group(self, draw: Draw) -> None:
         """A new group."""
         atoms = [a for a in range(self.atoms) if draw.one([True, False])]
-        at_most = [draw.one([2, 3, 1, 5] if self.busy else [2, 3, 1, 5, 0]) for _ in range(self.channels)]
+        at_most = [draw.one([2, 3, 1, 5] if self.busy else [2, 3, 1, 5, 0]) for _ in range(self.pools)]
         self.both("add_group", atoms, draw.one([2, 1, 4, 3] if self.busy else [2, 1, 4, 3, 0]), at_most)
         self.groups += 1
         self.both("set_group", self.groups - 1, draw.one([0, 0, 1, 3]), draw.one(range(-5, 6)))
+        self.mix(draw, self.groups - 1)
+
+    def mix(self, draw: Draw, group: int) -> None:
+        """What a group's agents may do side by side, and their manners."""
+        if draw.one([True, True, False]):
+            every = 2**self.pools - 1
+            for c in range(self.channels):
+                self.both(
+                    "set_mix",
+                    group,
+                    c,
+                    draw.one([2**32 - 1, every, draw.one(range(every + 1))]),
+                    draw.one([0, 0, draw.one(range(every + 1))]),
+                )
+        if draw.one([False, False, True]):
+            self.both("set_manners", group, draw.one([0, 0, 0, 1]), draw.one([0, 2, 3]), draw.one([5, 12]))
 
     def class_(self, draw: Draw) -> None:
         """A new class, its cells and perhaps a step into another."""
@@ -129,13 +179,18 @@ class Twins:
         columns = [[draw.one([0, 0, 0, 3, 3, 10, NEVER]) for _ in range(n)]]
         columns += [[draw.one([0, 1, 2]) for _ in range(n)] for _ in range(4)]
         self.both("set_pairs", classes, range(self.groups), *[array("q", column) for column in columns])
+        if self.conditions and draw.one([True, True, False]):
+            groups = [g for g in range(self.groups) if draw.one([True, False])]
+            self.both("set_condition", classes, groups, draw.one([-1, *range(self.conditions)]))
 
     def rates(self, draw: Draw, k: int) -> None:
         """New rates and step of a class."""
         step = draw.one([-1, -1, 0, 5, 12])
-        into = draw.one(range(self.classes)) if step >= 0 else -1
+        into = draw.one([*range(self.classes), *range(self.classes), -2]) if step >= 0 else -1
         rates = (draw.one([0, 1, 2]), draw.one([0, 1, 2]), draw.one(range(-5, 6)))
-        self.both("set_class", k, *rates, step, into, draw.one([-1, 0, 2]))
+        when, skip = (draw.one([-1, -1, *range(self.conditions)]) for _ in range(2))
+        copied = draw.one([-1, -1, -1, *range(self.classes)])
+        self.both("set_class", k, *rates, step, into, draw.one([-1, 0, 2]), when, skip, copied, draw.one([-1, 6, 0]))
 
     def agent(self, draw: Draw) -> None:
         """A new agent."""
@@ -149,12 +204,76 @@ class Twins:
         self.moment(draw)
         self.both("advance", self.now)
 
+    def ties(self, draw: Draw, now: int) -> list[tuple[int, int, int]]:
+        """What an interaction is bound to, mostly nothing."""
+        if draw.one([True, True, True, False]):
+            return []
+        agents = {draw.one(range(self.agents)) for _ in range(draw.one([1, 1, 2]))}
+        return [(j, draw.one([*TieKind]), draw.one([-1, now + 1, now + 6])) for j in sorted(agents)]
+
     def enqueue(self, draw: Draw) -> None:
-        """Interactions arrive, perhaps in several classes, perhaps illegally."""
+        """Interactions arrive, perhaps in several classes, bound, for later, or illegally."""
         for _ in range(draw.one([1, 3])):
             classes = several(draw, range(self.classes), 1, draw.one([1, 1, 3])) if self.classes else [0]
             now = self.moment(draw)
-            self.both("enqueue", now, classes, draw.one([0, 1, 2]), now - draw.one([0, 0, 3, 20, -4]))
+            since = now - draw.one([0, 0, 3, 20, -4])
+            due = draw.one([-1, -1, -1, -1, now, now + 1, now + 5])
+            ties, waited = self.ties(draw, now), draw.one([0, 0, 0, 4, -1])
+            self.both("enqueue", now, classes, draw.one([0, 1, 2]), since, ties, max(waited, 0), due)
+
+    def occupy(self, draw: Draw) -> None:
+        """Work that was not routed."""
+        now = self.moment(draw)
+        k = draw.one(range(self.classes)) if self.classes else 0
+        self.both("occupy", now, k, draw.one(range(self.agents)), draw.one([0, 0, 1]))
+
+    def assign(self, draw: Draw) -> None:
+        """Somebody picks, or is given."""
+        now = self.moment(draw)
+        self.both("assign", now, self.someone(draw, 1, 2, 8), draw.one(range(self.agents)), draw.one([0, 0, 1]))
+
+    def turn(self, draw: Draw) -> None:
+        """Hold, resume, set-ups, parking: legal or not."""
+        now = self.moment(draw)
+        name, states = draw.one(
+            [
+                ("established", [5]),
+                ("established", [5]),
+                ("setup_failed", [5]),
+                ("hold", [3]),
+                ("hold", [3]),
+                ("resume", [6]),
+                ("resume", [6, 7]),
+                ("park", [1, 2]),
+                ("activate", [8]),
+            ]
+        )
+        i = self.someone(draw, *states)
+        if name == "park":
+            self.both("park", now, i, draw.one([-1, now + 1, now + 6, now]))
+        elif name == "setup_failed":
+            self.both(name, now, i, draw.one([-1, now + 3]))
+        elif name == "activate":
+            self.both(name, now, i, draw.one([0, 1]))
+        else:
+            self.both(name, now, i)
+
+    def update(self, draw: Draw) -> None:
+        """Another place, perhaps other classes, for what waits."""
+        classes = several(draw, range(self.classes), 0, 2) if self.classes else []
+        now = self.moment(draw)
+        since = now - draw.one([0, 2, 9])
+        self.both("update", now, self.someone(draw, 1, 2, 8), classes, draw.one([0, 1, 2]), since)
+
+    def take_over(self, draw: Draw) -> None:
+        """One agent takes over from another."""
+        now = self.moment(draw)
+        self.both("take_over", now, self.someone(draw, 3, 6, 7), self.someone(draw, 3, 6, 7))
+
+    def set_gauge(self, draw: Draw) -> None:
+        """An estimate comes in, or what seems one."""
+        if self.gauges:
+            self.both("set_gauge", self.moment(draw), draw.one(range(self.gauges)), draw.one([0, 1, 2, 3]))
 
     def someone(self, draw: Draw, *states: int) -> int:
         """An interaction in one of these states where there is one; now and then any number at all."""
@@ -164,27 +283,31 @@ class Twins:
     def leave(self, draw: Draw) -> None:
         """A customer leaves, or seems to."""
         now = self.moment(draw)
-        self.both("leave", now, self.someone(draw, 1, 2))
+        self.both("leave", now, self.someone(draw, 1, 2, 5, 8), draw.one([0, 0, 1]))
 
     def finish(self, draw: Draw) -> None:
         """The end of a conversation, legal or not."""
         now = self.moment(draw)
-        self.both("finish", now, self.someone(draw, 3), draw.one([0, 0, 3, 8, -1]))
+        self.both("finish", now, self.someone(draw, 3, 3, 6, 7), draw.one([0, 0, 3, 8, -1]))
 
     def release(self, draw: Draw) -> None:
         """The end of it all, legal or not."""
         now = self.moment(draw)
-        self.both("release", now, self.someone(draw, 3, 4))
+        self.both("release", now, self.someone(draw, 3, 4, 6, 7))
 
     def requeue(self, draw: Draw) -> None:
         """An agent gives it back, legally or not."""
         now = self.moment(draw)
-        self.both("requeue", now, self.someone(draw, 3))
+        self.both("requeue", now, self.someone(draw, 3, 6, 7), draw.one([-1, -1, now + 3, now]))
 
     def answer(self, draw: Draw) -> None:
         """An answer to an offer, sometimes late."""
         now = self.moment(draw)
-        self.both(draw.one(["accept", "accept", "decline"]), now, draw.one([*self.live * 3, *self.ended]))
+        offer = draw.one([*self.live * 3, *self.ended])
+        if draw.one([True, True, False]):
+            self.both("accept", now, offer)
+        else:
+            self.both("decline", now, offer, draw.one([0, 1, 1, 2, 3]))
 
     def answer_all(self, draw: Draw) -> None:
         """Everybody answers at once, and perhaps some are done at once."""
@@ -198,7 +321,8 @@ class Twins:
         """A transfer, legal or not."""
         classes = several(draw, range(self.classes), 1, 2) if self.classes else [0]
         now = self.moment(draw)
-        self.both("transfer", now, self.someone(draw, 1, 2, 3), classes, draw.one([0, 1, 2]), now - draw.one([0, 1, 5]))
+        since, ties = now - draw.one([0, 1, 5]), self.ties(draw, now)
+        self.both("transfer", now, self.someone(draw, 1, 2, 3, 6, 7, 8), classes, draw.one([0, 1, 2]), since, ties)
 
     def presence(self, draw: Draw) -> None:
         """An agent moves, or tries to."""
@@ -221,7 +345,7 @@ class Twins:
     def change(self, draw: Draw) -> None:
         """The plan changes while interactions wait; then everybody is asked again."""
         now = self.moment(draw)
-        what = draw.one(["queue", "group", "class", "cells", "rates", "atom", "agent"])
+        what = draw.one(["queue", "group", "class", "cells", "rates", "atom", "agent", "mix", "gauge", "channel"])
         if what == "queue":
             self.queue(draw)
         elif what == "group" and self.groups < 5:
@@ -236,6 +360,14 @@ class Twins:
             self.both("add_atom", [draw.one(range(self.groups + 1))])
         elif what == "agent" and self.agents < 6:
             self.agent(draw)
+        elif what == "mix":
+            self.mix(draw, draw.one(range(self.groups)))
+        elif what == "gauge" and self.conditions < 5:
+            self.gauge(draw)
+        elif what == "channel" and self.channels < 5:
+            self.channel(draw)
+        if draw.one(range(4)) == 0:
+            self.both("set_estimates", now, draw.one([-1, 5, 12]))
         self.both("refresh", now)
         self.both("revised", draw.one(range(self.queues + 1)))
 
@@ -254,6 +386,12 @@ class Twins:
         self.both("transfer", self.now, self.interactions, [self.classes], 0, 0)
         self.both("move_agent", self.now, self.agents, self.groups, 1)
         self.both("set_presence", self.now, self.agents, 0)
+        self.both("set_mix", 0, self.channels, 0, 0)
+        self.both("set_rona", 0, 4, 0, 0)
+        self.both("add_gauge", 0, self.queues, (-4,))
+        self.both("add_condition", self.gauges, 1, 1, 0)
+        self.both("add_condition", 0, 1, 2, 0)
+        self.both("enqueue", self.now, [0], 0, 0, [(0, 0, -1), (0, 1, -1)])
 
     def reload(self, draw: Draw) -> None:
         """Each core takes over the other's state, or goes on as its own fork."""
@@ -274,10 +412,15 @@ class Twins:
         for i in range(min(self.interactions, 4)):
             self.both("interaction", i)
             self.both("position", i)
+            self.both("ties", i)
             for j in range(self.agents):
                 self.both("why_not", i, j)
         for j in range(self.agents):
             self.both("agent", j)
+        for x in range(self.gauges):
+            self.both("gauge", x)
+        for x in range(self.conditions):
+            self.both("condition", x)
 
 
 MOVES = {
@@ -290,6 +433,12 @@ MOVES = {
     "answer": 4,
     "answer_all": 2,
     "transfer": 2,
+    "occupy": 1,
+    "assign": 1,
+    "turn": 4,
+    "update": 1,
+    "take_over": 1,
+    "set_gauge": 1,
     "presence": 1,
     "all_ready": 2,
     "move_agent": 1,

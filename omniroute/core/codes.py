@@ -10,7 +10,7 @@ class EventKind(IntEnum):
 
     QUEUED = 0  # x queue, y tier
     OFFERED = 1  # x offer, y due (-1: no expiry)
-    DECLINED = 2  # x offer
+    DECLINED = 2  # x offer, y cause
     EXPIRED = 3  # x offer
     WITHDRAWN = 4  # x offer
     CONNECTED = 5  # x offer, y real wait
@@ -23,6 +23,18 @@ class EventKind(IntEnum):
     PRESENCE = 12  # x presence, y reason
     UNMATCHED = 13  # x class
     REVISION_DUE = 14  # x queue, y version
+    ACCEPTED = 15  # x offer, y end of the set-up; connected follows, or failed
+    SETUP_FAILED = 16  # x queue, y real wait
+    HELD = 17
+    RESUMED = 18  # from hold, or from an interruption
+    INTERRUPTED = 19  # x the interaction that interrupts
+    PARKED = 20  # x queue, y when it activates (-1: by command)
+    CANCELLED = 21  # x queue, y real wait
+    UPDATED = 22  # x queue, y tier
+    TAKEN_OVER = 23  # agent who has it now; x agent who had it
+    RESTING = 24  # x cause, y until
+    ALL_DECLINED = 25  # x queue, y real wait
+    ESTIMATES_DUE = 26
 
 
 class Reason(IntEnum):
@@ -45,14 +57,55 @@ class Reason(IntEnum):
     ALREADY_SIGNED_IN = 15
     SAME_PRESENCE = 16
     STALE_VERSION = 17
+    NO_ROOM = 18
+    ACCEPTING = 19
+    NOT_ACCEPTING = 20
+    ON_HOLD = 21
+    NOT_ON_HOLD = 22
+    INTERRUPTED = 23
+    PARKED = 24
+    NOT_PARKED = 25
 
 
 class PresenceReason(IntEnum):
-    """Why a presence changed: somebody said so, an offer was not answered, or a draining agent ran empty."""
+    """Why a presence changed: somebody said so, a draining agent ran empty, or a cause came too often in a row."""
 
     ASKED = 0
     NO_ANSWER = 1
     EMPTY = 2
+    DECLINED = 3
+    BUSY = 4
+    UNREACHABLE = 5
+
+
+class Cause(IntEnum):
+    """Why an offer came to nothing, and what an agent rests for."""
+
+    NO_ANSWER = 0
+    DECLINED = 1
+    BUSY = 2
+    UNREACHABLE = 3
+    BURST = 4  # a rest only: so many offers in so short a time
+
+
+class TieKind(IntEnum):
+    """What binds one interaction and one agent; ``ANY`` ignores the requirement and the opening delay."""
+
+    FORBID = 0
+    PREFER = 1
+    PREFER_ANY = 2
+    ONLY = 3
+    ONLY_ANY = 4
+
+
+class GaugeKind(IntEnum):
+    """What a condition compares with its threshold."""
+
+    LENGTH = 0  # entries that wait in a queue
+    STAFFED = 1  # agents signed in, of those for whom a program holds
+    IDLE = 2  # ready agents with nothing in hand
+    AVAILABLE = 3  # agents with room for one more of a channel
+    GIVEN = 4  # a number that is set from outside: an estimate
 
 
 class AgentKey(IntEnum):
@@ -63,17 +116,22 @@ class AgentKey(IntEnum):
     LEAST_LOADED = 2
     FIXED_ORDER = 3
     ROUND_ROBIN = 4
+    LOAD_RATIO = 5
 
 
 class DeadlineKind(IntEnum):
     """Ties of due times fire in this order."""
 
     WRAP_UP_END = 0
-    OFFER_EXPIRY = 1
-    EXCLUSION_END = 2
-    STEP = 3
-    OPENING = 4
-    CONTROL = 5
+    SETUP_END = 1
+    OFFER_EXPIRY = 2
+    TIE_END = 3
+    REST_END = 4
+    ACTIVATION = 5
+    STEP = 6
+    OPENING = 7
+    CONTROL = 8
+    ESTIMATES = 9
 
 
 class Clause(IntEnum):
@@ -86,3 +144,6 @@ class Clause(IntEnum):
     EXCLUDED = 5  # ends with the exclusion's deadline, a sign-in or a requeue
     ALREADY_OFFERED = 6  # ends with that offer
     OFFERS_FULL = 7  # ends with one of the interaction's live offers
+    RESTING = 8  # ends at the rest's deadline
+    RESERVED = 9  # it is for other agents only: ends with that tie's deadline, or when they sign out
+    CONDITION = 10  # ends when the condition of the pair flips

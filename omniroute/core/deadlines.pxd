@@ -1,28 +1,22 @@
 """One indexed heap of all deadlines, ordered by (due, kind, sequence); everything armed knows its place in it."""
 
-from omniroute.core.layout cimport (
-    CONTROL,
-    EXCLUSION_END,
-    OFFER_EXPIRY,
-    WRAP_UP_END,
-    Deadline,
-    State,
-    grow,
-    i32,
-    i64,
-)
+from omniroute.core.layout cimport *
 
 
 cdef inline i32* place_of(State* s, i32 kind, i32 what) noexcept nogil:
     """Where the place of a deadline in the heap is kept."""
-    if kind == WRAP_UP_END:
+    if kind == WRAP_UP_END or kind == SETUP_END or kind == ACTIVATION:
         return &s.interactions[what].heap_at
     if kind == OFFER_EXPIRY:
         return &s.offers[what].heap_at
-    if kind == EXCLUSION_END:
-        return &s.exclusions[what].heap_at
+    if kind == TIE_END:
+        return &s.ties[what].heap_at
+    if kind == REST_END:
+        return &s.agents[what].heap_at
     if kind == CONTROL:
         return &s.queues[what].heap_at
+    if kind == ESTIMATES:
+        return &s.estimates_at
     return &s.entries[what].heap_at
 
 

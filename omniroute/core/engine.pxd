@@ -1,309 +1,239 @@
-"""How commands and deadlines move the state: judge, move, tell, ask. Everything here has been judged already."""
+"""Offers, agents and what is asked: every change that a command or a deadline is made of."""
+
+from libc.stdlib cimport qsort
 
 from omniroute.core.deadlines cimport arm, disarm
-from omniroute.core.layout cimport (
-    CONNECTED,
-    CONTROL,
-    DRAINING,
-    EV_ABANDONED,
-    EV_CONNECTED,
-    EV_DECLINED,
-    EV_EXPIRED,
-    EV_FINISHED,
-    EV_OFFERED,
-    EV_PRESENCE,
-    EV_QUEUED,
-    EV_RELEASED,
-    EV_REQUEUED,
-    EV_REVISION_DUE,
-    EV_STEPPED,
-    EV_TRANSFERRED,
-    EV_UNMATCHED,
-    EV_WITHDRAWN,
-    EXCLUSION_END,
-    EXCLUSIONS,
-    GONE,
-    NOT_READY,
-    OFFER_EXPIRY,
-    OFFERED,
-    OFFERS_ALL,
-    OPENING,
-    READY,
-    SIGNED_OUT,
-    SLOT_BITS,
-    STEP,
-    WAITING,
-    WRAP_UP,
-    WRAP_UP_END,
-    Agent,
-    Class,
-    Deadline,
-    Entry,
-    Exclusion,
-    Interaction,
-    Key,
-    Link,
-    Offer,
-    Queue,
-    State,
-    grow,
-    i32,
-    i64,
-    next_seq,
-    tell,
-    u64,
+from omniroute.core.layout cimport *
+from omniroute.core.places cimport (
+    arm_control,
+    arm_entry,
+    arm_estimates,
+    count_in,
+    drop_entries,
+    drop_tie,
+    drop_ties,
+    exclude,
+    first_entry,
+    forgive,
+    forgo_steps,
+    free_interaction,
+    free_offer,
+    leave_tree,
+    new_entry,
+    new_interaction,
+    new_offer,
+    sync,
+    tie,
 )
-from omniroute.core.order cimport insert, remove
-from omniroute.core.selection cimport in_queue, offers_full, pick_agent, pick_entry, show
+from omniroute.core.selection cimport fits, held_pools, in_queue, look, offers_full, omni_ctz, pick_agent, pick_entry, show
 
 cdef enum:  # PresenceReason
     ASKED = 0
     NO_ANSWER = 1
     EMPTY = 2
 
+cdef enum:  # how an interaction leaves
+    ABANDONED = 0
+    CANCELLED = 1
 
-# Numbers --------------------------------------------------------------------------------------------------------------
-
-
-cdef inline i32 new_interaction(State* s) noexcept nogil:
-    """A free number, the last freed first; -1 where memory ran out."""
-    cdef i32 i = s.free_interaction
-    if i >= 0:
-        s.free_interaction = s.interactions[i].entries
-        s.n_free_interactions -= 1
-        return i
-    i = s.n_interactions
-    if not grow(s, <void**> &s.interactions, &s.cap_interactions, i + 1, sizeof(Interaction)):
-        return -1
-    s.n_interactions += 1
-    return i
+cdef enum:
+    BACK_OFF = 6
 
 
-cdef inline void free_interaction(State* s, i32 i) noexcept nogil:
-    s.interactions[i].state = GONE
-    s.interactions[i].entries = s.free_interaction
-    s.free_interaction = i
-    s.n_free_interactions += 1
+# Work lists -----------------------------------------------------------------------------------------------------------
 
 
-cdef inline i32 new_entry(State* s) noexcept nogil:
-    cdef i32 e = s.free_entry
-    cdef i32 cap
-    if e >= 0:
-        s.free_entry = s.entries[e].next
-        return e
-    e = s.n_entries
-    if e == s.cap_entries:
-        cap = s.cap_entries
-        if not grow(s, <void**> &s.links, &cap, e + 1, sizeof(Link)):
-            return -1
-        cap = s.cap_entries
-        if not grow(s, <void**> &s.keys, &cap, e + 1, sizeof(Key)):
-            return -1
-        if not grow(s, <void**> &s.entries, &s.cap_entries, e + 1, sizeof(Entry)):
-            return -1
-    s.n_entries += 1
-    s.links[e].size = 0
-    s.entries[e].heap_at = -1
-    return e
+cdef inline void remember(State* s, i32 j) noexcept nogil:
+    """Ask for an agent before the command ends."""
+    if grow(s, <void**> &s.work, &s.cap_work, s.n_work + 1, sizeof(i32)):
+        s.work[s.n_work] = j
+        s.n_work += 1
 
 
-cdef inline i32 new_offer(State* s) noexcept nogil:
-    cdef i32 o = s.free_offer
-    if o >= 0:
-        s.free_offer = s.offers[o].next_of_interaction
-        s.n_free_offers -= 1
-        return o
-    o = s.n_offers
-    if not grow(s, <void**> &s.offers, &s.cap_offers, o + 1, sizeof(Offer)):
-        return -1
-    s.n_offers += 1
-    s.offers[o].heap_at = -1
-    return o
+cdef inline void went(State* s, i32 j) noexcept nogil:
+    """An agent has signed out: nothing is kept for him, and others may have declined already."""
+    if grow(s, <void**> &s.left, &s.cap_left, s.n_left + 1, sizeof(i32)):
+        s.left[s.n_left] = j
+        s.n_left += 1
+    s.forgiving = True
 
 
-cdef inline void free_offer(State* s, i32 o) noexcept nogil:
-    s.offers[o].interaction = -1
-    s.offers[o].next_of_interaction = s.free_offer
-    s.free_offer = o
-    s.n_free_offers += 1
+cdef inline void take_turn(State* s, i64 order, i64 number) noexcept nogil:
+    """Append to the turns, which are sorted afterwards."""
+    if grow(s, <void**> &s.turns, &s.cap_turns, s.n_turns + 1, sizeof(Turn)):
+        s.turns[s.n_turns].order = order
+        s.turns[s.n_turns].number = number
+        s.n_turns += 1
 
 
-# Trees and deadlines of entries ---------------------------------------------------------------------------------------
+cdef inline int by_turn(const void* p, const void* q) noexcept nogil:
+    cdef const Turn* a = <const Turn*> p
+    cdef const Turn* b = <const Turn*> q
+    if a.order != b.order:
+        return 1 if a.order > b.order else -1
+    return (a.number > b.number) - (a.number < b.number)
 
 
-cdef inline void leave_tree(State* s, i32 e) noexcept nogil:
-    """Take an entry out of its class's order, if it is in it."""
-    cdef i32 k
-    if s.links[e].size:
-        k = s.entries[e].class_
-        remove(s.links, s.keys, &s.classes[k].root, e)
-        if s.classes[k].root.root < 0:
-            s.nonempty[k >> 6] &= ~(<u64> 1 << (k & 63))
+cdef inline void sort_turns(State* s) noexcept nogil:
+    """Put the turns in order, each number once. O(n log n)."""
+    cdef i32 x, kept = 0
+    qsort(s.turns, s.n_turns, sizeof(Turn), by_turn)
+    for x in range(s.n_turns):
+        if x == 0 or s.turns[x].number != s.turns[x - 1].number:
+            s.turns[kept] = s.turns[x]
+            kept += 1
+    s.n_turns = kept
 
 
-cdef inline void arm_entry(State* s, Interaction* it, i32 e) noexcept nogil:
-    """Set the entry's one deadline: its next step or, while it may be offered, its next opening."""
-    cdef Class* class_ = &s.classes[s.entries[e].class_]
-    cdef i64 due = -1
-    cdef i64 age, opening
-    cdef i32 kind = STEP
-    cdef i32 low, high, middle
-    if class_.step_at >= 0 and in_queue(it):
-        due = it.step_from + class_.step_at
-    if class_.openings_length and s.links[e].size:
-        age = s.now - s.keys[e].b
-        low = 0
-        high = class_.openings_length
-        while low < high:
-            middle = (low + high) >> 1
-            if class_.openings[middle] > age:
-                high = middle
-            else:
-                low = middle + 1
-        if low < class_.openings_length:
-            opening = s.keys[e].b + class_.openings[low]
-            if due < 0 or opening < due:
-                due = opening
-                kind = OPENING
-    if due >= 0:
-        arm(s, due, kind, s.keys[e].c, e)
-    else:
-        disarm(s, &s.entries[e].heap_at)
+cdef inline i64 real_wait(State* s, Interaction* it) noexcept nogil:
+    """What the customer has lived through; where its clocks stand still, they hold it."""
+    if it.state == INTERRUPTED or it.state == PARKED:
+        return -it.wait_from
+    return s.now - it.wait_from
 
 
-cdef inline void sync(State* s, i32 i) noexcept nogil:
-    """Put the entries where the interaction's state says: in order while it may be offered, out otherwise."""
-    cdef Interaction* it = &s.interactions[i]
-    cdef bint seeking = in_queue(it) and not offers_full(s, it)
-    cdef i32 e = it.entries
-    cdef i32 k
-    while e >= 0:
-        k = s.entries[e].class_
-        if not seeking:
-            leave_tree(s, e)
-        elif not s.links[e].size:
-            insert(s.links, s.keys, &s.classes[k].root, e)
-            s.nonempty[k >> 6] |= <u64> 1 << (k & 63)
-        if s.entries[e].heap_at >= 0 or s.classes[k].step_at >= 0 or s.classes[k].openings_length:
-            arm_entry(s, it, e)
-        e = s.entries[e].next
-
-
-cdef inline void count_in(State* s, Interaction* it, i32 sign) noexcept nogil:
-    """Count the entries into (+1) or out of (-1) their queues and classes."""
-    cdef i32 e = it.entries
-    cdef Class* class_
-    while e >= 0:
-        class_ = &s.classes[s.entries[e].class_]
-        class_.in_queue += sign
-        s.queues[class_.queue].length += sign
-        e = s.entries[e].next
-
-
-cdef inline void drop_entries(State* s, i32 i) noexcept nogil:
-    """Forget the entries; they are counted out already."""
-    cdef i32 e = s.interactions[i].entries
-    cdef i32 following_entry
-    while e >= 0:
-        following_entry = s.entries[e].next
-        leave_tree(s, e)
-        disarm(s, &s.entries[e].heap_at)
-        s.entries[e].next = s.free_entry
-        s.free_entry = e
-        e = following_entry
-    s.interactions[i].entries = -1
-
-
-cdef inline void arm_control(State* s, i32 q) noexcept nogil:
-    cdef Queue* queue = &s.queues[q]
-    if queue.control_every > 0 and queue.control_due < 0:
-        queue.control_due = s.now + queue.control_every
-        arm(s, queue.control_due, CONTROL, q, q)
-
-
-# Exclusions -----------------------------------------------------------------------------------------------------------
-
-
-cdef inline void drop_exclusion(State* s, i32 x) noexcept nogil:
-    """Forget one exclusion, from both ends."""
-    cdef Exclusion* cell = &s.exclusions[x]
-    cdef Interaction* it = &s.interactions[cell.interaction]
-    cdef i32* at = &it.exclusions
-    while at[0] != x:
-        at = &s.exclusions[at[0]].next_of_interaction
-    at[0] = cell.next_of_interaction
-    it.excluded -= 1
-    if cell.prev_of_agent >= 0:
-        s.exclusions[cell.prev_of_agent].next_of_agent = cell.next_of_agent
-    else:
-        s.agents[cell.agent].exclusions = cell.next_of_agent
-    if cell.next_of_agent >= 0:
-        s.exclusions[cell.next_of_agent].prev_of_agent = cell.prev_of_agent
-    disarm(s, &cell.heap_at)
-    cell.next_of_interaction = s.free_exclusion
-    s.free_exclusion = x
-
-
-cdef inline void drop_exclusions(State* s, i32 i) noexcept nogil:
-    while s.interactions[i].exclusions >= 0:
-        drop_exclusion(s, s.interactions[i].exclusions)
-
-
-cdef inline void add_exclusion(State* s, i32 i, i32 j, i64 until, i64 seq) noexcept nogil:
-    """Append an exclusion to the interaction's list."""
-    cdef Interaction* it = &s.interactions[i]
-    cdef Exclusion* cell
-    cdef i32* at
-    cdef i32 x = s.free_exclusion
-    if x >= 0:
-        s.free_exclusion = s.exclusions[x].next_of_interaction
-    else:
-        x = s.n_exclusions
-        if not grow(s, <void**> &s.exclusions, &s.cap_exclusions, x + 1, sizeof(Exclusion)):
-            return
-        s.n_exclusions += 1
-        s.exclusions[x].heap_at = -1
-    cell = &s.exclusions[x]
-    cell.interaction = i
-    cell.agent = j
-    cell.until = until
-    cell.seq = seq
-    cell.next_of_interaction = -1
-    at = &it.exclusions
-    while at[0] >= 0:
-        at = &s.exclusions[at[0]].next_of_interaction
-    at[0] = x
-    it.excluded += 1
-    cell.prev_of_agent = -1
-    cell.next_of_agent = s.agents[j].exclusions
-    if cell.next_of_agent >= 0:
-        s.exclusions[cell.next_of_agent].prev_of_agent = x
-    s.agents[j].exclusions = x
-    if until >= 0:
-        arm(s, until, EXCLUSION_END, seq, x)
-
-
-cdef inline void exclude(State* s, i32 i, i32 j, i32 q) noexcept nogil:
-    """Keep an interaction from an agent for the queue's retry time; the oldest exclusion gives way to a 65th."""
-    cdef i64 retry_after = s.queues[q].retry_after
-    if s.interactions[i].excluded == EXCLUSIONS:
-        drop_exclusion(s, s.interactions[i].exclusions)
-    add_exclusion(s, i, j, -1 if retry_after < 0 else s.now + retry_after, next_seq(s))
-
-
-# Offers ---------------------------------------------------------------------------------------------------------------
+# Capacity -------------------------------------------------------------------------------------------------------------
 
 
 cdef inline void hold(State* s, i32 j, i32 channel, i32 sign) noexcept nogil:
     """Take (+1) or give back (-1) the capacity of one interaction of a channel; ``show`` follows."""
-    s.agents[j].used += sign * s.loads[channel]
-    s.counts[j * 32 + channel] += sign
+    cdef uint32_t bits = s.channels[channel].pools
+    s.agents[j].used += sign * s.channels[channel].load
+    while bits:
+        s.counts[j * POOLS + omni_ctz(bits)] += sign
+        bits &= bits - 1
+
+
+cdef inline bint takes(State* s, Interaction* it) noexcept nogil:
+    """Whether what an agent has in hand takes his capacity in the state that it is in."""
+    if it.state == WRAP_UP:
+        return s.channels[it.channel].flags & RESERVES_WRAP_UP != 0
+    if it.state == ON_HOLD:
+        return s.channels[it.channel].flags & RESERVES_HOLD != 0
+    return it.state == CONNECTED or it.state == ACCEPTING or it.state == INTERRUPTED
 
 
 cdef inline void restart_idle(State* s, i32 j) noexcept nogil:
     s.agents[j].idle_since = s.now
     s.agents[j].stamp = next_seq(s)
+
+
+cdef inline void into_hand(State* s, i32 i, i32 j) noexcept nogil:
+    """The interaction is in the agent's hands: it joins the list of what he has."""
+    cdef Interaction* it = &s.interactions[i]
+    cdef Agent* agent = &s.agents[j]
+    it.agent = j
+    it.previous = -1
+    it.offers = agent.hand
+    if agent.hand >= 0:
+        s.interactions[agent.hand].previous = i
+    agent.hand = i
+    agent.held += 1
+    if s.channels[it.channel].flags & KEPT:
+        agent.kept += 1
+
+
+cdef inline void out_of_hand(State* s, i32 i) noexcept nogil:
+    cdef Interaction* it = &s.interactions[i]
+    cdef Agent* agent = &s.agents[it.agent]
+    if it.previous >= 0:
+        s.interactions[it.previous].offers = it.offers
+    else:
+        agent.hand = it.offers
+    if it.offers >= 0:
+        s.interactions[it.offers].previous = it.previous
+    agent.held -= 1
+    if s.channels[it.channel].flags & KEPT:
+        agent.kept -= 1
+    it.offers = it.previous = it.agent = -1
+
+
+cdef inline void wake(State* s, i32 i) noexcept nogil:
+    """Let clocks go on that stood still."""
+    cdef Interaction* it = &s.interactions[i]
+    if it.state == INTERRUPTED:
+        it.clock += s.now
+        s.agents[it.agent].interrupted -= 1
+    elif it.state != PARKED:
+        return
+    it.wait_from += s.now
+    it.step_from += s.now
+
+
+cdef inline i32 next_in_hand(State* s, i32 j, i64 seq) noexcept nogil:
+    """What an agent has in hand that is next in age after a sequence number; -1: none. O(what he has in hand)."""
+    cdef i32 i = s.agents[j].hand
+    cdef i32 best = -1
+    while i >= 0:
+        if s.interactions[i].seq > seq and (best < 0 or s.interactions[i].seq < s.interactions[best].seq):
+            best = i
+        i = s.interactions[i].offers
+    return best
+
+
+cdef inline void interrupt(State* s, i32 i) noexcept nogil:
+    """What gives way to an interaction that has just been connected is interrupted, the oldest first."""
+    cdef i32 j = s.interactions[i].agent
+    cdef uint32_t giving_way
+    cdef Interaction* other
+    cdef i32 x
+    if not s.interrupting:
+        return
+    giving_way = s.groups[s.agents[j].group].interrupts[s.interactions[i].channel] & held_pools(s, j)
+    x = next_in_hand(s, j, -1) if giving_way else -1
+    while x >= 0:
+        other = &s.interactions[x]
+        if x != i and other.state == CONNECTED and (giving_way >> s.channels[other.channel].base) & 1:
+            tell(s, EV_INTERRUPTED, x, j, i, -1)
+            other.state = INTERRUPTED
+            other.clock -= s.now
+            other.wait_from -= s.now
+            other.step_from -= s.now
+            s.agents[j].interrupted += 1
+        x = next_in_hand(s, j, other.seq)
+
+
+cdef inline bint kept_down(State* s, i32 i) noexcept nogil:
+    """Whether something else that the agent has in hand makes this give way."""
+    cdef i32 j = s.interactions[i].agent
+    cdef i32 base = s.channels[s.interactions[i].channel].base
+    cdef i32 x = s.agents[j].hand
+    while x >= 0:
+        if x != i and takes(s, &s.interactions[x]):
+            if (s.groups[s.agents[j].group].interrupts[s.interactions[x].channel] >> base) & 1:
+                return True
+        x = s.interactions[x].offers
+    return False
+
+
+cdef inline void go_on(State* s, i32 j) noexcept nogil:
+    """What is interrupted goes on where nothing that the agent has in hand makes it give way any more."""
+    cdef i32 x
+    if s.agents[j].interrupted == 0:
+        return
+    x = next_in_hand(s, j, -1)
+    while x >= 0:
+        if s.interactions[x].state == INTERRUPTED and not kept_down(s, x):
+            wake(s, x)
+            s.interactions[x].state = CONNECTED
+            tell(s, EV_RESUMED, x, j, -1, -1)
+        x = next_in_hand(s, j, s.interactions[x].seq)
+
+
+cdef inline void change_hold(State* s, i32 i, bint took) noexcept nogil:
+    """Take or give back capacity as the new state says; whoever gets room is asked for."""
+    cdef Interaction* it = &s.interactions[i]
+    cdef bint now_takes = takes(s, it)
+    if now_takes == took:
+        return
+    hold(s, it.agent, it.channel, 1 if now_takes else -1)
+    show(s, it.agent)
+    if took:
+        go_on(s, it.agent)
+        remember(s, it.agent)
+
+
+# Offers ---------------------------------------------------------------------------------------------------------------
 
 
 cdef inline void link_offer(State* s, i32 o) noexcept nogil:
@@ -345,98 +275,179 @@ cdef inline void unlink_offer(State* s, i32 o) noexcept nogil:
     it.live -= 1
 
 
-cdef inline void end_offer(State* s, i32 o, i64 event) noexcept nogil:
+cdef inline void end_offer(State* s, i32 o, i64 event, i64 cause) noexcept nogil:
     """End a live offer by decline, expiry or withdrawal: the capacity comes back."""
     cdef Offer* offer = &s.offers[o]
     cdef i32 i = offer.interaction
     cdef i32 j = offer.agent
+    cdef i32 c = s.interactions[i].channel
     cdef i64 number = offer.seq << SLOT_BITS | o
     unlink_offer(s, o)
     disarm(s, &offer.heap_at)
     free_offer(s, o)
-    hold(s, j, s.interactions[i].channel, -1)
+    if s.channels[c].flags & RESERVES_OFFERED:
+        hold(s, j, c, -1)
+    else:
+        s.agents[j].ringing &= ~(<uint32_t> 1 << c)
     if s.interactions[i].live == 0:
         s.interactions[i].state = WAITING
     show(s, j)
-    tell(s, event, i, j, number, -1)
-
-
-cdef inline void remember(State* s, i32 number) noexcept nogil:
-    """Append to the work list."""
-    if grow(s, <void**> &s.work, &s.cap_work, s.n_work + 1, sizeof(i32)):
-        s.work[s.n_work] = number
-        s.n_work += 1
+    tell(s, event, i, j, number, cause)
 
 
 cdef inline void withdraw(State* s, i32 i, i32 keep) noexcept nogil:
-    """Withdraw the live offers of an interaction but ``keep``, oldest first; remember the agents who lost one."""
+    """Withdraw the live offers of an interaction but ``keep``, oldest first; the agents who lost one are asked for."""
     cdef i32 o = s.interactions[i].offers
     cdef i32 left = s.interactions[i].live
-    cdef i32 after
+    cdef i32 after, j
     while left:
         left -= 1
         after = s.offers[o].next_of_interaction
         if o != keep:
-            remember(s, s.offers[o].agent)
-            end_offer(s, o, EV_WITHDRAWN)
+            j = s.offers[o].agent
+            end_offer(s, o, EV_WITHDRAWN, -1)
+            remember(s, j)
         o = after
 
 
 cdef inline void withdraw_excess(State* s, i32 i) noexcept nogil:
-    """Withdraw the newest offers of an interaction whose queue makes fewer now; remember the agents who lose one."""
+    """Withdraw the newest offers of an interaction whose queue makes fewer now."""
     cdef Interaction* it = &s.interactions[i]
     cdef i64 offers = s.queues[s.classes[s.entries[it.entries].class_].queue].offers
-    cdef i32 o
+    cdef i32 o, j
     while offers != OFFERS_ALL and it.live > offers:
         o = s.offers[it.offers].prev_of_interaction
-        remember(s, s.offers[o].agent)
-        end_offer(s, o, EV_WITHDRAWN)
+        j = s.offers[o].agent
+        end_offer(s, o, EV_WITHDRAWN, -1)
+        remember(s, j)
 
 
-cdef inline void connect(State* s, i32 i, i32 j, i32 e, i64 number) noexcept nogil:
-    """Interaction and agent are together; the capacity is held already and no offer is live."""
+cdef inline void together(State* s, i32 i, i64 number, bint routed) noexcept nogil:
+    """Customer and agent are connected."""
     cdef Interaction* it = &s.interactions[i]
-    cdef i32 q = s.classes[s.entries[e].class_].queue
+    cdef i32 q = s.classes[s.entries[it.entries].class_].queue
     cdef i64 wait = s.now - it.wait_from
-    it.state = CONNECTED
-    it.agent = j
     it.clock = s.now
-    count_in(s, it, -1)
+    if routed:
+        s.queues[q].connected += 1
+        if s.queues[q].target >= 0 and wait <= s.queues[q].target:
+            s.queues[q].in_target += 1
+        arm_control(s, q)
+    tell(s, EV_CONNECTED, i, it.agent, number, wait)
+    interrupt(s, i)
+
+
+cdef inline void clear_misses(Agent* agent) noexcept nogil:
+    agent.misses[0] = agent.misses[1] = agent.misses[2] = agent.misses[3] = 0
+
+
+cdef inline void take_up(State* s, i32 i, i32 j, i32 state) noexcept nogil:
+    """An interaction that left its queue is in an agent's hands; his capacity is held already."""
+    s.interactions[i].state = state
     sync(s, i)
-    if it.exclusions >= 0:
-        drop_exclusions(s, i)
-    s.agents[j].handled += 1
-    s.agents[j].held += 1
+    if s.interactions[i].ties >= 0:
+        drop_ties(s, i)
+    into_hand(s, i, j)
+    if state == CONNECTED:
+        s.agents[j].handled += 1
     restart_idle(s, j)
     show(s, j)
-    s.queues[q].connected += 1
-    if s.queues[q].target >= 0 and wait <= s.queues[q].target:
-        s.queues[q].in_target += 1
-    arm_control(s, q)
-    tell(s, EV_CONNECTED, i, j, number, wait)
+
+
+cdef inline void connect(State* s, i32 i, i32 j, i32 e, i64 number, i64 setup) noexcept nogil:
+    """The offer is accepted; after a set-up, or at once, they are together. No offer is live, the capacity is held."""
+    cdef Interaction* it = &s.interactions[i]
+    if it.entries != e:
+        first_entry(s, i, e)
+    count_out(s, i)
+    clear_misses(&s.agents[j])
+    take_up(s, i, j, ACCEPTING if setup else CONNECTED)
+    if not setup:
+        together(s, i, number, True)
+        return
+    it.clock = s.now + setup
+    arm(s, it.clock, SETUP_END, it.seq, i)
+    tell(s, EV_ACCEPTED, i, j, number, it.clock)
+
+
+cdef inline void count_out(State* s, i32 i) noexcept nogil:
+    """Count an interaction that waits out of its queues."""
+    count_in(s, &s.interactions[i], -1)
+
+
+cdef inline i64 setup_of(State* s, i32 e) noexcept nogil:
+    cdef i64 setup = s.queues[s.classes[s.entries[e].class_].queue].setup_timeout
+    return setup if setup > 0 else 0
+
+
+cdef inline void accept_offer(State* s, i32 o, i64 setup) noexcept nogil:
+    """Take a live offer; its siblings are withdrawn."""
+    cdef Offer* offer = &s.offers[o]
+    cdef i32 i = offer.interaction
+    cdef i32 j = offer.agent
+    cdef i32 e = offer.entry
+    cdef i32 c = s.interactions[i].channel
+    cdef i64 number = offer.seq << SLOT_BITS | o
+    withdraw(s, i, o)
+    unlink_offer(s, o)
+    disarm(s, &offer.heap_at)
+    free_offer(s, o)
+    if not s.channels[c].flags & RESERVES_OFFERED:
+        s.agents[j].ringing &= ~(<uint32_t> 1 << c)
+        hold(s, j, c, +1)
+        remember(s, j)  # he may be offered the next one now
+    connect(s, i, j, e, number, setup)
+
+
+cdef inline void let_rest(State* s, i32 j, i64 cause, i64 until) noexcept nogil:
+    """Leave an agent alone until then; a longer rest stays. ``show`` follows."""
+    cdef Agent* agent = &s.agents[j]
+    if until > s.now and until > agent.rest:
+        agent.rest = until
+        arm(s, until, REST_END, j, j)
+        tell(s, EV_RESTING, -1, j, cause, until)
+
+
+cdef inline void count_burst(State* s, i32 j) noexcept nogil:
+    cdef Agent* agent = &s.agents[j]
+    cdef Group* group = &s.groups[agent.group]
+    if group.burst == 0:
+        return
+    if agent.burst_from < 0 or s.now - agent.burst_from >= group.burst_per:
+        agent.burst_from = s.now
+        agent.burst_count = 0
+    agent.burst_count += 1
+    if agent.burst_count >= group.burst:
+        let_rest(s, j, C_BURST, agent.burst_from + group.burst_per)
 
 
 cdef inline void make_offer(State* s, i32 i, i32 e, i32 j) noexcept nogil:
     """Offer an interaction to an agent through one of its entries; ``sync`` of the interaction follows."""
     cdef Interaction* it = &s.interactions[i]
     cdef i32 channel = it.channel
-    cdef i64 timeout = s.queues[s.classes[s.entries[e].class_].queue].offer_timeout
-    cdef i64 due = -1 if timeout < 0 else s.now + timeout
+    cdef Queue* queue = &s.queues[s.classes[s.entries[e].class_].queue]
+    cdef i64 due = -1 if queue.offer_timeout < 0 else s.now + queue.offer_timeout
+    cdef bint auto = queue.auto or s.groups[s.agents[j].group].auto
     cdef i64 seq = next_seq(s)
     cdef i32 o = new_offer(s)
     cdef Offer* offer
     if o < 0:
         return
     s.agents[j].offered = seq
-    hold(s, j, channel, +1)
     tell(s, EV_OFFERED, i, j, seq << SLOT_BITS | o, due)
+    count_burst(s, j)
     if s.auto_accept:
+        hold(s, j, channel, +1)
         free_offer(s, o)
-        connect(s, i, j, e, seq << SLOT_BITS | o)
+        connect(s, i, j, e, seq << SLOT_BITS | o, 0)
         if grow(s, <void**> &s.connected, &s.cap_connected, s.n_connected + 1, sizeof(i32)):
             s.connected[s.n_connected] = i
             s.n_connected += 1
         return
+    if s.channels[channel].flags & RESERVES_OFFERED:
+        hold(s, j, channel, +1)
+    else:
+        s.agents[j].ringing |= <uint32_t> 1 << channel
     offer = &s.offers[o]
     offer.due = due
     offer.seq = seq
@@ -448,52 +459,158 @@ cdef inline void make_offer(State* s, i32 i, i32 e, i32 j) noexcept nogil:
     if due >= 0:
         arm(s, due, OFFER_EXPIRY, seq, o)
     show(s, j)
+    if auto:
+        accept_offer(s, o, setup_of(s, e))
 
 
 # Asking ---------------------------------------------------------------------------------------------------------------
 
 
-cdef inline void settle(State* s, i32 i) noexcept nogil:
-    """Move every entry whose step is due into its next class; it keeps its place. ``place`` follows."""
-    cdef Interaction* it = &s.interactions[i]
-    cdef i32 e = it.entries
+cdef inline bint servable(State* s, i32 k) noexcept nogil:
+    """Whether an agent who is known may ever serve the class. O(groups)."""
+    cdef i32 words = s.cap_groups >> 6
+    cdef i32 w
+    cdef u64 bits
+    for w in range(words):
+        bits = s.ever[<i64> k * words + w]
+        while bits:
+            if s.groups[(w << 6) + omni_ctz(bits)].members:
+                return True
+            bits &= bits - 1
+    return False
+
+
+cdef inline bint reachable(State* s, i32 k) noexcept nogil:
+    """Whether an agent who is known may ever serve the class, or one of the steps that follow it."""
+    cdef Class* class_
+    while k >= 0:
+        if servable(s, k):
+            return True
+        class_ = &s.classes[k]
+        if class_.step_at < 0:
+            return False
+        if class_.step_copy >= 0 and reachable(s, class_.step_copy):
+            return True
+        k = class_.step_next
+    return False
+
+
+cdef inline bint steps_on(State* s, i32 i, i32 e) noexcept nogil:
+    """Whether an entry takes its step now: it is due, its queue skips it, or only later steps could find anybody."""
+    cdef Class* class_ = &s.classes[s.entries[e].class_]
+    if class_.step_at < 0:
+        return False
+    if s.interactions[i].step_from + class_.step_at <= s.now:
+        return class_.step_when < 0 or s.conditions[class_.step_when].holds
+    if class_.skip_if >= 0 and s.conditions[class_.skip_if].holds:
+        return True
+    return not servable(s, s.entries[e].class_) and reachable(s, s.entries[e].class_)
+
+
+cdef inline void arrived(State* s, i32 before, i32 q) noexcept nogil:
+    """Count an entry that came from another queue by a step."""
+    if q != before:
+        s.queues[q].entered += 1
+        arm_control(s, q)
+
+
+cdef inline void copy_entry(State* s, i32 i, i32 e, i32 k, i32 before) noexcept nogil:
+    """Append a second entry of an interaction, in another class, at the same place; not where one is, nor a ninth."""
+    cdef i32 last = s.interactions[i].entries
+    cdef i32 n = 1, fresh
+    while True:
+        if s.entries[last].class_ == k:
+            return
+        if s.entries[last].next < 0:
+            break
+        last = s.entries[last].next
+        n += 1
+    if n >= ENTRIES:
+        return
+    fresh = new_entry(s)
+    if fresh < 0:
+        return
+    s.entries[fresh].class_ = k
+    s.entries[fresh].interaction = i
+    s.entries[fresh].next = -1
+    s.keys[fresh].a = s.keys[e].a
+    s.keys[fresh].b = s.keys[e].b
+    s.keys[fresh].c = next_seq(s)
+    s.entries[last].next = fresh
+    s.classes[k].in_queue += 1
+    s.queues[s.classes[k].queue].length += 1
+    arrived(s, before, s.classes[k].queue)
+
+
+cdef inline bint settle(State* s, i32 i) noexcept nogil:
+    """Move every entry whose step is due into its next class; it keeps its place. True: a step ended it.
+
+    ``place`` follows unless it did.
+    """
+    cdef i32 e = s.interactions[i].entries
+    cdef i32 k, after
     cdef Class* class_
     while e >= 0:
-        class_ = &s.classes[s.entries[e].class_]
-        while class_.step_at >= 0 and it.step_from + class_.step_at <= s.now:
+        while steps_on(s, i, e):
+            k = s.entries[e].class_
+            class_ = &s.classes[k]
+            after = class_.step_next
+            if after == CANCEL:
+                leave_queue(s, i, CANCELLED)
+                return True
             leave_tree(s, e)
             class_.in_queue -= 1
             s.queues[class_.queue].length -= 1
-            s.entries[e].class_ = class_.step_next
+            s.entries[e].class_ = after
             if class_.step_tier >= 0:
                 s.keys[e].a = class_.step_tier
-            class_ = &s.classes[s.entries[e].class_]
-            class_.in_queue += 1
-            s.queues[class_.queue].length += 1
-            tell(s, EV_STEPPED, i, -1, s.entries[e].class_, s.now - it.wait_from)
+            s.classes[after].in_queue += 1
+            s.queues[s.classes[after].queue].length += 1
+            arrived(s, class_.queue, s.classes[after].queue)
+            if class_.step_copy >= 0:
+                copy_entry(s, i, e, class_.step_copy, class_.queue)
+            tell(s, EV_STEPPED, i, -1, after, s.now - s.interactions[i].wait_from)
+            if s.n_conditions:
+                look(s)
         e = s.entries[e].next
+    return False
 
 
 cdef inline void place(State* s, i32 i) noexcept nogil:
     """Agent selection for a waiting interaction, as far as its queue still makes offers."""
     cdef Interaction* it = &s.interactions[i]
-    cdef i64 left
-    cdef i32 e = -1, j, rank = 0, best_rank = -1
+    cdef i64 left, standing = 0
+    cdef i32 e = -1, j
+    if it.ties >= 0:
+        forgive(s, i, False)
     if in_queue(it) and not offers_full(s, it):
         left = s.queues[s.classes[s.entries[it.entries].class_].queue].offers
-        if left != OFFERS_ALL:
+        if left == OFFERS_ALL:
+            place_all(s, i)
+        else:
             left -= it.live
-        while left:
-            j = pick_agent(s, i, &e, &rank)
-            if j < 0 or (left < 0 and best_rank >= 0 and rank > best_rank):
-                break
-            best_rank = rank
-            make_offer(s, i, e, j)
-            if s.auto_accept or s.failed:
-                break
-            if left > 0:
+            while left and not s.failed and in_queue(it):
+                j = pick_agent(s, i, &e, &standing)
+                if j < 0:
+                    break
+                make_offer(s, i, e, j)
                 left -= 1
     sync(s, i)
+
+
+cdef inline void place_all(State* s, i32 i) noexcept nogil:
+    """Offer to everybody of the best standing at once."""
+    cdef Interaction* it = &s.interactions[i]
+    cdef i64 standing = 0, best = 0
+    cdef i32 e = -1, j
+    cdef bint first = True
+    while not s.failed and in_queue(it):
+        j = pick_agent(s, i, &e, &standing)
+        if j < 0 or (not first and standing != best):
+            return
+        best = standing
+        first = False
+        make_offer(s, i, e, j)
 
 
 cdef inline void serve(State* s, i32 j) noexcept nogil:
@@ -510,23 +627,11 @@ cdef inline void serve(State* s, i32 j) noexcept nogil:
             sync(s, i)
 
 
-cdef inline bint reachable(State* s, i32 k) noexcept nogil:
-    """Whether a group may serve the class, or one of the steps that follow it."""
-    cdef i32 words = s.cap_groups >> 6
-    cdef i32 w
-    while True:
-        for w in range(words):
-            if s.openable[<i64> k * words + w]:
-                return True
-        if s.classes[k].step_at < 0:
-            return False
-        k = s.classes[k].step_next
-
-
 cdef inline void arrive(State* s, i32 i) noexcept nogil:
     """Take the steps that are due at once, say so if nobody could ever serve it, and ask for an agent."""
     cdef i32 e
-    settle(s, i)
+    if settle(s, i):
+        return
     e = s.interactions[i].entries
     while e >= 0 and not reachable(s, s.entries[e].class_):
         e = s.entries[e].next
@@ -539,46 +644,179 @@ cdef inline void arrive(State* s, i32 i) noexcept nogil:
 
 
 cdef inline void empty(State* s, i32 j) noexcept nogil:
-    """A draining agent with nothing in hand is signed out."""
-    if s.agents[j].presence == DRAINING and s.agents[j].held == 0:
-        s.agents[j].presence = SIGNED_OUT
+    """A draining agent with nothing in hand that binds him is signed out."""
+    cdef Agent* agent = &s.agents[j]
+    if agent.presence == DRAINING and agent.held == agent.kept:
+        agent.presence = SIGNED_OUT
+        s.groups[agent.group].staffed -= 1
         tell(s, EV_PRESENCE, -1, j, SIGNED_OUT, EMPTY)
+        show(s, j)
+        went(s, j)
 
 
 cdef inline void change_presence(State* s, i32 j, i32 presence, i64 reason, i32 first) noexcept nogil:
     """Move, withdraw what he was offered, and ask for those who lost it, ``first`` before the others."""
     cdef Agent* agent = &s.agents[j]
-    cdef i32 before = s.n_work
     cdef i32 at
-    if first >= 0:
-        remember(s, first)
+    s.n_losers = 0
+    if first >= 0 and grow(s, <void**> &s.losers, &s.cap_losers, 1, sizeof(i32)):
+        s.losers[0] = first
+        s.n_losers = 1
     if agent.presence == READY:
         while agent.offers >= 0:
-            remember(s, s.offers[agent.offers].interaction)
-            end_offer(s, agent.offers, EV_WITHDRAWN)
+            if grow(s, <void**> &s.losers, &s.cap_losers, s.n_losers + 1, sizeof(i32)):
+                s.losers[s.n_losers] = s.offers[agent.offers].interaction
+                s.n_losers += 1
+            end_offer(s, agent.offers, EV_WITHDRAWN, -1)
+    s.groups[agent.group].staffed += (presence != SIGNED_OUT) - (agent.presence != SIGNED_OUT)
     agent.presence = presence
     tell(s, EV_PRESENCE, -1, j, presence, reason)
     if presence == READY:
+        clear_misses(agent)
         restart_idle(s, j)
-        show(s, j)
+    show(s, j)
+    if presence == READY:
         serve(s, j)
-    else:
-        show(s, j)
+    if presence == SIGNED_OUT:
+        went(s, j)
     empty(s, j)
-    for at in range(before, s.n_work):
-        place(s, s.work[at])
-    s.n_work = before
+    for at in range(s.n_losers):
+        place(s, s.losers[at])
+    s.n_losers = 0
 
 
-cdef inline void serve_remembered(State* s) noexcept nogil:
-    """Ask for every agent on the work list, in order, and clear it."""
-    cdef i32 at
-    for at in range(s.n_work):
-        serve(s, s.work[at])
-    s.n_work = 0
+cdef inline void let_go(State* s, i32 j, i32 channel, bint took) noexcept nogil:
+    """Something has left an agent's hands, with the capacity that it took."""
+    if took:
+        hold(s, j, channel, -1)
+    restart_idle(s, j)
+    show(s, j)
+    go_on(s, j)
+    empty(s, j)
 
 
-# Interactions ---------------------------------------------------------------------------------------------------------
+# The end of a command -------------------------------------------------------------------------------------------------
+
+
+cdef inline void untie(State* s, i32 j) noexcept nogil:
+    """Nothing is kept for an agent who has signed out; the oldest interaction is asked for first."""
+    cdef i32 x = s.agents[j].ties
+    cdef i32 at, after
+    s.n_turns = 0
+    while x >= 0:
+        after = s.ties[x].next_of_agent
+        if s.ties[x].kind != FORBID:
+            take_turn(s, s.interactions[s.ties[x].interaction].seq, s.ties[x].interaction)
+        x = after
+    sort_turns(s)
+    for at in range(s.n_turns):
+        x = s.agents[j].ties
+        while x >= 0:
+            after = s.ties[x].next_of_agent
+            if s.ties[x].kind != FORBID and s.ties[x].interaction == s.turns[at].number:
+                drop_tie(s, x)
+            x = after
+        place(s, <i32> s.turns[at].number)
+
+
+cdef inline void forgive_all(State* s) noexcept nogil:
+    """Look at everything that somebody has declined for good, the oldest first. O(ties log ties)."""
+    cdef i32 x
+    s.n_turns = 0
+    for x in range(s.n_ties):
+        if s.ties[x].interaction >= 0 and s.ties[x].kind == FORBID and s.ties[x].until < 0:
+            take_turn(s, s.interactions[s.ties[x].interaction].seq, s.ties[x].interaction)
+    sort_turns(s)
+    for x in range(s.n_turns):
+        forgive(s, <i32> s.turns[x].number, False)
+
+
+cdef inline bint waits_for(State* s, i32 i, i32 c) noexcept nogil:
+    """Whether a step of a waiting interaction waits for a condition."""
+    cdef i32 e = s.interactions[i].entries
+    if not in_queue(&s.interactions[i]):
+        return False
+    while e >= 0:
+        if s.classes[s.entries[e].class_].step_when == c:
+            return True
+        e = s.entries[e].next
+    return False
+
+
+cdef inline void step(State* s, i32 i) noexcept nogil:
+    """A step of an interaction is due."""
+    if not settle(s, i):
+        withdraw_excess(s, i)
+        place(s, i)
+
+
+cdef inline bint concerns(State* s, i32 c, i32 g) noexcept nogil:
+    """Whether a condition lets a group serve a class in which somebody waits."""
+    cdef i32 k
+    for k in range(s.n_classes):
+        if (s.classes[k].conditioned and (s.classes[k].root.root >= 0 or s.classes[k].bound.root >= 0)
+                and s.conditional[<i64> k * s.cap_groups + g] == c + 1
+                and s.out[<i64> k * s.cap_groups + g].opens != NEVER):
+            return True
+    return False
+
+
+cdef inline void flipped(State* s, i32 c) noexcept nogil:
+    """A condition has become true: steps that waited for it, then the agents concerned, longest unchanged first."""
+    cdef i32 x, k
+    cdef bint waiting = False
+    for k in range(s.n_classes):
+        waiting = waiting or (s.classes[k].step_when == c and s.classes[k].in_queue > 0)
+    if waiting:
+        s.n_turns = 0
+        for x in range(s.n_interactions):
+            if waits_for(s, x, c):
+                take_turn(s, s.interactions[x].seq, x)
+        sort_turns(s)
+        for x in range(s.n_turns):
+            if waits_for(s, <i32> s.turns[x].number, c):
+                step(s, <i32> s.turns[x].number)
+    s.n_turns = 0
+    for x in range(s.n_groups):
+        if s.groups[x].members and concerns(s, c, x):
+            for k in range(s.n_agents):
+                if s.agents[k].group == x and s.agents[k].room:
+                    take_turn(s, s.agents[k].stamp, k)
+    sort_turns(s)
+    for x in range(s.n_turns):
+        serve(s, <i32> s.turns[x].number)
+
+
+cdef inline void wind_up(State* s) noexcept nogil:
+    """What a command left to be asked: ties of who went, agents who got free, conditions that became true."""
+    cdef i32 c
+    while not s.failed:
+        if s.left_at < s.n_left:
+            s.left_at += 1
+            untie(s, s.left[s.left_at - 1])
+        elif s.forgiving:
+            s.forgiving = False
+            forgive_all(s)
+        elif s.work_at < s.n_work:
+            s.work_at += 1
+            serve(s, s.work[s.work_at - 1])
+        elif s.n_fresh:
+            c = 0
+            while not s.conditions[c].fresh:
+                c += 1
+            s.conditions[c].fresh = False
+            s.n_fresh -= 1
+            if s.conditions[c].holds:
+                flipped(s, c)
+        elif s.stale:
+            s.stale = False
+            forgo_steps(s)
+        else:
+            break
+    s.n_left = s.left_at = s.n_work = s.work_at = 0
+
+
+# Leaving --------------------------------------------------------------------------------------------------------------
 
 
 cdef inline i32 next_queue(State* s, Interaction* it, i32 last) noexcept nogil:
@@ -593,229 +831,34 @@ cdef inline i32 next_queue(State* s, Interaction* it, i32 last) noexcept nogil:
     return least
 
 
-cdef inline void enter(State* s, i32 i, const i32* classes, i32 n, i64 tier, i64 since) noexcept nogil:
-    """Write the entries, count them in, and count the arrival once in each queue, least number first."""
-    cdef Interaction* it = &s.interactions[i]
-    cdef i32 x, e, q, behind = -1
-    it.entries = -1
-    it.channel = s.classes[classes[0]].channel
-    for x in range(n):
-        e = new_entry(s)
-        if e < 0:
-            return
-        s.entries[e].class_ = classes[x]
-        s.entries[e].interaction = i
-        s.entries[e].next = -1
-        s.keys[e].a = tier
-        s.keys[e].b = since
-        s.keys[e].c = next_seq(s)
-        if behind < 0:
-            it.entries = e
-        else:
-            s.entries[behind].next = e
-        behind = e
-    count_in(s, it, +1)
-    q = next_queue(s, it, -1)
-    while q >= 0:
-        s.queues[q].entered += 1
-        arm_control(s, q)
-        q = next_queue(s, it, q)
-
-
-cdef inline i32 do_enqueue(State* s, const i32* classes, i32 n, i64 tier, i64 since) noexcept nogil:
-    cdef i64 seq = next_seq(s)
-    cdef i32 i = new_interaction(s)
-    cdef Interaction* it
-    if i < 0:
-        return -1
-    it = &s.interactions[i]
-    it.seq = seq
-    it.wait_from = it.step_from = s.now
-    it.clock = -1
-    it.agent = it.offers = it.exclusions = it.heap_at = -1
-    it.live = 0
-    it.excluded = 0
-    it.state = WAITING
-    enter(s, i, classes, n, tier, since)
-    if s.failed:
-        return -1
-    tell(s, EV_QUEUED, i, -1, s.classes[classes[0]].queue, tier)
-    arrive(s, i)
-    return i
-
-
 cdef inline void gone(State* s, i32 i) noexcept nogil:
+    disarm(s, &s.interactions[i].heap_at)
     drop_entries(s, i)
-    if s.interactions[i].exclusions >= 0:
-        drop_exclusions(s, i)
+    if s.interactions[i].ties >= 0:
+        drop_ties(s, i)
     free_interaction(s, i)
 
 
-cdef inline void do_leave(State* s, i32 i) noexcept nogil:
+cdef inline void leave_queue(State* s, i32 i, i32 how) noexcept nogil:
+    """The customer left while waiting or during the set-up, or it is taken out."""
     cdef Interaction* it = &s.interactions[i]
-    cdef i32 q
+    cdef i32 q, j = it.agent
     withdraw(s, i, -1)
-    q = next_queue(s, it, -1)
-    while q >= 0:
-        s.queues[q].abandoned += 1
-        arm_control(s, q)
-        q = next_queue(s, it, q)
-    tell(s, EV_ABANDONED, i, -1, s.classes[s.entries[it.entries].class_].queue, s.now - it.wait_from)
-    count_in(s, it, -1)
-    gone(s, i)
-    serve_remembered(s)
-
-
-cdef inline void do_accept(State* s, i32 o) noexcept nogil:
-    cdef Offer* offer = &s.offers[o]
-    cdef i32 i = offer.interaction
-    cdef i32 j = offer.agent
-    cdef i32 e = offer.entry
-    cdef i64 number = offer.seq << SLOT_BITS | o
-    withdraw(s, i, o)
-    unlink_offer(s, o)
-    disarm(s, &offer.heap_at)
-    free_offer(s, o)
-    connect(s, i, j, e, number)
-    serve_remembered(s)
-
-
-cdef inline void do_decline(State* s, i32 o) noexcept nogil:
-    cdef i32 i = s.offers[o].interaction
-    cdef i32 j = s.offers[o].agent
-    cdef i32 q = s.classes[s.entries[s.offers[o].entry].class_].queue
-    end_offer(s, o, EV_DECLINED)
-    exclude(s, i, j, q)
-    place(s, i)
-    serve(s, j)
-
-
-cdef inline void do_expire(State* s, i32 o) noexcept nogil:
-    """Redirection on no answer: the agent turns not ready, the interaction keeps its place."""
-    cdef i32 i = s.offers[o].interaction
-    cdef i32 j = s.offers[o].agent
-    end_offer(s, o, EV_EXPIRED)
-    change_presence(s, j, NOT_READY, NO_ANSWER, i)
-
-
-cdef inline void wrap_up(State* s, i32 i, i64 length) noexcept nogil:
-    """The conversation is over; wrap-up begins (-1: until released)."""
-    cdef Interaction* it = &s.interactions[i]
-    cdef i64 handled = s.now - it.clock
-    it.state = WRAP_UP
-    it.clock = -1 if length < 0 else s.now + length
-    tell(s, EV_FINISHED, i, it.agent, handled, it.clock)
-    if length > 0:
-        arm(s, it.clock, WRAP_UP_END, it.seq, i)
-
-
-cdef inline void let_go(State* s, i32 j, i32 channel) noexcept nogil:
-    """Capacity comes back from a connected interaction."""
-    hold(s, j, channel, -1)
-    s.agents[j].held -= 1
-    restart_idle(s, j)
-    show(s, j)
-    empty(s, j)
-
-
-cdef inline void do_release(State* s, i32 i) noexcept nogil:
-    cdef i32 j = s.interactions[i].agent
-    cdef i32 channel = s.interactions[i].channel
-    tell(s, EV_RELEASED, i, j, -1, -1)
-    disarm(s, &s.interactions[i].heap_at)
-    gone(s, i)
-    let_go(s, j, channel)
-    serve(s, j)
-
-
-cdef inline void leave_agent(State* s, i32 i, i32 q) noexcept nogil:
-    """A connected interaction leaves its agent, who is excluded as after a decline."""
-    cdef Interaction* it = &s.interactions[i]
-    cdef i32 j = it.agent
-    it.agent = -1
-    it.clock = -1
-    exclude(s, i, j, q)
-    let_go(s, j, it.channel)
-
-
-cdef inline void do_requeue(State* s, i32 i) noexcept nogil:
-    cdef Interaction* it = &s.interactions[i]
-    cdef i32 j = it.agent
-    cdef i32 q = s.classes[s.entries[it.entries].class_].queue
-    cdef i64 away = s.now - it.clock
-    it.wait_from += away
-    it.step_from += away
-    it.state = WAITING
-    count_in(s, it, +1)
-    tell(s, EV_REQUEUED, i, j, q, s.now - it.wait_from)
-    leave_agent(s, i, q)
-    settle(s, i)
-    place(s, i)
-    serve(s, j)
-
-
-cdef inline void do_transfer(State* s, i32 i, const i32* classes, i32 n, i64 tier, i64 since) noexcept nogil:
-    cdef Interaction* it = &s.interactions[i]
-    cdef i32 j = it.agent
-    cdef i32 q
-    if it.state == CONNECTED:
-        it.wait_from += s.now - it.clock
-        remember(s, j)
-    else:
-        withdraw(s, i, -1)
-        count_in(s, it, -1)
-    drop_entries(s, i)
-    if it.exclusions >= 0:
-        drop_exclusions(s, i)
-    it.state = WAITING
-    it.step_from = s.now
-    enter(s, i, classes, n, tier, since)
-    if s.failed:
-        return
-    q = s.classes[classes[0]].queue
-    tell(s, EV_TRANSFERRED, i, j, q, s.now - it.wait_from)
+    if how == ABANDONED:
+        q = next_queue(s, it, -1)
+        while q >= 0:
+            s.queues[q].abandoned += 1
+            arm_control(s, q)
+            q = next_queue(s, it, q)
+    tell(s, EV_CANCELLED if how else EV_ABANDONED, i, j, s.classes[s.entries[it.entries].class_].queue,
+         real_wait(s, it))
+    if in_queue(it):
+        it.state = GONE
+        count_out(s, i)
+    q = it.channel
     if j >= 0:
-        leave_agent(s, i, q)
-    arrive(s, i)
-    serve_remembered(s)
-
-
-# Deadlines ------------------------------------------------------------------------------------------------------------
-
-
-cdef inline void fire(State* s) noexcept nogil:
-    """Fire the soonest deadline, at its own time."""
-    cdef Deadline item = s.heap[0]
-    cdef i32 i
-    if item.due > s.now:
-        s.now = item.due
-    if item.kind == WRAP_UP_END:
-        do_release(s, item.what)
-    elif item.kind == OFFER_EXPIRY:
-        do_expire(s, item.what)
-    elif item.kind == EXCLUSION_END:
-        i = s.exclusions[item.what].interaction
-        drop_exclusion(s, item.what)
-        place(s, i)
-    elif item.kind == STEP:
-        i = s.entries[item.what].interaction
-        disarm(s, &s.entries[item.what].heap_at)
-        settle(s, i)
-        withdraw_excess(s, i)
-        place(s, i)
-        serve_remembered(s)
-    elif item.kind == OPENING:
-        i = s.entries[item.what].interaction
-        disarm(s, &s.entries[item.what].heap_at)
-        place(s, i)
-    else:
-        disarm(s, &s.queues[item.what].heap_at)
-        s.queues[item.what].control_due = -1
-        tell(s, EV_REVISION_DUE, -1, -1, item.what, s.queues[item.what].version)
-
-
-cdef inline void advance(State* s, i64 now) noexcept nogil:
-    """Fire every deadline up to ``now``."""
-    while s.n_heap and s.heap[0].due <= now and not s.failed:
-        fire(s)
-    s.now = now
+        out_of_hand(s, i)
+    gone(s, i)
+    if j >= 0:
+        let_go(s, j, q, True)
+        remember(s, j)

@@ -16,17 +16,25 @@ from omniroute.core.columns cimport (
 )
 from omniroute.core.deadlines cimport arm, disarm, sooner
 from omniroute.core.engine cimport (
-    ASKED, add_exclusion, advance, change_presence, count_in, do_accept, do_decline,
-    do_enqueue, do_leave, do_release, do_requeue, do_transfer, drop_exclusion, link_offer, new_entry, place, serve,
-    serve_remembered, settle, sync, withdraw_excess, wrap_up,
+    ABANDONED, ASKED, CANCELLED, change_presence, go_on, into_hand, link_offer, place, remember, serve, settle,
+    takes, wind_up, withdraw_excess,
 )
 from omniroute.core.layout cimport *
 from omniroute.core.order cimport clear_root, count_before, following, less
+from omniroute.core.places cimport (
+    all_declined, arm_estimates, count_in, drop_tie, is_only, new_entry, sync, tie,
+)
 from omniroute.core.selection cimport (
-    already_offered, excluded, hide, in_queue, is_open, offers_full, pick_entry, show,
+    already_offered, excluded, fits, gauge_value, held_pools, hide, in_queue, is_bound, is_open, look, offers_full,
+    pick_entry, recount, show,
 )
 from omniroute.core.tables cimport (
-    AND, FALSE, NOT, OR, grow_classes, grow_groups, holds, lane_for, list_openings, set_pair,
+    AND, FALSE, NOT, OR, condition_pair, grow_classes, grow_groups, holds, lane_for, list_openings, program_word,
+    set_pair,
+)
+from omniroute.core.turns cimport (
+    TieTo, activate, advance, anything_waits, do_accept, do_assign, do_enqueue, do_established, do_finish, do_hold, do_leave,
+    do_occupy, do_park, do_release, do_requeue, do_resume, do_take_over, do_transfer, do_update, fail, unaccepted,
 )
 
 from omniroute.core import limits, lifecycle
@@ -59,7 +67,9 @@ cdef i64 DEPTH_MAX = limits.PROGRAM_DEPTH_MAX
 cdef i32 ENTRIES_MAX = limits.ENTRIES_MAX
 cdef i64 SEQ_MAX = 2**43 - 1  # an offer's number is its sequence and 20 bits of slot
 cdef i64 COUNT_MAX = 2**26
-cdef i64 FORMAT = 1
+cdef i64 FORMAT = 2
+cdef i64 GAUGE_MAX = limits.GAUGE_MAX
+cdef i64 BITS_32 = 2**32 - 1
 
 cdef enum:
     FREED = -2  # the agent of an interaction or offer whose number is free, while a dump is read
@@ -67,19 +77,31 @@ cdef enum:
 # The life-cycle tables, as arrays: the next state, or -1 and the name of the refusal.
 cdef int PRESENCE_NEXT[4][8]
 cdef int PRESENCE_REFUSAL[4][8]
-cdef int INTERACTION_NEXT[5][8]
-cdef int INTERACTION_REFUSAL[5][8]
+cdef int INTERACTION_NEXT[9][19]
+cdef int INTERACTION_REFUSAL[9][19]
 
 cdef int MOVE_LEAVE = lifecycle.InteractionMove.LEAVE
 cdef int MOVE_FINISH = lifecycle.InteractionMove.FINISH
 cdef int MOVE_RELEASE = lifecycle.InteractionMove.RELEASE
 cdef int MOVE_REQUEUE = lifecycle.InteractionMove.REQUEUE
 cdef int MOVE_TRANSFER = lifecycle.InteractionMove.TRANSFER
+cdef int MOVE_CONNECT = lifecycle.InteractionMove.CONNECT
+cdef int MOVE_FAIL = lifecycle.InteractionMove.FAIL
+cdef int MOVE_HOLD = lifecycle.InteractionMove.HOLD
+cdef int MOVE_RESUME = lifecycle.InteractionMove.RESUME
+cdef int MOVE_PARK = lifecycle.InteractionMove.PARK
+cdef int MOVE_ACTIVATE = lifecycle.InteractionMove.ACTIVATE
+cdef int MOVE_ASSIGN = lifecycle.InteractionMove.ASSIGN
+cdef int MOVE_UPDATE = lifecycle.InteractionMove.UPDATE
+cdef int MOVE_TAKE_OVER = lifecycle.InteractionMove.TAKE_OVER
 cdef int MOVE_DRAIN = lifecycle.PresenceMove.DRAIN
 cdef int MOVE_SIGN_OUT = lifecycle.PresenceMove.SIGN_OUT
 cdef int R_UNKNOWN_INTERACTION = Reason.UNKNOWN_INTERACTION
 cdef int R_OFFER_ENDED = Reason.OFFER_ENDED
 cdef int R_QUEUE_FULL = Reason.QUEUE_FULL
+cdef int R_SIGNED_OUT = Reason.SIGNED_OUT
+cdef int R_NO_ROOM = Reason.NO_ROOM
+cdef int R_NOT_ACCEPTING = Reason.NOT_ACCEPTING
 cdef int C_NOT_READY = Clause.NOT_READY
 cdef int C_NO_ROOM = Clause.NO_ROOM
 cdef int C_NOT_ALLOWED = Clause.NOT_ALLOWED
@@ -87,6 +109,9 @@ cdef int C_NOT_YET_OPEN = Clause.NOT_YET_OPEN
 cdef int C_EXCLUDED = Clause.EXCLUDED
 cdef int C_ALREADY_OFFERED = Clause.ALREADY_OFFERED
 cdef int C_OFFERS_FULL = Clause.OFFERS_FULL
+cdef int C_RESTING = Clause.RESTING
+cdef int C_RESERVED = Clause.RESERVED
+cdef int C_CONDITION = Clause.CONDITION
 
 
 def _read_tables():
@@ -125,15 +150,16 @@ cdef i64 read(numbers, str what, i64 low, i64 high) except? -7:
 cdef int do_presence(State* s, i64 now, i32 j, int move) noexcept nogil:
     """Judge and make a presence move: 0, or the reason of a refusal, and then not even time has moved."""
     cdef Agent* agent = &s.agents[j]
-    if move == MOVE_SIGN_OUT and agent.held:
+    if move == MOVE_SIGN_OUT and agent.held > agent.kept:
         move = MOVE_DRAIN
     if PRESENCE_NEXT[agent.presence][move] < 0:
         return PRESENCE_REFUSAL[agent.presence][move]
     s.now = now
     if agent.presence == SIGNED_OUT:
-        while agent.exclusions >= 0:
-            drop_exclusion(s, agent.exclusions)
+        while agent.ties >= 0:
+            drop_tie(s, agent.ties)
     change_presence(s, j, PRESENCE_NEXT[agent.presence][move], ASKED, -1)
+    wind_up(s)
     return 0
 
 
@@ -173,7 +199,8 @@ cdef class Core:
     cdef State s
 
     def __cinit__(self):
-        self.s.free_interaction = self.s.free_entry = self.s.free_offer = self.s.free_exclusion = -1
+        self.s.free_interaction = self.s.free_entry = self.s.free_offer = self.s.free_tie = -1
+        self.s.estimates_every = self.s.estimates_due = self.s.estimates_at = -1
 
     def __dealloc__(self):
         cdef State* s = &self.s
@@ -181,6 +208,9 @@ cdef class Core:
         for x in range(s.n_classes):
             free(s.classes[x].program)
             free(s.classes[x].openings)
+        for x in range(s.n_gauges):
+            free(s.gauges[x].program)
+            free(s.gauges[x].members)
         for x in range(s.n_lanes):
             free(s.lanes[x].links)
             free(s.lanes[x].keys)
@@ -193,8 +223,12 @@ cdef class Core:
         free(s.classes)
         free(s.out)
         free(s.in_)
+        free(s.conditional)
+        free(s.ever)
         free(s.openable)
         free(s.serves)
+        free(s.gauges)
+        free(s.conditions)
         free(s.nonempty)
         free(s.agents)
         free(s.counts)
@@ -203,11 +237,14 @@ cdef class Core:
         free(s.links)
         free(s.keys)
         free(s.offers)
-        free(s.exclusions)
+        free(s.ties)
         free(s.heap)
         free(s.events)
         free(s.connected)
         free(s.work)
+        free(s.left)
+        free(s.losers)
+        free(s.turns)
 
     @property
     def now(self):
@@ -284,21 +321,56 @@ cdef class Core:
 
     # Tables ----------------------------------------------------------------------------------------------------------
 
-    def add_channel(self, i64 load):
+    def add_pool(self):
         cdef State* s = &self.s
+        cdef i32 x
+        within("pools", s.n_pools + 1, 1, POOLS)
+        for x in range(s.n_groups):
+            s.groups[x].at_most[s.n_pools] = UNITS_MAX
+        for x in range(s.n_agents):
+            s.counts[x * POOLS + s.n_pools] = 0
+        s.n_pools += 1
+        return s.n_pools - 1
+
+    def add_channel(self, i64 load, pools=None, i64 flags=7):
+        cdef State* s = &self.s
+        cdef Channel* cell
+        cdef i64 pool
+        cdef i32 x
         within("channels", s.n_channels + 1, 1, CHANNELS)
         within("load", load, 0, UNITS_MAX)
-        s.loads[s.n_channels] = load
+        within("flags", flags, 0, 15)
+        if pools is not None:
+            within("pools of a channel", len(pools), 1, POOLS)
+            for pool in pools:
+                index("pool", pool, s.n_pools)
+            if len(set(pools)) < len(pools):
+                raise MisuseError("the pools of a channel are different ones")
+            for x in range(s.n_channels):
+                if s.channels[x].base == pools[0] and s.channels[x].load != load:
+                    raise MisuseError("channels of one first pool have one load")
+        else:
+            pools = (self.add_pool(),)
+        cell = &s.channels[s.n_channels]
+        cell.load = load
+        cell.flags = flags
+        cell.base = pools[0]
+        cell.pools = 0
+        for pool in pools:
+            cell.pools |= <uint32_t> 1 << pool
+        s.pool_load[cell.base] = load
         s.n_channels += 1
-        cdef i32 x
         for x in range(s.n_groups):
-            s.groups[x].at_most[s.n_channels - 1] = UNITS_MAX
+            s.groups[x].allow[s.n_channels - 1] = <uint32_t> BITS_32
+            s.groups[x].interrupts[s.n_channels - 1] = 0
         for x in range(s.n_agents):
-            s.counts[x * CHANNELS + s.n_channels - 1] = 0
             show(s, x)
         return s.n_channels - 1
 
-    def set_queue(self, i64 queue, i64 offers, i64 offer_timeout, i64 limit, i64 retry_after, i64 target):
+    def set_queue(
+        self, i64 queue, i64 offers, i64 offer_timeout, i64 limit, i64 retry_after, i64 target,
+        i64 setup_timeout=-1, i64 auto=0,
+    ):
         cdef State* s = &self.s
         cdef Queue* cell
         index("queue", queue, s.n_queues + 1)
@@ -311,12 +383,16 @@ cdef class Core:
             within("offer timeout", offer_timeout, 1, TIME_MAX)
         if retry_after != -1:
             within("retry", retry_after, 1, TIME_MAX)
+        if setup_timeout != -1:
+            within("set-up timeout", setup_timeout, 1, TIME_MAX)
+        within("auto", auto, 0, 1)
         if queue == s.n_queues:
             if not grow(s, <void**> &s.queues, &s.cap_queues, s.n_queues + 1, sizeof(Queue)):
                 raise MemoryError
             memset(&s.queues[queue], 0, sizeof(Queue))
             s.queues[queue].control_every = s.queues[queue].control_due = -1
             s.queues[queue].heap_at = -1
+            s.queues[queue].rona[0] = 1
             s.n_queues += 1
         cell = &s.queues[queue]
         cell.offers = offers
@@ -324,7 +400,17 @@ cdef class Core:
         cell.limit = limit
         cell.retry_after = retry_after
         cell.target = target
+        cell.setup_timeout = setup_timeout
+        cell.auto = auto
         return queue
+
+    def set_rona(self, i64 queue, i64 cause, i64 after, i64 rest):
+        index("queue", queue, self.s.n_queues)
+        within("cause", cause, 0, C_UNREACHABLE)
+        within("after", after, 0, UNITS_MAX)
+        within("rest", rest, 0, OPENS_MAX)
+        self.s.queues[queue].rona[2 * cause] = after
+        self.s.queues[queue].rona[2 * cause + 1] = rest
 
     def add_atom(self, groups):
         cdef State* s = &self.s
@@ -364,8 +450,8 @@ cdef class Core:
         for a in held:
             index("atom", a, s.n_atoms)
         within("units", units, 0, UNITS_MAX)
-        if len(at_most) != s.n_channels:
-            raise out_of_range("length of at_most", len(at_most), s.n_channels, s.n_channels)
+        if len(at_most) != s.n_pools:
+            raise out_of_range("length of at_most", len(at_most), s.n_pools, s.n_pools)
         for value in at_most:
             within("at most", value, 0, UNITS_MAX)
         if not grow_groups(s):
@@ -373,13 +459,18 @@ cdef class Core:
         g = s.n_groups
         memset(&s.groups[g], 0, sizeof(Group))
         s.groups[g].units = units
-        for x in range(s.n_channels):
+        for x in range(s.n_pools):
             s.groups[g].at_most[x] = at_most[x]
+        for x in range(CHANNELS):
+            s.groups[g].allow[x] = <uint32_t> BITS_32
         for a in held:
             s.atoms[a * (s.cap_groups >> 6) + (g >> 6)] |= <u64> 1 << (g & 63)
         for x in range(s.n_lanes):
             clear_root(&s.lanes[x].roots[g])
+            clear_root(&s.lanes[x].roots[s.cap_groups + g])
         s.n_groups += 1
+        for x in range(s.n_gauges):
+            self.count_group(x, g)
         for k in range(s.n_classes):
             set_pair(s, k, g, NEVER, 0, 0, 0, 0)
         return g
@@ -395,6 +486,29 @@ cdef class Core:
         for j in range(s.n_agents):
             if s.agents[j].group == group:
                 show(s, j)
+
+    def set_mix(self, i64 group, i64 channel, i64 allow, i64 interrupts):
+        cdef i32 j
+        index("group", group, self.s.n_groups)
+        index("channel", channel, self.s.n_channels)
+        within("allow", allow, 0, BITS_32)
+        within("interrupts", interrupts, 0, BITS_32)
+        self.s.groups[group].allow[channel] = <uint32_t> allow
+        self.s.groups[group].interrupts[channel] = <uint32_t> interrupts
+        if interrupts:
+            self.s.interrupting = True
+        for j in range(self.s.n_agents):
+            if self.s.agents[j].group == group:
+                show(&self.s, j)
+
+    def set_manners(self, i64 group, i64 auto, i64 burst, i64 burst_per):
+        index("group", group, self.s.n_groups)
+        within("auto", auto, 0, 1)
+        within("burst", burst, 0, UNITS_MAX)
+        within("burst window", burst_per, 0, OPENS_MAX)
+        self.s.groups[group].auto = auto
+        self.s.groups[group].burst = burst
+        self.s.groups[group].burst_per = burst_per
 
     def add_class(self, i64 queue, i64 channel, program, i64 agent_key):
         cdef State* s = &self.s
@@ -422,8 +536,11 @@ cdef class Core:
         s.classes[k].lane = lane
         s.classes[k].agent_key = agent_key
         s.classes[k].age_rate = 1
+        s.classes[k].age_cap = -1
         s.classes[k].step_at = s.classes[k].step_next = s.classes[k].step_tier = -1
+        s.classes[k].step_when = s.classes[k].skip_if = s.classes[k].step_copy = -1
         clear_root(&s.classes[k].root)
+        clear_root(&s.classes[k].bound)
         s.n_classes += 1
         for g in range(s.n_groups):
             set_pair(s, k, g, NEVER, 0, 0, 0, 0)
@@ -451,40 +568,161 @@ cdef class Core:
         return [g for g in range(s.n_groups) if holds(s, class_, g)]
 
     def set_class(
-        self, i64 class_, i64 age_rate, i64 length_rate, i64 offset, i64 step_at, i64 step_next, i64 step_tier
+        self, i64 class_, i64 age_rate, i64 length_rate, i64 offset, i64 step_at, i64 step_next, i64 step_tier,
+        i64 step_when=-1, i64 skip_if=-1, i64 step_copy=-1, i64 age_cap=-1,
     ):
         cdef State* s = &self.s
         cdef Class* cell
-        cdef i64 at, length = 1
         cdef i32 i
         index("class", class_, s.n_classes)
         within("age rate", age_rate, 0, AGE_RATE_MAX)
         within("length rate", length_rate, 0, LENGTH_RATE_MAX)
         within("offset", offset, -COST_MAX, COST_MAX)
+        within("age cap", age_cap, -1, TIME_MAX)
         within("step instant", step_at, -1, TIME_MAX)
-        within("step class", step_next, -1 if step_at < 0 else 0, s.n_classes - 1)
+        within("step class", step_next, CANCEL, s.n_classes - 1)
         within("step tier", step_tier, -1, TIER_MAX)
-        cell = &s.classes[class_]
+        within("step condition", step_when, -1, s.n_conditions - 1)
+        within("skip condition", skip_if, -1, s.n_conditions - 1)
+        within("step copy", step_copy, -1, s.n_classes - 1)
         if step_at >= 0:
-            at = step_next
-            while at != class_ and s.classes[at].step_at >= 0:
+            self.check_step(class_, step_next, step_copy)
+        cell = &s.classes[class_]
+        cell.age_rate = age_rate
+        cell.length_rate = length_rate
+        cell.offset = offset
+        cell.age_cap = age_cap
+        cell.step_at = step_at
+        cell.step_next = step_next
+        cell.step_tier = step_tier
+        cell.step_when = step_when
+        cell.skip_if = skip_if
+        cell.step_copy = step_copy
+        if cell.in_queue:
+            for i in range(s.n_interactions):
+                if in_queue(&s.interactions[i]):
+                    sync(s, i)
+
+    cdef int check_step(self, i64 class_, i64 step_next, i64 step_copy) except -1:
+        """A chain of steps ends: it never comes back to where it started and is short. A step keeps the channel."""
+        cdef State* s = &self.s
+        cdef i64 at, length, start
+        if step_next == -1:
+            raise out_of_range("step class", step_next, 0, s.n_classes - 1)
+        for start in (step_next, step_copy):
+            if start < 0:
+                continue
+            at = start
+            length = 1
+            while at >= 0 and at != class_ and s.classes[at].step_at >= 0:
                 at = s.classes[at].step_next
                 length += 1
                 within("steps", length, 1, STEPS_MAX)
             if at == class_:
                 raise MisuseError(f"the steps of class {class_} come back to it")
-            if s.classes[step_next].channel != cell.channel:
+            if s.classes[start].channel != s.classes[class_].channel:
                 raise MisuseError("a step keeps the channel")
-        cell.age_rate = age_rate
-        cell.length_rate = length_rate
-        cell.offset = offset
-        cell.step_at = step_at
-        cell.step_next = step_next
-        cell.step_tier = step_tier
-        if cell.in_queue:
-            for i in range(s.n_interactions):
-                if in_queue(&s.interactions[i]):
-                    sync(s, i)
+        return 0
+
+    # Conditions ------------------------------------------------------------------------------------------------------
+
+    def add_gauge(self, i64 kind, i64 subject, program):
+        cdef State* s = &self.s
+        cdef Gauge* cell
+        cdef i32 x
+        within("gauges", s.n_gauges + 1, 1, limits.GAUGES_MAX)
+        within("kind of gauge", kind, 0, GIVEN)
+        if kind == LENGTH:
+            index("queue", subject, s.n_queues)
+        elif kind == AVAILABLE:
+            index("channel", subject, s.n_channels)
+        else:
+            within("subject", subject, -1, -1)
+        self.check_program(program)
+        if not grow(s, <void**> &s.gauges, &s.cap_gauges, s.n_gauges + 1, sizeof(Gauge)):
+            raise MemoryError
+        cell = &s.gauges[s.n_gauges]
+        memset(cell, 0, sizeof(Gauge))
+        cell.kind = kind
+        cell.subject = subject
+        cell.program = <i32*> malloc(len(program) * sizeof(i32))
+        cell.members = <u64*> calloc((s.cap_groups >> 6) + 1, sizeof(u64))
+        if cell.program == NULL or cell.members == NULL:
+            free(cell.program)
+            free(cell.members)
+            raise MemoryError
+        cell.program_length = len(program)
+        for x in range(cell.program_length):
+            cell.program[x] = program[x]
+        s.n_gauges += 1
+        for x in range(s.n_groups):
+            self.count_group(s.n_gauges - 1, x)
+        if kind == STAFFED or kind == IDLE or kind == AVAILABLE:
+            for x in range(s.n_agents):
+                if (cell.members[s.agents[x].group >> 6] >> (s.agents[x].group & 63)) & 1:
+                    if kind == AVAILABLE:
+                        cell.value += (s.agents[x].room >> subject) & 1
+                    else:
+                        cell.value += (s.agents[x].shown >> (kind - STAFFED)) & 1
+        return s.n_gauges - 1
+
+    cdef int count_group(self, i32 x, i32 g) except -1:
+        """Write whether a gauge counts the agents of a group."""
+        cdef Gauge* cell = &self.s.gauges[x]
+        cdef u64 bits = program_word(&self.s, cell.program, cell.program_length, g >> 6)
+        cell.members[g >> 6] |= bits & (<u64> 1 << (g & 63))
+        return 0
+
+    def add_condition(self, i64 gauge, i64 on, i64 off, i64 below):
+        cdef State* s = &self.s
+        cdef Condition* cell
+        within("conditions", s.n_conditions + 1, 1, limits.CONDITIONS_MAX)
+        index("gauge", gauge, s.n_gauges)
+        within("below", below, 0, 1)
+        within("threshold", on, 0, GAUGE_MAX)
+        within("threshold", off, on if below else 0, GAUGE_MAX if below else on)
+        if not grow(s, <void**> &s.conditions, &s.cap_conditions, s.n_conditions + 1, sizeof(Condition)):
+            raise MemoryError
+        cell = &s.conditions[s.n_conditions]
+        cell.gauge = gauge
+        cell.on = on
+        cell.off = off
+        cell.below = below
+        cell.fresh = False
+        cell.holds = gauge_value(s, gauge) <= on if below else gauge_value(s, gauge) >= on
+        s.n_conditions += 1
+        return s.n_conditions - 1
+
+    def set_condition(self, classes, groups, i64 condition):
+        cdef i64 k, g
+        within("condition", condition, -1, self.s.n_conditions - 1)
+        for k in classes:
+            index("class", k, self.s.n_classes)
+        for g in groups:
+            index("group", g, self.s.n_groups)
+        for k in classes:
+            for g in groups:
+                condition_pair(&self.s, k, g, condition)
+
+    def set_gauge(self, i64 now, i64 gauge, i64 value):
+        cdef State* s = &self.s
+        self.begin(now)
+        index("gauge", gauge, s.n_gauges)
+        within("kind of gauge", s.gauges[gauge].kind, GIVEN, GIVEN)
+        within("value", value, 0, GAUGE_MAX)
+        s.now = now
+        s.gauges[gauge].value = value
+        look(s)
+        wind_up(s)
+        return self.done()
+
+    def gauge(self, i64 x):
+        index("gauge", x, self.s.n_gauges)
+        return gauge_value(&self.s, x)
+
+    def condition(self, i64 x):
+        index("condition", x, self.s.n_conditions)
+        return int(self.s.conditions[x].holds)
 
     def set_pairs(self, classes, groups, opens, rank_out, cost_out, rank_in, cost_in):
         cdef State* s = &self.s
@@ -533,17 +771,19 @@ cdef class Core:
                 if not grow(s, <void**> &s.lanes[l].keys, &cap, j + 1, sizeof(Key)):
                     raise MemoryError
             cap = s.cap_agents
-            if not grow(s, <void**> &s.counts, &cap, j + 1, CHANNELS * sizeof(i64)):
+            if not grow(s, <void**> &s.counts, &cap, j + 1, POOLS * sizeof(i32)):
                 raise MemoryError
             if not grow(s, <void**> &s.agents, &s.cap_agents, j + 1, sizeof(Agent)):
                 raise MemoryError
         memset(&s.agents[j], 0, sizeof(Agent))
-        memset(&s.counts[j * CHANNELS], 0, CHANNELS * sizeof(i64))
+        memset(&s.counts[j * POOLS], 0, POOLS * sizeof(i32))
         for l in range(s.n_lanes):
             s.lanes[l].links[j].size = 0
         s.agents[j].group = group
         s.agents[j].order = order
-        s.agents[j].offers = s.agents[j].exclusions = -1
+        s.agents[j].offers = s.agents[j].ties = s.agents[j].hand = s.agents[j].heap_at = -1
+        s.agents[j].rest = s.agents[j].burst_from = -1
+        s.groups[group].members += 1
         s.n_agents += 1
         return j
 
@@ -553,12 +793,26 @@ cdef class Core:
         index("group", group, self.s.n_groups)
         within("order", order, 0, ORDER_MAX)
         self.s.now = now
-        hide(&self.s, j)
-        self.s.agents[j].group = group
+        self.regroup(j, group)
         self.s.agents[j].order = order
+        self.s.forgiving = True
         show(&self.s, j)
+        go_on(&self.s, j)
         serve(&self.s, j)
+        wind_up(&self.s)
         return self.done()
+
+    cdef int regroup(self, i32 j, i32 group) except -1:
+        """Take an agent out of his group's lanes and counts into those of another one; ``show`` follows."""
+        cdef Agent* agent = &self.s.agents[j]
+        cdef bint staffed = agent.presence != SIGNED_OUT
+        hide(&self.s, j)
+        self.s.groups[agent.group].members -= 1
+        self.s.groups[agent.group].staffed -= staffed
+        agent.group = group
+        self.s.groups[group].members += 1
+        self.s.groups[group].staffed += staffed
+        return 0
 
     def set_presence(self, i64 now, i64 j, i64 move):
         cdef int reason
@@ -571,25 +825,90 @@ cdef class Core:
 
     # Interactions ----------------------------------------------------------------------------------------------------
 
-    def enqueue(self, i64 now, classes, i64 tier, i64 since):
+    cdef int read_ties(self, i64 now, object ties, TieTo* numbers) except -1:
+        """Check and copy the ties of an enqueue or a transfer; how many."""
+        cdef int n = len(ties)
+        cdef int x = 0
+        within("ties", n, 0, TIES)
+        for agent, kind, until in ties:
+            index("agent", agent, self.s.n_agents)
+            within("kind of tie", kind, 0, ONLY_ANY)
+            if until != -1:
+                within("end of a tie", until, now + 1, TIME_MAX)
+            numbers[x].agent = agent
+            numbers[x].kind = kind
+            numbers[x].until = until
+            x += 1
+        if n and len({agent for agent, _, _ in ties}) < n:
+            raise MisuseError("the ties of an interaction are to different agents")
+        return n
+
+    def enqueue(self, i64 now, classes, i64 tier, i64 since, ties=(), i64 waited=0, i64 due=-1):
         cdef i32 numbers[8]
+        cdef TieTo tied[64]
         cdef i32 i
         self.begin(now)
         cdef int n = self.read_classes(classes, numbers, tier, since)
-        if is_full(&self.s, numbers, n, -1):
+        cdef int m = self.read_ties(now, ties, tied)
+        within("waited", waited, 0, TIME_MAX)
+        if due >= 0:
+            within("due", due, now + 1, TIME_MAX)
+        elif is_full(&self.s, numbers, n, -1):
             return -R_QUEUE_FULL
         self.s.now = now
-        i = do_enqueue(&self.s, numbers, n, tier, since)
+        i = do_enqueue(&self.s, numbers, n, tier, since, tied, m, waited, due)
         self.done()
         return i
 
-    def leave(self, i64 now, i64 i):
+    cdef int cannot_take(self, i64 j, i32 channel, i64 force) except -1:
+        """0, or why an agent cannot be given something."""
+        within("force", force, 0, 1)
+        if self.s.agents[j].presence == SIGNED_OUT:
+            return R_SIGNED_OUT
+        return 0 if force or fits(&self.s, j, channel, held_pools(&self.s, j)) else R_NO_ROOM
+
+    def occupy(self, i64 now, i64 k, i64 j, i64 force):
+        cdef i32 numbers[8]
+        cdef i32 i
         self.begin(now)
+        self.read_classes((k,), numbers, 0, 0)
+        index("agent", j, self.s.n_agents)
+        cdef int reason = self.cannot_take(j, self.s.classes[k].channel, force)
+        if reason:
+            return -reason
+        self.s.now = now
+        i = do_occupy(&self.s, k, j)
+        self.done()
+        return i
+
+    def assign(self, i64 now, i64 i, i64 j, i64 force):
+        cdef i32 o, mine = -1
+        self.begin(now)
+        cdef int reason = self.judge(i, MOVE_ASSIGN)
+        index("agent", j, self.s.n_agents)
+        if reason:
+            return reason
+        cdef i32 channel = self.s.interactions[i].channel
+        for o in range(self.s.n_offers if self.s.interactions[i].live else 0):
+            if self.s.offers[o].interaction == i and self.s.offers[o].agent == j:
+                mine = o
+        reason = self.cannot_take(
+            j, channel, 1 if mine >= 0 and self.s.channels[channel].flags & RESERVES_OFFERED else force
+        )
+        if reason:
+            return reason
+        self.s.now = now
+        do_assign(&self.s, i, j, mine)
+        return self.done()
+
+    def leave(self, i64 now, i64 i, i64 how=ABANDONED):
+        self.begin(now)
+        within("how", how, ABANDONED, CANCELLED)
         cdef int reason = self.judge(i, MOVE_LEAVE)
         if reason:
             return reason
         self.s.now = now
-        do_leave(&self.s, i)
+        do_leave(&self.s, i, how)
         return self.done()
 
     def accept(self, i64 now, i64 number):
@@ -597,17 +916,47 @@ cdef class Core:
         cdef i32 o = self.find_offer(number)
         if o < 0:
             return R_OFFER_ENDED
+        cdef i32 channel = self.s.interactions[self.s.offers[o].interaction].channel
+        cdef i32 j = self.s.offers[o].agent
+        if not self.s.channels[channel].flags & RESERVES_OFFERED:
+            if not fits(&self.s, j, channel, held_pools(&self.s, j)):
+                return R_NO_ROOM
         self.s.now = now
         do_accept(&self.s, o)
         return self.done()
 
-    def decline(self, i64 now, i64 number):
+    def decline(self, i64 now, i64 number, i64 cause=C_DECLINED):
         self.begin(now)
+        within("cause", cause, 0, C_UNREACHABLE)
         cdef i32 o = self.find_offer(number)
         if o < 0:
             return R_OFFER_ENDED
         self.s.now = now
-        do_decline(&self.s, o)
+        unaccepted(&self.s, o, EV_DECLINED, cause)
+        wind_up(&self.s)
+        return self.done()
+
+    def established(self, i64 now, i64 i):
+        self.begin(now)
+        cdef int reason = self.judge(i, MOVE_CONNECT)
+        if not reason and self.s.interactions[i].state == OFFERED:
+            reason = R_NOT_ACCEPTING
+        if reason:
+            return reason
+        self.s.now = now
+        do_established(&self.s, i)
+        return self.done()
+
+    def setup_failed(self, i64 now, i64 i, i64 due=-1):
+        self.begin(now)
+        if due >= 0:
+            within("due", due, now + 1, TIME_MAX)
+        cdef int reason = self.judge(i, MOVE_FAIL)
+        if reason:
+            return reason
+        self.s.now = now
+        fail(&self.s, i, due)
+        wind_up(&self.s)
         return self.done()
 
     def finish(self, i64 now, i64 i, i64 wrap):
@@ -617,9 +966,7 @@ cdef class Core:
         if reason:
             return reason
         self.s.now = now
-        wrap_up(&self.s, i, wrap)
-        if wrap == 0:
-            do_release(&self.s, i)
+        do_finish(&self.s, i, wrap)
         return self.done()
 
     def release(self, i64 now, i64 i):
@@ -628,33 +975,105 @@ cdef class Core:
         if reason:
             return reason
         self.s.now = now
-        if self.s.interactions[i].state == CONNECTED:
-            wrap_up(&self.s, i, 0)
         do_release(&self.s, i)
         return self.done()
 
-    def requeue(self, i64 now, i64 i):
+    def hold(self, i64 now, i64 i):
+        self.begin(now)
+        cdef int reason = self.judge(i, MOVE_HOLD)
+        if reason:
+            return reason
+        self.s.now = now
+        do_hold(&self.s, i)
+        return self.done()
+
+    def resume(self, i64 now, i64 i):
+        self.begin(now)
+        cdef int reason = self.judge(i, MOVE_RESUME)
+        if reason:
+            return reason
+        self.s.now = now
+        do_resume(&self.s, i)
+        return self.done()
+
+    def requeue(self, i64 now, i64 i, i64 due=-1):
         self.begin(now)
         cdef int reason = self.judge(i, MOVE_REQUEUE)
         if reason:
             return reason
+        if due >= 0:
+            within("due", due, now + 1, TIME_MAX)
         self.s.now = now
-        do_requeue(&self.s, i)
+        do_requeue(&self.s, i, due)
         return self.done()
 
-    def transfer(self, i64 now, i64 i, classes, i64 tier, i64 since):
+    def transfer(self, i64 now, i64 i, classes, i64 tier, i64 since, ties=()):
         cdef i32 numbers[8]
+        cdef TieTo tied[64]
         self.begin(now)
         cdef int n = self.read_classes(classes, numbers, tier, since)
+        cdef int m = self.read_ties(now, ties, tied)
         cdef int reason = self.judge(i, MOVE_TRANSFER)
         if reason:
             return reason
-        if self.s.classes[numbers[0]].channel != self.s.interactions[i].channel:
-            raise MisuseError("a transfer keeps the channel")
         if is_full(&self.s, numbers, n, i):
             return R_QUEUE_FULL
         self.s.now = now
-        do_transfer(&self.s, i, numbers, n, tier, since)
+        do_transfer(&self.s, i, numbers, n, tier, since, tied, m)
+        return self.done()
+
+    def update(self, i64 now, i64 i, classes, i64 tier, i64 since):
+        cdef i32 numbers[8]
+        self.begin(now)
+        cdef int n = self.read_classes(classes or (0,), numbers, tier, since)
+        cdef int reason = self.judge(i, MOVE_UPDATE)
+        if reason:
+            return reason
+        if not classes:
+            n = 0
+        elif is_full(&self.s, numbers, n, i):
+            return R_QUEUE_FULL
+        self.s.now = now
+        do_update(&self.s, i, numbers, n, tier, since)
+        return self.done()
+
+    def park(self, i64 now, i64 i, i64 due):
+        self.begin(now)
+        cdef int reason = self.judge(i, MOVE_PARK)
+        if due != -1:
+            within("due", due, now + 1, TIME_MAX)
+        if reason:
+            return reason
+        self.s.now = now
+        do_park(&self.s, i, due)
+        return self.done()
+
+    def activate(self, i64 now, i64 i, i64 anew=0):
+        self.begin(now)
+        within("anew", anew, 0, 1)
+        cdef int reason = self.judge(i, MOVE_ACTIVATE)
+        if reason:
+            return reason
+        self.s.now = now
+        if anew:
+            self.s.interactions[i].wait_from = self.s.interactions[i].step_from = 0
+        activate(&self.s, i)
+        wind_up(&self.s)
+        return self.done()
+
+    def take_over(self, i64 now, i64 i, i64 c):
+        self.begin(now)
+        cdef int reason = self.judge(i, MOVE_TAKE_OVER)
+        if not reason:
+            reason = self.judge(c, MOVE_TAKE_OVER)
+        if not reason and self.s.agents[self.s.interactions[c].agent].presence == SIGNED_OUT:
+            reason = R_SIGNED_OUT
+        if reason:
+            return reason
+        if i == c or self.s.interactions[i].agent == self.s.interactions[c].agent:
+            raise MisuseError("an agent takes over from another one")
+        self.s.now = now
+        do_take_over(&self.s, i, c)
         return self.done()
 
     # Plans and time --------------------------------------------------------------------------------------------------
@@ -665,6 +1084,17 @@ cdef class Core:
         self.s.queues[q].control_every = every
         self.s.queues[q].control_due = -1
         disarm(&self.s, &self.s.queues[q].heap_at)
+
+    def set_estimates(self, i64 now, i64 every):
+        self.begin(now)
+        within("estimates interval", every, -1, TIME_MAX)
+        self.s.now = now
+        self.s.estimates_every = every
+        self.s.estimates_due = -1
+        disarm(&self.s, &self.s.estimates_at)
+        if anything_waits(&self.s):
+            arm_estimates(&self.s)
+        return self.done()
 
     def revised(self, i64 q):
         index("queue", q, self.s.n_queues)
@@ -679,16 +1109,19 @@ cdef class Core:
         if s.failed or not s.now <= now <= TIME_MAX:
             raise too_early(now, s.now, -1)
         s.now = now
+        s.forgiving = True
+        look(s)
         cdef list waiting = sorted(
             [(s.interactions[i].seq, i) for i in range(s.n_interactions) if in_queue(&s.interactions[i])]
         )
-        for _, i in waiting:
-            settle(s, i)
-        for _, i in waiting:
+        waiting = [i for _, i in waiting if not settle(s, i)]
+        for i in waiting:
             withdraw_excess(s, i)
-        for _, i in waiting:
+        for i in waiting:
             place(s, i)
-        serve_remembered(s)
+        for i in range(s.n_agents):
+            go_on(s, i)
+        wind_up(s)
         return self.done()
 
     def advance(self, i64 now):
@@ -708,22 +1141,34 @@ cdef class Core:
         if it.state == GONE:
             return (0,)
         cdef i32 e = it.entries
+        cdef i64 moved = self.s.now if it.state == INTERRUPTED or it.state == PARKED else 0
+        cdef bint together = it.state == CONNECTED or it.state == ON_HOLD or it.state == INTERRUPTED
+        cdef bint ends = it.state == WRAP_UP or it.state == ACCEPTING or it.state == PARKED
         cdef list found = [
-            it.state, it.agent, it.channel, it.wait_from,
-            it.clock if it.state == CONNECTED else -1,
-            it.clock if it.state == WRAP_UP else -1,
+            it.state, it.agent, it.channel, it.wait_from + moved,
+            it.clock + moved if together else -1,
+            it.clock if ends else -1,
         ]
         while e >= 0:
             found += (self.s.entries[e].class_, self.s.keys[e].a, self.s.keys[e].b)
             e = self.s.entries[e].next
         return tuple(found)
 
+    def ties(self, i64 i):
+        index("interaction", i, self.s.n_interactions)
+        cdef list found = []
+        cdef i32 x = self.s.interactions[i].ties if self.s.interactions[i].state != GONE else -1
+        while x >= 0:
+            found.append((self.s.ties[x].agent, self.s.ties[x].kind, self.s.ties[x].until))
+            x = self.s.ties[x].next_of_interaction
+        return found
+
     def agent(self, i64 j):
         index("agent", j, self.s.n_agents)
         cdef Agent* agent = &self.s.agents[j]
-        cdef i32 c
-        counts = [self.s.counts[j * CHANNELS + c] for c in range(self.s.n_channels)]
-        return (agent.presence, agent.group, agent.used, agent.idle_since, agent.handled, *counts)
+        cdef i32 p
+        counts = [self.s.counts[j * POOLS + p] for p in range(self.s.n_pools)]
+        return (agent.presence, agent.group, agent.used, agent.idle_since, agent.handled, agent.rest, *counts)
 
     def queue(self, i64 q):
         index("queue", q, self.s.n_queues)
@@ -737,8 +1182,12 @@ cdef class Core:
         index("queue", q, s.n_queues)
         cdef list heads = []
         for k in range(s.n_classes):
-            if s.classes[k].queue == q and s.classes[k].root.first >= 0:
+            if s.classes[k].queue != q:
+                continue
+            if s.classes[k].root.first >= 0:
                 heads.append(s.classes[k].root.first)
+            if s.classes[k].bound.first >= 0:
+                heads.append(s.classes[k].bound.first)
         while heads and len(found) < limit:
             best = 0
             for k in range(1, len(heads)):
@@ -758,13 +1207,17 @@ cdef class Core:
         cdef i32 k, q, e
         cdef i64 before = 1
         index("interaction", i, s.n_interactions)
-        if not in_queue(&s.interactions[i]):
+        if not in_queue(&s.interactions[i]) and s.interactions[i].state != PARKED:
             return 0
         e = s.interactions[i].entries
         q = s.classes[s.entries[e].class_].queue
         for k in range(s.n_classes):
-            if s.classes[k].queue == q and s.classes[k].root.root >= 0:
+            if s.classes[k].queue != q:
+                continue
+            if s.classes[k].root.root >= 0:
                 before += count_before(s.links, s.keys, &s.classes[k].root, &s.keys[e])
+            if s.classes[k].bound.root >= 0:
+                before += count_before(s.links, s.keys, &s.classes[k].bound, &s.keys[e])
         return before
 
     def why_not(self, i64 i, i64 j):
@@ -785,15 +1238,30 @@ cdef class Core:
         """The first clause of *eligible* that is false, or 0."""
         cdef State* s = &self.s
         cdef Class* class_ = &s.classes[s.entries[e].class_]
-        cdef i32 opens = s.out[<i64> s.entries[e].class_ * s.cap_groups + s.agents[j].group].opens
+        cdef i64 cell = <i64> s.entries[e].class_ * s.cap_groups + s.agents[j].group
+        cdef i32 opens = s.out[cell].opens
+        cdef i32 x = s.interactions[i].ties
+        cdef bint anyhow = False
         if s.agents[j].presence != READY:
             return C_NOT_READY
+        if s.agents[j].rest >= 0:
+            return C_RESTING
         if not (s.agents[j].room >> class_.channel) & 1:
             return C_NO_ROOM
-        if opens == NEVER:
-            return C_NOT_ALLOWED
-        if not is_open(s, s.keys[e].b, opens):
-            return C_NOT_YET_OPEN
+        if is_bound(s, &s.interactions[i]) and not is_only(s, &s.interactions[i], j):
+            return C_RESERVED
+        while x >= 0:
+            if s.ties[x].agent == j and s.ties[x].kind != FORBID:
+                anyhow = s.ties[x].kind == PREFER_ANY or s.ties[x].kind == ONLY_ANY
+                break
+            x = s.ties[x].next_of_interaction
+        if not anyhow:
+            if opens == NEVER:
+                return C_NOT_ALLOWED
+            if s.conditional[cell] and not s.conditions[s.conditional[cell] - 1].holds:
+                return C_CONDITION
+            if not is_open(s, s.keys[e].b, opens):
+                return C_NOT_YET_OPEN
         if excluded(s, &s.interactions[i], j):
             return C_EXCLUDED
         if already_offered(s, i, j):
@@ -820,11 +1288,11 @@ cdef class Core:
             "interactions": s.cap_interactions * sizeof(Interaction)
             + s.cap_entries * (sizeof(Entry) + sizeof(Link) + sizeof(Key)),
             "deadlines": s.cap_heap * sizeof(Deadline),
-            "offers": s.cap_offers * sizeof(Offer) + s.cap_exclusions * sizeof(Exclusion),
+            "offers": s.cap_offers * sizeof(Offer) + s.cap_ties * sizeof(Tie),
             "agents": s.cap_agents * (
-                sizeof(Agent) + CHANNELS * sizeof(i64) + s.n_lanes * (sizeof(Link) + sizeof(Key))
+                sizeof(Agent) + POOLS * sizeof(i32) + s.n_lanes * (sizeof(Link) + sizeof(Key))
             ),
-            "tables": pairs * (sizeof(OutPair) + sizeof(InPair)) + pairs // 4 + s.cap_classes * sizeof(Class)
+            "tables": pairs * (sizeof(OutPair) + sizeof(InPair) + sizeof(i32)) + 3 * pairs // 8 + s.cap_classes * sizeof(Class)
             + s.cap_groups * sizeof(Group),
         }
 
@@ -839,8 +1307,10 @@ cdef class Core:
         cdef i64 words = s.cap_groups >> 6
         cdef Lane* lane
         t.now, t.seq, t.auto_accept, t.quiet = s.now, s.seq, s.auto_accept, s.quiet
-        t.n_channels = s.n_channels
-        memcpy(t.loads, s.loads, sizeof(s.loads))
+        t.n_channels, t.n_pools, t.interrupting = s.n_channels, s.n_pools, s.interrupting
+        t.estimates_every, t.estimates_due, t.estimates_at = s.estimates_every, s.estimates_due, s.estimates_at
+        memcpy(t.channels, s.channels, sizeof(s.channels))
+        memcpy(t.pool_load, s.pool_load, sizeof(s.pool_load))
         t.queues = <Queue*> copied(s.queues, s.n_queues * sizeof(Queue))
         t.n_queues = t.cap_queues = s.n_queues
         t.atoms = <u64*> copied(s.atoms, s.cap_atoms * words * sizeof(u64))
@@ -858,11 +1328,13 @@ cdef class Core:
             t.classes[x].openings = <i32*> copied(s.classes[x].openings, s.classes[x].openings_length * sizeof(i32))
         t.out = <OutPair*> copied(s.out, <i64> s.cap_classes * s.cap_groups * sizeof(OutPair))
         t.in_ = <InPair*> copied(s.in_, <i64> s.cap_classes * s.cap_groups * sizeof(InPair))
+        t.conditional = <i32*> copied(s.conditional, <i64> s.cap_classes * s.cap_groups * sizeof(i32))
+        t.ever = <u64*> copied(s.ever, <i64> s.cap_classes * words * sizeof(u64))
         t.openable = <u64*> copied(s.openable, <i64> s.cap_classes * words * sizeof(u64))
         t.serves = <u64*> copied(s.serves, <i64> s.cap_groups * (s.cap_classes >> 6) * sizeof(u64))
         t.nonempty = <u64*> copied(s.nonempty, (s.cap_classes >> 6) * sizeof(u64))
         t.agents = <Agent*> copied(s.agents, s.n_agents * sizeof(Agent))
-        t.counts = <i64*> copied(s.counts, s.n_agents * CHANNELS * sizeof(i64))
+        t.counts = <i32*> copied(s.counts, s.n_agents * POOLS * sizeof(i32))
         t.n_agents = t.cap_agents = s.n_agents
         for x in range(s.n_lanes):
             lane = <Lane*> copied(s.lanes[x], sizeof(Lane))
@@ -874,8 +1346,19 @@ cdef class Core:
             t.n_lanes = x + 1
             lane.links = <Link*> copied(s.lanes[x].links, s.n_agents * sizeof(Link))
             lane.keys = <Key*> copied(s.lanes[x].keys, s.n_agents * sizeof(Key))
-            lane.roots = <Root*> copied(s.lanes[x].roots, s.cap_groups * sizeof(Root))
-            lane.available = <u64*> copied(s.lanes[x].available, words * sizeof(u64))
+            lane.roots = <Root*> copied(s.lanes[x].roots, 2 * s.cap_groups * sizeof(Root))
+            lane.available = <u64*> copied(s.lanes[x].available, 2 * words * sizeof(u64))
+        t.gauges = <Gauge*> copied(s.gauges, s.n_gauges * sizeof(Gauge))
+        t.cap_gauges = s.n_gauges
+        for x in range(s.n_gauges):
+            t.gauges[x].program = NULL
+            t.gauges[x].members = NULL
+        t.n_gauges = s.n_gauges
+        for x in range(s.n_gauges):
+            t.gauges[x].program = <i32*> copied(s.gauges[x].program, s.gauges[x].program_length * sizeof(i32))
+            t.gauges[x].members = <u64*> copied(s.gauges[x].members, words * sizeof(u64))
+        t.conditions = <Condition*> copied(s.conditions, s.n_conditions * sizeof(Condition))
+        t.n_conditions = t.cap_conditions = s.n_conditions
         t.interactions = <Interaction*> copied(s.interactions, s.n_interactions * sizeof(Interaction))
         t.n_interactions = t.cap_interactions = s.n_interactions
         t.free_interaction, t.n_free_interactions = s.free_interaction, s.n_free_interactions
@@ -887,9 +1370,9 @@ cdef class Core:
         t.offers = <Offer*> copied(s.offers, s.n_offers * sizeof(Offer))
         t.n_offers = t.cap_offers = s.n_offers
         t.free_offer, t.n_free_offers = s.free_offer, s.n_free_offers
-        t.exclusions = <Exclusion*> copied(s.exclusions, s.n_exclusions * sizeof(Exclusion))
-        t.n_exclusions = t.cap_exclusions = s.n_exclusions
-        t.free_exclusion = s.free_exclusion
+        t.ties = <Tie*> copied(s.ties, s.n_ties * sizeof(Tie))
+        t.n_ties = t.cap_ties = s.n_ties
+        t.free_tie = s.free_tie
         t.heap = <Deadline*> copied(s.heap, s.n_heap * sizeof(Deadline))
         t.n_heap = t.cap_heap = s.n_heap
         t.events = <Event*> copied(s.events, s.n_events * sizeof(Event))
@@ -897,369 +1380,18 @@ cdef class Core:
         return other
 
     def dump(self):
-        cdef State* s = &self.s
-        cdef i32 x, y, g
-        cdef OutPair* out
-        cdef InPair* in_
-        cdef i64 words = s.cap_groups >> 6
-        cdef list numbers = [FORMAT, s.now, s.seq, s.n_channels, *[s.loads[x] for x in range(s.n_channels)], s.n_queues]
-        cdef Queue* q
-        for x in range(s.n_queues):
-            q = &s.queues[x]
-            numbers += (q.offers, q.offer_timeout, q.limit, q.retry_after, q.target, q.control_every, q.control_due,
-                        q.version, q.entered, q.connected, q.in_target, q.abandoned)
-        numbers += (s.n_atoms, s.n_groups)
-        for g in range(s.n_groups):
-            held = [x for x in range(s.n_atoms) if (s.atoms[x * words + (g >> 6)] >> (g & 63)) & 1]
-            numbers.append(s.groups[g].units)
-            numbers += [s.groups[g].at_most[x] for x in range(s.n_channels)]
-            numbers += (s.groups[g].idle_rate, s.groups[g].term, len(held), *held)
-        numbers.append(s.n_classes)
-        cdef Class* k
-        for x in range(s.n_classes):
-            k = &s.classes[x]
-            numbers += (k.queue, k.channel, k.age_rate, k.length_rate, k.offset, k.step_at, k.step_next, k.step_tier,
-                        k.agent_key, k.program_length)
-            numbers += [k.program[y] for y in range(k.program_length)]
-            for g in range(s.n_groups):
-                out = &s.out[<i64> x * s.cap_groups + g]
-                in_ = &s.in_[<i64> g * s.cap_classes + x]
-                numbers += (out.opens, out.rank, out.cost, in_.rank, in_.cost)
-        self.dump_traffic(numbers)
-        return array("q", numbers)
-
-    cdef int dump_traffic(self, list numbers) except -1:
-        cdef State* s = &self.s
-        cdef Agent* a
-        cdef Interaction* it
-        cdef Offer* offer
-        cdef i32 x, y, e, n
-        numbers.append(s.n_agents)
-        for x in range(s.n_agents):
-            a = &s.agents[x]
-            numbers += (a.group, a.order, a.presence, a.used, a.idle_since, a.stamp, a.handled, a.offered)
-            numbers += [s.counts[x * CHANNELS + y] for y in range(s.n_channels)]
-        numbers.append(s.n_interactions)
-        for x in range(s.n_interactions):
-            it = &s.interactions[x]
-            numbers.append(it.state)
-            if it.state == GONE:
-                continue
-            numbers += (it.seq, it.wait_from, it.step_from, it.agent, it.channel,
-                        it.clock if it.state == CONNECTED else -1, it.clock if it.state == WRAP_UP else -1)
-            entries = []
-            e = it.entries
-            while e >= 0:
-                entries += (s.entries[e].class_, s.keys[e].a, s.keys[e].b, s.keys[e].c)
-                e = s.entries[e].next
-            exclusions = []
-            e = it.exclusions
-            while e >= 0:
-                exclusions += (s.exclusions[e].agent, s.exclusions[e].until, s.exclusions[e].seq)
-                e = s.exclusions[e].next_of_interaction
-            numbers += (len(entries) // 4, *entries, len(exclusions) // 3, *exclusions)
-        freed = []
-        x = s.free_interaction
-        while x >= 0:
-            freed.append(x)
-            x = s.interactions[x].entries
-        numbers += (len(freed), *freed[::-1], s.n_offers)
-        for x in range(s.n_offers):
-            offer = &s.offers[x]
-            if offer.interaction < 0:
-                numbers.append(-1)
-                continue
-            n = 0
-            e = s.interactions[offer.interaction].entries
-            while e != offer.entry:
-                n += 1
-                e = s.entries[e].next
-            numbers += (offer.interaction, n, offer.agent, offer.due, offer.seq)
-        freed = []
-        x = s.free_offer
-        while x >= 0:
-            freed.append(x)
-            x = s.offers[x].next_of_interaction
-        numbers += (len(freed), *freed[::-1])
-        return 0
+        return dump_of(self)
 
     @classmethod
     def load(cls, data):
-        cdef Core core = Core()
-        numbers = iter(data)
-        try:
-            core.load_tables(numbers)
-            core.load_traffic(numbers)
-        except StopIteration:
-            raise MisuseError("the dump ends too early") from None
-        except OverflowError as error:
-            raise MisuseError(f"the dump holds a number that is too large: {error}") from None
-        if next(numbers, None) is not None:
-            raise MisuseError("the dump goes on after its end")
-        broken = core.check()
-        if broken:
-            raise MisuseError(f"the dump is of a broken core: {broken[0]}")
-        return core
-
-    cdef int load_tables(self, numbers) except -1:
-        cdef State* s = &self.s
-        cdef i32 x, y, n, g
-        layout = next(numbers)
-        if layout != FORMAT:
-            raise out_of_range("layout of the dump", layout, FORMAT, FORMAT)
-        s.now = read(numbers, "now", 0, TIME_MAX)
-        s.seq = read(numbers, "sequence", 0, SEQ_MAX)
-        for x in range(next(numbers)):
-            self.add_channel(next(numbers))
-        controls = []
-        for x in range(next(numbers)):
-            five = [next(numbers) for _ in range(5)]
-            self.set_queue(x, *five)
-            s.queues[x].control_every = read(numbers, "control interval", -1, TIME_MAX)
-            controls.append(read(numbers, "control deadline", -1, TIME_MAX))
-            s.queues[x].version = read(numbers, "version", 0, SEQ_MAX)
-            s.queues[x].entered = read(numbers, "entered", 0, SEQ_MAX)
-            s.queues[x].connected = read(numbers, "connected", 0, SEQ_MAX)
-            s.queues[x].in_target = read(numbers, "in target", 0, SEQ_MAX)
-            s.queues[x].abandoned = read(numbers, "abandoned", 0, SEQ_MAX)
-        for x, due in enumerate(controls):
-            if 0 <= due <= s.now:
-                raise MisuseError(f"the control deadline {due} lies in the past")
-            s.queues[x].control_due = due
-            if due >= 0:
-                arm(s, due, CONTROL, x, x)
-        for x in range(read(numbers, "atoms", 0, COUNT_MAX)):
-            self.add_atom(())
-        for g in range(next(numbers)):
-            units = next(numbers)
-            at_most = [next(numbers) for _ in range(s.n_channels)]
-            idle_rate, term, y = next(numbers), next(numbers), next(numbers)
-            self.add_group([next(numbers) for _ in range(y)], units, at_most)
-            self.set_group(g, idle_rate, term)
-        steps = []
-        for x in range(next(numbers)):
-            queue, channel = next(numbers), next(numbers)
-            steps.append([next(numbers) for _ in range(6)])
-            agent_key, y = next(numbers), next(numbers)
-            self.add_class(queue, channel, [next(numbers) for _ in range(y)], agent_key)
-            cells = [next(numbers) for _ in range(5 * s.n_groups)]
-            self.set_pairs([x], range(s.n_groups), *[array("q", cells[y::5]) for y in range(5)])
-        for x in range(s.n_classes):
-            self.set_class(x, *steps[x])
-        return 0
-
-    cdef int load_traffic(self, numbers) except -1:
-        cdef State* s = &self.s
-        cdef Agent* a
-        cdef Interaction* it
-        cdef i32 x, y, e, n, slot
-        cdef i32* at
-        for x in range(next(numbers)):
-            self.add_agent(next(numbers), next(numbers))
-            a = &s.agents[x]
-            a.presence = read(numbers, "presence", SIGNED_OUT, DRAINING)
-            a.used = read(numbers, "units in use", 0, SEQ_MAX)
-            a.idle_since = read(numbers, "idle since", 0, s.now)
-            a.stamp = read(numbers, "stamp", 0, s.seq)
-            a.handled = read(numbers, "handled", 0, SEQ_MAX)
-            a.offered = read(numbers, "offered", 0, s.seq)
-            for y in range(s.n_channels):
-                s.counts[x * CHANNELS + y] = read(numbers, "in use", 0, SEQ_MAX)
-        n = read(numbers, "interactions", 0, COUNT_MAX)
-        if not grow(s, <void**> &s.interactions, &s.cap_interactions, n, sizeof(Interaction)):
-            raise MemoryError
-        for x in range(n):
-            it = &s.interactions[x]
-            memset(it, 0, sizeof(Interaction))
-            it.entries = it.agent = it.offers = it.exclusions = it.heap_at = -1
-            s.n_interactions += 1
-            state = read(numbers, "state", GONE, WRAP_UP)
-            if state != GONE:
-                self.load_interaction(x, state, numbers)
-        for y in range(read(numbers, "free interactions", 0, n)):
-            x = read(numbers, "free interaction", 0, n - 1)
-            if s.interactions[x].state != GONE or s.interactions[x].agent == FREED:
-                raise MisuseError(f"interaction {x} is not free, or free twice")
-            s.interactions[x].agent = FREED
-            s.interactions[x].entries = s.free_interaction
-            s.free_interaction = x
-            s.n_free_interactions += 1
-        n = read(numbers, "offers", 0, COUNT_MAX)
-        if not grow(s, <void**> &s.offers, &s.cap_offers, n, sizeof(Offer)):
-            raise MemoryError
-        live = []
-        for x in range(n):
-            memset(&s.offers[x], 0, sizeof(Offer))
-            s.offers[x].heap_at = -1
-            s.offers[x].interaction = read(numbers, "offered interaction", NONE, s.n_interactions - 1)
-            s.n_offers += 1
-            if s.offers[x].interaction < 0:
-                continue
-            if s.interactions[s.offers[x].interaction].state != OFFERED:
-                raise MisuseError(f"offer {x} is of an interaction that is not on offer")
-            e = s.interactions[s.offers[x].interaction].entries
-            for y in range(read(numbers, "offered entry", 0, ENTRIES_MAX - 1)):
-                e = s.entries[e].next
-                index("offered entry", e, s.n_entries)
-            s.offers[x].entry = e
-            s.offers[x].agent = read(numbers, "agent", 0, s.n_agents - 1)
-            s.offers[x].due = read(numbers, "expiry", -1, TIME_MAX)
-            s.offers[x].seq = read(numbers, "sequence", 1, s.seq)
-            live.append((s.offers[x].seq, x))
-        for _, x in sorted(live):
-            link_offer(s, x)
-            if s.offers[x].due >= 0:
-                arm(s, s.offers[x].due, OFFER_EXPIRY, s.offers[x].seq, x)
-        for y in range(read(numbers, "free offers", 0, n)):
-            x = read(numbers, "free offer", 0, n - 1)
-            if s.offers[x].interaction >= 0 or s.offers[x].agent == FREED:
-                raise MisuseError(f"offer {x} is not free, or free twice")
-            s.offers[x].agent = FREED
-            s.offers[x].next_of_interaction = s.free_offer
-            s.free_offer = x
-            s.n_free_offers += 1
-        for x in range(s.n_agents):
-            show(s, x)
-        for x in range(s.n_interactions):
-            it = &s.interactions[x]
-            if in_queue(it):
-                count_in(s, it, +1)
-                sync(s, x)
-            elif it.state != GONE:
-                s.agents[it.agent].held += 1
-                if it.state == WRAP_UP and it.clock >= 0:
-                    arm(s, it.clock, WRAP_UP_END, it.seq, x)
-        if s.failed:
-            raise MemoryError
-        return 0
-
-    cdef int load_interaction(self, i32 i, int state, numbers) except -1:
-        cdef State* s = &self.s
-        cdef Interaction* it = &s.interactions[i]
-        cdef i32 e, behind = -1
-        it.state = state
-        it.seq = read(numbers, "sequence", 1, s.seq)
-        it.wait_from = read(numbers, "wait from", 0, s.now)
-        it.step_from = read(numbers, "step from", 0, s.now)
-        it.agent = read(numbers, "agent", 0 if state == CONNECTED or state == WRAP_UP else NONE, s.n_agents - 1)
-        it.channel = read(numbers, "channel", 0, s.n_channels - 1)
-        connected_at = read(numbers, "connected at", -1, s.now)
-        wrap_due = read(numbers, "end of the wrap-up", -1, TIME_MAX)
-        it.clock = wrap_due if state == WRAP_UP else connected_at
-        for _ in range(read(numbers, "entries", 1, ENTRIES_MAX)):
-            e = new_entry(s)
-            if e < 0:
-                raise MemoryError
-            s.entries[e].class_ = read(numbers, "class", 0, s.n_classes - 1)
-            if s.classes[s.entries[e].class_].channel != it.channel:
-                raise MisuseError(f"interaction {i} waits in a class of another channel")
-            s.entries[e].interaction = i
-            s.entries[e].next = -1
-            s.keys[e].a = read(numbers, "tier", 0, TIER_MAX)
-            s.keys[e].b = read(numbers, "since", -TIME_MAX, TIME_MAX)
-            s.keys[e].c = read(numbers, "sequence", 1, s.seq)
-            if behind < 0:
-                it.entries = e
-            else:
-                s.entries[behind].next = e
-            behind = e
-        for _ in range(read(numbers, "exclusions", 0, EXCLUSIONS)):
-            agent = read(numbers, "agent", 0, s.n_agents - 1)
-            until = read(numbers, "end of an exclusion", -1, TIME_MAX)
-            add_exclusion(s, i, agent, until, read(numbers, "sequence", 1, s.seq))
-        return 0
+        return load_of(data)
 
     def check(self):
         """Every invariant that does not hold, by name. O(agents * classes + state)."""
-        found = []
-        self.check_capacity(found)
-        self.check_states(found)
-        self.check_structures(found)
-        return found
+        return check_of(self)
 
-    cdef int check_capacity(self, list found) except -1:
-        cdef State* s = &self.s
-        cdef i32 j, i, o, c
-        cdef list held = [[0] * s.n_channels for _ in range(s.n_agents)]
-        for i in range(s.n_interactions):
-            if s.interactions[i].state != GONE and s.interactions[i].agent >= 0:
-                held[s.interactions[i].agent][s.interactions[i].channel] += 1
-        for o in range(s.n_offers):
-            if s.offers[o].interaction >= 0:
-                held[s.offers[o].agent][s.interactions[s.offers[o].interaction].channel] += 1
-        for j in range(s.n_agents):
-            counts = [s.counts[j * CHANNELS + c] for c in range(s.n_channels)]
-            used = sum([held[j][c] * s.loads[c] for c in range(s.n_channels)])
-            if counts != held[j] or used != s.agents[j].used:
-                found.append(f"capacity: agent {j} has {s.agents[j].used} units, {counts} in use, but holds {held[j]}")
-            if s.agents[j].presence != READY and s.agents[j].offers >= 0:
-                found.append(f"presence: agent {j} is not ready and has a live offer")
-            if pick_entry(s, j) >= 0:
-                found.append(f"idle: agent {j} could take an interaction that waits")
-        return 0
 
-    cdef int check_states(self, list found) except -1:
-        cdef State* s = &self.s
-        cdef Interaction* it
-        cdef i32 i, e, k
-        cdef i64 offers
-        cdef list lengths = [0] * s.n_queues
-        cdef list inside = [0] * s.n_classes
-        cdef i32 free_numbers = 0
-        for i in range(s.n_interactions):
-            it = &s.interactions[i]
-            if it.state == GONE:
-                free_numbers += 1
-                continue
-            if (it.state == OFFERED) != (it.live > 0):
-                found.append(f"states: interaction {i} is in state {it.state} with {it.live} live offers")
-            if (it.state == CONNECTED or it.state == WRAP_UP) != (it.agent >= 0):
-                found.append(f"states: interaction {i} is in state {it.state} with agent {it.agent}")
-            offers = s.queues[s.classes[s.entries[it.entries].class_].queue].offers
-            if offers != OFFERS_ALL and it.live > offers:
-                found.append(f"offers: interaction {i} has {it.live} live offers, its queue makes {offers}")
-            e = it.entries
-            while e >= 0:
-                k = s.entries[e].class_
-                if in_queue(it):
-                    lengths[s.classes[k].queue] += 1
-                    inside[k] += 1
-                if (s.links[e].size > 0) != (in_queue(it) and not offers_full(s, it)):
-                    found.append(f"order: an entry of interaction {i} is in the wrong place")
-                e = s.entries[e].next
-        if free_numbers != s.n_free_interactions:
-            found.append(f"numbers: {free_numbers} interactions are gone, {s.n_free_interactions} are free")
-        if lengths != [s.queues[k].length for k in range(s.n_queues)]:
-            found.append(f"lengths: queues hold {lengths}")
-        if inside != [s.classes[k].in_queue for k in range(s.n_classes)]:
-            found.append(f"lengths: classes hold {inside}")
-        return 0
-
-    cdef int check_structures(self, list found) except -1:
-        cdef State* s = &self.s
-        cdef i32 k, l, g, x
-        cdef Lane* lane
-        for k in range(s.n_classes):
-            if not sound(s.links, s.keys, &s.classes[k].root):
-                found.append(f"order: the tree of class {k} is broken")
-            if ((s.nonempty[k >> 6] >> (k & 63)) & 1) != (s.classes[k].root.root >= 0):
-                found.append(f"order: class {k} is wrongly marked")
-        for l in range(s.n_lanes):
-            lane = s.lanes[l]
-            for g in range(s.n_groups):
-                if not sound(lane.links, lane.keys, &lane.roots[g]):
-                    found.append(f"lanes: the tree of group {g} is broken")
-                if ((lane.available[g >> 6] >> (g & 63)) & 1) != (lane.roots[g].root >= 0):
-                    found.append(f"lanes: group {g} is wrongly marked")
-            for x in range(s.n_agents):
-                if (lane.links[x].size > 0) != ((s.agents[x].room >> lane.channel) & 1):
-                    found.append(f"lanes: agent {x} is in the wrong place")
-        for x in range(1, s.n_heap):
-            if sooner(&s.heap[x], &s.heap[(x - 1) >> 1]):
-                found.append(f"time: the deadlines are out of order at {x}")
-        if s.n_heap and s.heap[0].due <= s.now:
-            found.append(f"time: a deadline was due at {s.heap[0].due}, now is {s.now}")
-        return 0
+include "state.pxi"
 
 
 cdef bint sound(Link* links, Key* keys, Root* root) noexcept nogil:
@@ -1331,13 +1463,11 @@ def drive(Core core not None, arrivals, presences, results, i64 until):
                     if item.order >> ROW_BITS == FINISH:
                         s.now = now
                         out_end[row] = now
-                        wrap_up(s, i, wrap[row])
-                        if wrap[row] == 0:
-                            do_release(s, i)
+                        do_finish(s, i, wrap[row])
                     elif f.rows[i] == row and out_start[row] < 0:
                         s.now = now
                         out_end[row] = now
-                        do_leave(s, i)
+                        do_leave(s, i, ABANDONED)
                 elif p < m and p_at[p] == now:
                     do_presence(s, now, <i32> p_agent[p], <int> p_move[p])
                     p += 1
@@ -1348,7 +1478,7 @@ def drive(Core core not None, arrivals, presences, results, i64 until):
                         out_end[a] = now
                     else:
                         s.now = now
-                        i = do_enqueue(s, &k, 1, tier[a], now - head_start[a])
+                        i = do_enqueue(s, &k, 1, tier[a], now - head_start[a], NULL, 0, 0, -1)
                         if i < 0 or not grow(s, <void**> &f.rows, &f.cap_rows, i + 1, sizeof(i64)):
                             break
                         f.rows[i] = a

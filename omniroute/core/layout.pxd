@@ -12,9 +12,12 @@ cdef enum:
     NEVER = -1
     OFFERS_ALL = -1
     CHANNELS = 32
-    LANES = 160  # channels x agent keys
+    LANES = 192  # channels x agent keys
+    POOLS = 32
     SLOT_BITS = 20
-    EXCLUSIONS = 64
+    TIES = 64
+    ENTRIES = 8
+    CANCEL = -2
 
 cdef enum:  # InteractionState
     GONE = 0
@@ -22,6 +25,37 @@ cdef enum:  # InteractionState
     OFFERED = 2
     CONNECTED = 3
     WRAP_UP = 4
+    ACCEPTING = 5
+    ON_HOLD = 6
+    INTERRUPTED = 7
+    PARKED = 8
+
+cdef enum:  # flags of a channel
+    RESERVES_OFFERED = 1
+    RESERVES_WRAP_UP = 2
+    RESERVES_HOLD = 4
+    KEPT = 8
+
+cdef enum:  # TieKind
+    FORBID = 0
+    PREFER = 1
+    PREFER_ANY = 2
+    ONLY = 3
+    ONLY_ANY = 4
+
+cdef enum:  # GaugeKind
+    LENGTH = 0
+    STAFFED = 1
+    IDLE = 2
+    AVAILABLE = 3
+    GIVEN = 4
+
+cdef enum:  # Cause
+    C_NO_ANSWER = 0
+    C_DECLINED = 1
+    C_BUSY = 2
+    C_UNREACHABLE = 3
+    C_BURST = 4
 
 cdef enum:  # Presence
     SIGNED_OUT = 0
@@ -31,11 +65,15 @@ cdef enum:  # Presence
 
 cdef enum:  # DeadlineKind
     WRAP_UP_END = 0
-    OFFER_EXPIRY = 1
-    EXCLUSION_END = 2
-    STEP = 3
-    OPENING = 4
-    CONTROL = 5
+    SETUP_END = 1
+    OFFER_EXPIRY = 2
+    TIE_END = 3
+    REST_END = 4
+    ACTIVATION = 5
+    STEP = 6
+    OPENING = 7
+    CONTROL = 8
+    ESTIMATES = 9
 
 cdef enum:  # EventKind
     EV_QUEUED = 0
@@ -53,6 +91,18 @@ cdef enum:  # EventKind
     EV_PRESENCE = 12
     EV_UNMATCHED = 13
     EV_REVISION_DUE = 14
+    EV_ACCEPTED = 15
+    EV_SETUP_FAILED = 16
+    EV_HELD = 17
+    EV_RESUMED = 18
+    EV_INTERRUPTED = 19
+    EV_PARKED = 20
+    EV_CANCELLED = 21
+    EV_UPDATED = 22
+    EV_TAKEN_OVER = 23
+    EV_RESTING = 24
+    EV_ALL_DECLINED = 25
+    EV_ESTIMATES_DUE = 26
 
 cdef enum:  # AgentKey
     LONGEST_IDLE = 0
@@ -60,6 +110,7 @@ cdef enum:  # AgentKey
     LEAST_LOADED = 2
     FIXED_ORDER = 3
     ROUND_ROBIN = 4
+    LOAD_RATIO = 5
 
 cdef struct Key:  # compared a, then b, then c; c is unique
     i64 a
@@ -95,6 +146,8 @@ cdef struct Queue:
     i64 limit
     i64 retry_after
     i64 target
+    i64 setup_timeout
+    i64 auto
     i64 control_every
     i64 control_due
     i64 version
@@ -103,13 +156,27 @@ cdef struct Queue:
     i64 in_target
     i64 abandoned
     i64 length
+    i64 rona[8]  # for each cause: after how many in a row not ready, and the rest in ms
     i32 heap_at
+
+cdef struct Channel:
+    i64 load
+    uint32_t pools
+    i32 base  # its own pool
+    i32 flags
 
 cdef struct Group:
     i64 units
     i64 idle_rate
     i64 term
-    i64 at_most[CHANNELS]
+    i64 burst
+    i64 burst_per
+    i32 auto
+    i32 members
+    i32 staffed  # members signed in
+    i32 at_most[POOLS]
+    uint32_t allow[CHANNELS]
+    uint32_t interrupts[CHANNELS]
 
 cdef struct Class:
     i32 queue
@@ -119,17 +186,23 @@ cdef struct Class:
     i64 age_rate
     i64 length_rate
     i64 offset
+    i64 age_cap
     i64 step_at
     i32 step_next
     i32 step_tier
+    i32 step_when
+    i32 skip_if
+    i32 step_copy
+    i32 conditioned  # pairs with a condition
     i32 in_queue  # entries in the class, those on offer included
     i32 program_length
     i32* program
     i32 openings_length
     i32* openings  # the distinct opening delays > 0, ascending
     Root root
+    Root bound  # entries for certain agents only
 
-cdef struct Lane:  # available agents of a channel ordered by one agent key: a tree for each group
+cdef struct Lane:  # available agents of a channel by one agent key: for each group a tree, and one of who is interrupted
     i32 channel
     i32 key
     Link* links
@@ -146,23 +219,35 @@ cdef struct Agent:
     i32 group
     i32 order
     i32 offers  # first live offer, oldest first
-    i32 exclusions
-    i32 held  # connected and wrapping up
+    i32 ties
+    i32 hand  # first of what is in hand, the latest first
+    i32 held  # how many that are
+    i32 kept  # of those, how many survive a sign-out
+    i32 interrupted  # of those, how many are interrupted
     uint32_t room  # channels that fit now; 0 unless ready
+    uint32_t band  # of these, those that would interrupt something
+    uint32_t ringing  # channels with a live offer that holds no capacity
     i32 presence
+    i32 shown  # what gauges count of him: 1 staffed, 2 idle
+    i32 heap_at  # the end of his rest
+    i64 rest
+    i64 burst_from
+    i32 burst_count
+    i32 misses[4]
 
 cdef struct Interaction:  # 64 bytes, one cache line
     i64 seq
     i64 wait_from
     i64 step_from
-    i64 clock  # connected: since when; wrap-up: its end or -1
+    i64 clock  # since when connected; or when the wrap-up or set-up ends or what is parked activates, -1: never
     i32 entries
     i32 agent
-    i32 offers
-    i32 exclusions
+    i32 offers  # the first live one; in hand: the next that its agent has in hand
+    i32 previous  # in hand: the one before
+    i32 ties
     i32 heap_at
     i32 live
-    int16_t excluded
+    int16_t tied
     uint8_t state
     uint8_t channel
 
@@ -184,15 +269,36 @@ cdef struct Offer:
     i32 prev_of_agent
     i32 heap_at
 
-cdef struct Exclusion:
+cdef struct Tie:
     i64 until
     i64 seq
-    i32 interaction
+    i32 interaction  # -1: free
     i32 agent
+    i32 kind
     i32 next_of_interaction
     i32 next_of_agent
     i32 prev_of_agent
     i32 heap_at
+
+cdef struct Gauge:
+    i32 kind
+    i32 subject
+    i64 value  # of queues: looked up instead
+    i32 program_length
+    i32* program
+    u64* members  # groups that count
+
+cdef struct Condition:
+    i32 gauge
+    i32 below
+    i64 on
+    i64 off
+    i32 holds
+    i32 fresh  # became true in this command
+
+cdef struct Turn:  # whom to ask, in order
+    i64 order
+    i64 number
 
 cdef struct Deadline:
     i64 due
@@ -214,8 +320,15 @@ cdef struct State:
     bint auto_accept
     bint quiet  # write no events
     bint failed  # memory ran out in the middle: refuse everything
+    bint blind  # conditions stay as they are, while a dump is read
+    bint interrupting  # some group has something that gives way
+    i64 estimates_every
+    i64 estimates_due
+    i32 estimates_at
+    i32 n_pools
+    i64 pool_load[POOLS]  # what one interaction of the channel with this own pool takes
     i32 n_channels
-    i64 loads[CHANNELS]
+    Channel channels[CHANNELS]
 
     Queue* queues
     i32 n_queues
@@ -233,15 +346,26 @@ cdef struct State:
     i32 cap_classes  # a multiple of 64
     OutPair* out
     InPair* in_
-    u64* openable  # for each class the groups that may ever serve it
-    u64* serves  # for each group the classes that it may ever serve
+    i32* conditional  # for each class and group 1 + its condition, 0: none
+    u64* ever  # for each class the groups that may ever serve it
+    u64* openable  # of those, where the condition holds
+    u64* serves  # the same for each group
     u64* nonempty  # classes with entries to offer
 
     Lane* lanes[LANES]
     i32 n_lanes
 
+    Gauge* gauges
+    i32 n_gauges
+    i32 cap_gauges
+
+    Condition* conditions
+    i32 n_conditions
+    i32 cap_conditions
+    i32 n_fresh
+
     Agent* agents
-    i64* counts  # CHANNELS for each agent
+    i32* counts  # POOLS for each agent
     i32 n_agents
     i32 cap_agents
 
@@ -264,10 +388,10 @@ cdef struct State:
     i32 free_offer
     i32 n_free_offers
 
-    Exclusion* exclusions
-    i32 n_exclusions
-    i32 cap_exclusions
-    i32 free_exclusion
+    Tie* ties
+    i32 n_ties
+    i32 cap_ties
+    i32 free_tie
 
     Deadline* heap
     i32 n_heap
@@ -281,9 +405,22 @@ cdef struct State:
     i32 n_connected
     i32 cap_connected
 
-    i32* work  # whom to ask for next, inside one command
+    i32* work  # agents to ask for before the command ends, first come, first served
     i32 n_work
     i32 cap_work
+    i32 work_at
+    i32* left  # agents who signed out in this command
+    i32 n_left
+    i32 cap_left
+    i32 left_at
+    bint stale  # a condition turned false: steps that are due wait for it, and have no deadline
+    bint forgiving  # look whether everybody has declined something
+    i32* losers  # interactions that lose an offer by a change of presence
+    i32 n_losers
+    i32 cap_losers
+    Turn* turns
+    i32 n_turns
+    i32 cap_turns
 
 
 cdef inline bint grow(State* s, void** data, i32* cap, i32 need, size_t size) noexcept nogil:

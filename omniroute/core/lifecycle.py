@@ -11,6 +11,7 @@ from enum import IntEnum
 from omniroute.core.codes import Reason
 
 __all__ = [
+    "COMMANDED",
     "INTERACTION",
     "OFFER",
     "PRESENCE",
@@ -55,10 +56,18 @@ class InteractionState(IntEnum):
     OFFERED = 2
     CONNECTED = 3
     WRAP_UP = 4
+    ACCEPTING = 5
+    ON_HOLD = 6
+    INTERRUPTED = 7
+    PARKED = 8
 
 
 class InteractionMove(IntEnum):
-    """What can happen to an interaction; ``UNOFFER`` is the end of its last live offer."""
+    """What can happen to an interaction.
+
+    ``UNOFFER`` is the end of its last live offer, ``ACCEPT`` begins a set-up and ``FAIL`` ends it in vain, ``CONTINUE``
+    ends an interruption, ``TAKE_OVER`` gives it to the agent of another one.
+    """
 
     OFFER = 0
     UNOFFER = 1
@@ -68,6 +77,17 @@ class InteractionMove(IntEnum):
     RELEASE = 5
     REQUEUE = 6
     TRANSFER = 7
+    ACCEPT = 8
+    FAIL = 9
+    HOLD = 10
+    RESUME = 11
+    INTERRUPT = 12
+    CONTINUE = 13
+    PARK = 14
+    ACTIVATE = 15
+    ASSIGN = 16
+    UPDATE = 17
+    TAKE_OVER = 18
 
 
 class OfferState(IntEnum):
@@ -113,16 +133,46 @@ INTERACTION: dict[tuple[InteractionState, InteractionMove], InteractionState] = 
     (_I.WAITING, _IM.OFFER): _I.OFFERED,
     (_I.WAITING, _IM.LEAVE): _I.GONE,
     (_I.WAITING, _IM.TRANSFER): _I.WAITING,
+    (_I.WAITING, _IM.PARK): _I.PARKED,
+    (_I.WAITING, _IM.ASSIGN): _I.CONNECTED,
+    (_I.WAITING, _IM.UPDATE): _I.WAITING,
     (_I.OFFERED, _IM.OFFER): _I.OFFERED,
     (_I.OFFERED, _IM.UNOFFER): _I.WAITING,
     (_I.OFFERED, _IM.CONNECT): _I.CONNECTED,
+    (_I.OFFERED, _IM.ACCEPT): _I.ACCEPTING,
     (_I.OFFERED, _IM.LEAVE): _I.GONE,
     (_I.OFFERED, _IM.TRANSFER): _I.WAITING,
+    (_I.OFFERED, _IM.PARK): _I.PARKED,
+    (_I.OFFERED, _IM.ASSIGN): _I.CONNECTED,
+    (_I.OFFERED, _IM.UPDATE): _I.OFFERED,
+    (_I.ACCEPTING, _IM.CONNECT): _I.CONNECTED,
+    (_I.ACCEPTING, _IM.FAIL): _I.WAITING,
+    (_I.ACCEPTING, _IM.LEAVE): _I.GONE,
     (_I.CONNECTED, _IM.FINISH): _I.WRAP_UP,
     (_I.CONNECTED, _IM.RELEASE): _I.GONE,
     (_I.CONNECTED, _IM.REQUEUE): _I.WAITING,
     (_I.CONNECTED, _IM.TRANSFER): _I.WAITING,
+    (_I.CONNECTED, _IM.HOLD): _I.ON_HOLD,
+    (_I.CONNECTED, _IM.INTERRUPT): _I.INTERRUPTED,
+    (_I.CONNECTED, _IM.TAKE_OVER): _I.CONNECTED,
+    (_I.ON_HOLD, _IM.FINISH): _I.WRAP_UP,
+    (_I.ON_HOLD, _IM.RELEASE): _I.GONE,
+    (_I.ON_HOLD, _IM.REQUEUE): _I.WAITING,
+    (_I.ON_HOLD, _IM.TRANSFER): _I.WAITING,
+    (_I.ON_HOLD, _IM.RESUME): _I.CONNECTED,
+    (_I.ON_HOLD, _IM.TAKE_OVER): _I.CONNECTED,
+    (_I.INTERRUPTED, _IM.FINISH): _I.WRAP_UP,
+    (_I.INTERRUPTED, _IM.RELEASE): _I.GONE,
+    (_I.INTERRUPTED, _IM.REQUEUE): _I.WAITING,
+    (_I.INTERRUPTED, _IM.TRANSFER): _I.WAITING,
+    (_I.INTERRUPTED, _IM.CONTINUE): _I.CONNECTED,
+    (_I.INTERRUPTED, _IM.TAKE_OVER): _I.CONNECTED,
     (_I.WRAP_UP, _IM.RELEASE): _I.GONE,
+    (_I.PARKED, _IM.ACTIVATE): _I.WAITING,
+    (_I.PARKED, _IM.LEAVE): _I.GONE,
+    (_I.PARKED, _IM.TRANSFER): _I.WAITING,
+    (_I.PARKED, _IM.ASSIGN): _I.CONNECTED,
+    (_I.PARKED, _IM.UPDATE): _I.PARKED,
 }
 """Interaction: (state, move) -> state."""
 
@@ -134,18 +184,54 @@ OFFER: dict[tuple[OfferState, OfferMove], OfferState] = {
 }
 """Offer: (state, move) -> state."""
 
+COMMANDED = (
+    _IM.LEAVE,
+    _IM.FINISH,
+    _IM.RELEASE,
+    _IM.REQUEUE,
+    _IM.TRANSFER,
+    _IM.CONNECT,
+    _IM.FAIL,
+    _IM.HOLD,
+    _IM.RESUME,
+    _IM.PARK,
+    _IM.ACTIVATE,
+    _IM.ASSIGN,
+    _IM.UPDATE,
+    _IM.TAKE_OVER,
+)
+"""The moves of an interaction that a command asks for by the interaction's name."""
+
+
+def _refusal(state: InteractionState, move: InteractionMove) -> Reason:
+    """Name the refusal of a missing cell: first what the move needs, then what the state is."""
+    if move in (_IM.CONNECT, _IM.FAIL):
+        return Reason.NOT_ACCEPTING
+    if move == _IM.RESUME:
+        return Reason.INTERRUPTED if state == _I.INTERRUPTED else Reason.NOT_ON_HOLD
+    if move == _IM.ACTIVATE:
+        return Reason.NOT_PARKED
+    in_queue = state in (_I.WAITING, _I.OFFERED)
+    if move == _IM.REQUEUE and in_queue:
+        return Reason.ALREADY_WAITING
+    if in_queue:
+        return Reason.NOT_CONNECTED
+    named = {
+        _I.CONNECTED: Reason.ALREADY_CONNECTED,
+        _I.WRAP_UP: Reason.IN_WRAP_UP,
+        _I.ACCEPTING: Reason.ACCEPTING,
+        _I.ON_HOLD: Reason.ON_HOLD,
+        _I.INTERRUPTED: Reason.INTERRUPTED,
+        _I.PARKED: Reason.PARKED,
+    }
+    return named[state]
+
+
 REFUSALS: dict[tuple[InteractionState, InteractionMove], Reason] = {
-    (_I.WAITING, _IM.FINISH): Reason.NOT_CONNECTED,
-    (_I.WAITING, _IM.RELEASE): Reason.NOT_CONNECTED,
-    (_I.WAITING, _IM.REQUEUE): Reason.ALREADY_WAITING,
-    (_I.OFFERED, _IM.FINISH): Reason.NOT_CONNECTED,
-    (_I.OFFERED, _IM.RELEASE): Reason.NOT_CONNECTED,
-    (_I.OFFERED, _IM.REQUEUE): Reason.ALREADY_WAITING,
-    (_I.CONNECTED, _IM.LEAVE): Reason.ALREADY_CONNECTED,
-    (_I.WRAP_UP, _IM.LEAVE): Reason.IN_WRAP_UP,
-    (_I.WRAP_UP, _IM.FINISH): Reason.IN_WRAP_UP,
-    (_I.WRAP_UP, _IM.REQUEUE): Reason.IN_WRAP_UP,
-    (_I.WRAP_UP, _IM.TRANSFER): Reason.IN_WRAP_UP,
+    (state, move): _refusal(state, move)
+    for state in _I
+    for move in COMMANDED
+    if state != _I.GONE and (state, move) not in INTERACTION
 }
 """The missing cells of :data:`INTERACTION` that a command can reach, and what the refusal is called."""
 

@@ -28,11 +28,28 @@ ORDER_MAX: Final = 2**31 - 1
 UNITS_MAX: Final = 2**30
 CHANNELS_MAX: Final = 32
 ENTRIES_MAX: Final = 8
-EXCLUSIONS_MAX: Final = 64
-"""Agents excluded for one interaction; one more drops the oldest."""
+POOLS_MAX: Final = 32
+"""What can be counted per agent: each channel, and each label that plans bound."""
+
+TIES_MAX: Final = 64
+"""Ties of one interaction to agents; one more drops the oldest."""
+
+FORGIVE_MS: Final = 5_000
+"""How long those who declined are still left alone, once everybody who could take an interaction has declined."""
+
+BACK_OFF_MAX: Final = 6
+"""A rest doubles with each further cause in a row, this many times at most."""
+
+CONDITIONS_MAX: Final = 256
+GAUGES_MAX: Final = 256
+GAUGE_MAX: Final = 2**42
+"""A gauge is in ``0..GAUGE_MAX``; thresholds as well."""
 
 PROGRAM_DEPTH_MAX: Final = 256
 """Deepest stack of a requirement program."""
+
+CANCEL: Final = -2
+"""The class behind a step that ends the interaction."""
 
 STEPS_MAX: Final = 64
 """Longest chain of steps, so a cascade of zero-wait steps ends."""

@@ -1,29 +1,6 @@
-"""The two questions. Each costs the classes or groups that could answer it, plus the exclusions of the one who asks."""
+"""The two questions. Each costs the classes or groups that could answer it, plus the ties of the one who asks."""
 
-from omniroute.core.layout cimport (
-    LEAST_LOADED,
-    LONGEST_IDLE,
-    NEVER,
-    FEWEST_HANDLED,
-    FIXED_ORDER,
-    OFFERED,
-    OFFERS_ALL,
-    READY,
-    WAITING,
-    Agent,
-    Class,
-    Group,
-    InPair,
-    Interaction,
-    Key,
-    Lane,
-    OutPair,
-    State,
-    i32,
-    i64,
-    u64,
-    uint32_t,
-)
+from omniroute.core.layout cimport *
 from omniroute.core.order cimport first_of_later_tier, following, insert, less, remove
 
 cdef extern from *:
@@ -56,11 +33,22 @@ cdef inline bint offers_full(State* s, Interaction* it) noexcept nogil:
 
 
 cdef inline bint excluded(State* s, Interaction* it, i32 j) noexcept nogil:
-    cdef i32 x = it.exclusions
+    """Whether a tie keeps an interaction from an agent."""
+    cdef i32 x = it.ties
     while x >= 0:
-        if s.exclusions[x].agent == j:
+        if s.ties[x].agent == j and s.ties[x].kind == FORBID:
             return True
-        x = s.exclusions[x].next_of_interaction
+        x = s.ties[x].next_of_interaction
+    return False
+
+
+cdef inline bint is_bound(State* s, Interaction* it) noexcept nogil:
+    """Whether an interaction is for certain agents only."""
+    cdef i32 x = it.ties
+    while x >= 0:
+        if s.ties[x].kind >= ONLY:
+            return True
+        x = s.ties[x].next_of_interaction
     return False
 
 
@@ -79,7 +67,7 @@ cdef inline bint already_offered(State* s, i32 i, i32 j) noexcept nogil:
 
 cdef inline bint barred(State* s, Interaction* it, i32 i, i32 j) noexcept nogil:
     """Whether the pair list or a live offer keeps this interaction from this agent."""
-    return (it.exclusions >= 0 and excluded(s, it, j)) or (it.live > 0 and already_offered(s, i, j))
+    return (it.ties >= 0 and excluded(s, it, j)) or (it.live > 0 and already_offered(s, i, j))
 
 
 # Agents in their lanes ------------------------------------------------------------------------------------------------
@@ -99,64 +87,245 @@ cdef inline Key key_of(State* s, i32 j, i32 kind) noexcept nogil:
         key.b = agent.used
     elif kind == FIXED_ORDER:
         key.b = agent.order
+    elif kind == LOAD_RATIO:
+        key.b = (agent.used << 20) // (s.groups[agent.group].units if s.groups[agent.group].units else 1)
     else:
         key.b = agent.offered
     return key
 
 
-cdef inline void leave_lane(State* s, Lane* lane, i32 j, i32 g) noexcept nogil:
-    remove(lane.links, lane.keys, &lane.roots[g], j)
-    if lane.roots[g].root < 0:
-        lane.available[g >> 6] &= ~(<u64> 1 << (g & 63))
+cdef inline void leave_lane(State* s, Lane* lane, i32 j, i32 g, i32 band) noexcept nogil:
+    cdef Root* root = &lane.roots[<i64> band * s.cap_groups + g]
+    remove(lane.links, lane.keys, root, j)
+    if root.root < 0:
+        lane.available[band * (s.cap_groups >> 6) + (g >> 6)] &= ~(<u64> 1 << (g & 63))
+
+
+cdef inline uint32_t held_pools(State* s, i32 j) noexcept nogil:
+    """The pools of which an agent holds something, as bits. O(pools)."""
+    cdef uint32_t held = 0
+    cdef i32 p
+    for p in range(s.n_pools):
+        if s.counts[j * POOLS + p]:
+            held |= <uint32_t> 1 << p
+    return held
+
+
+cdef inline bint fits(State* s, i32 j, i32 c, uint32_t held) noexcept nogil:
+    """Whether there is room for one more of a channel; what gives way to it takes none. O(pools)."""
+    cdef Agent* agent = &s.agents[j]
+    cdef Group* group = &s.groups[agent.group]
+    cdef Channel* channel = &s.channels[c]
+    cdef uint32_t giving_way = group.interrupts[c] & held
+    cdef uint32_t bits
+    cdef i64 used = agent.used
+    cdef i32 p
+    if held & ~group.allow[c] & ~giving_way:
+        return False
+    bits = giving_way
+    while bits:
+        p = omni_ctz(bits)
+        bits &= bits - 1
+        used -= s.counts[j * POOLS + p] * s.pool_load[p]
+    if used + channel.load > group.units:
+        return False
+    bits = channel.pools
+    while bits:
+        p = omni_ctz(bits)
+        bits &= bits - 1
+        if s.counts[j * POOLS + p] >= group.at_most[p]:
+            return False
+    return True
+
+
+cdef inline void recount(State* s, i32 j, uint32_t room, i32 shown) noexcept nogil:
+    """Bring what gauges count of an agent from what they counted last to this. O(gauges)."""
+    cdef Agent* agent = &s.agents[j]
+    cdef Gauge* gauge
+    cdef i32 x
+    for x in range(s.n_gauges):
+        gauge = &s.gauges[x]
+        if gauge.kind == LENGTH or gauge.kind == GIVEN:
+            continue
+        if not (gauge.members[agent.group >> 6] >> (agent.group & 63)) & 1:
+            continue
+        if gauge.kind == STAFFED:
+            gauge.value += (shown & 1) - (agent.shown & 1)
+        elif gauge.kind == IDLE:
+            gauge.value += ((shown >> 1) & 1) - ((agent.shown >> 1) & 1)
+        else:
+            gauge.value += <i64> ((room >> gauge.subject) & 1) - <i64> ((agent.room >> gauge.subject) & 1)
 
 
 cdef inline void show(State* s, i32 j) noexcept nogil:
-    """Bring the lanes up to date with the agent's presence, capacity and keys. O(lanes * log agents)."""
+    """Bring the lanes and gauges up to date with the agent's presence, capacity and keys. O(lanes * log agents)."""
     cdef Agent* agent = &s.agents[j]
     cdef Group* group = &s.groups[agent.group]
     cdef i32 g = agent.group
-    cdef i32 c, l
-    cdef uint32_t room = 0
+    cdef i32 c, l, before, after, shown = 0
+    cdef uint32_t room = 0, band = 0, held
     cdef Lane* lane
     cdef Key key
-    if agent.presence == READY:
+    if agent.presence == READY and agent.rest < 0:
+        held = held_pools(s, j)
         for c in range(s.n_channels):
-            if agent.used + s.loads[c] <= group.units and s.counts[j * 32 + c] < group.at_most[c]:
+            if not (agent.ringing >> c) & 1 and fits(s, j, c, held):
                 room |= <uint32_t> 1 << c
-    agent.room = room
+                if group.interrupts[c] & held:
+                    band |= <uint32_t> 1 << c
+        if agent.offers < 0 and agent.held == 0:
+            shown = 2
+    if agent.presence != SIGNED_OUT:
+        shown |= 1
+    if s.n_gauges:
+        recount(s, j, room, shown)
+    agent.shown = shown
     for l in range(s.n_lanes):
         lane = s.lanes[l]
+        before = (agent.band >> lane.channel) & 1
         if not (room >> lane.channel) & 1:
             if lane.links[j].size:
-                leave_lane(s, lane, j, g)
+                leave_lane(s, lane, j, g, before)
             continue
+        after = (band >> lane.channel) & 1
         key = key_of(s, j, lane.key)
         if lane.links[j].size:
-            if key.a == lane.keys[j].a and key.b == lane.keys[j].b and key.c == lane.keys[j].c:
+            if (before == after and key.a == lane.keys[j].a and key.b == lane.keys[j].b
+                    and key.c == lane.keys[j].c):
                 continue
-            remove(lane.links, lane.keys, &lane.roots[g], j)
+            leave_lane(s, lane, j, g, before)
         lane.keys[j] = key
-        insert(lane.links, lane.keys, &lane.roots[g], j)
-        lane.available[g >> 6] |= <u64> 1 << (g & 63)
+        insert(lane.links, lane.keys, &lane.roots[<i64> after * s.cap_groups + g], j)
+        lane.available[after * (s.cap_groups >> 6) + (g >> 6)] |= <u64> 1 << (g & 63)
+    agent.room = room
+    agent.band = band
+    if s.n_conditions:
+        look(s)
 
 
 cdef inline void hide(State* s, i32 j) noexcept nogil:
-    """Take the agent out of every lane, before he changes group."""
+    """Take the agent out of every lane and gauge, before he changes group."""
     cdef i32 l
     for l in range(s.n_lanes):
         if s.lanes[l].links[j].size:
-            leave_lane(s, s.lanes[l], j, s.agents[j].group)
+            leave_lane(s, s.lanes[l], j, s.agents[j].group, (s.agents[j].band >> s.lanes[l].channel) & 1)
+    if s.n_gauges:
+        recount(s, j, 0, 0)
+    s.agents[j].shown = 0
     s.agents[j].room = 0
+    s.agents[j].band = 0
+
+
+# Conditions -----------------------------------------------------------------------------------------------------------
+
+
+cdef inline void open_pair(State* s, i32 k, i32 g) noexcept nogil:
+    """Write the three bits of a pair: may ever, may now as its condition says, seen from both sides."""
+    cdef u64 bit = <u64> 1 << (g & 63)
+    cdef i64 at = <i64> k * (s.cap_groups >> 6) + (g >> 6)
+    cdef u64* serves = &s.serves[<i64> g * (s.cap_classes >> 6) + (k >> 6)]
+    cdef i32 condition = s.conditional[<i64> k * s.cap_groups + g] - 1
+    cdef bint ever = s.out[<i64> k * s.cap_groups + g].opens != NEVER
+    if ever:
+        s.ever[at] |= bit
+    else:
+        s.ever[at] &= ~bit
+    if ever and (condition < 0 or s.conditions[condition].holds):
+        s.openable[at] |= bit
+        serves[0] |= <u64> 1 << (k & 63)
+    else:
+        s.openable[at] &= ~bit
+        serves[0] &= ~(<u64> 1 << (k & 63))
+
+
+cdef inline i64 gauge_value(State* s, i32 x) noexcept nogil:
+    if s.gauges[x].kind == LENGTH:
+        return s.queues[s.gauges[x].subject].length
+    return s.gauges[x].value
+
+
+cdef inline void look(State* s) noexcept nogil:
+    """Look at every gauge again. O(conditions), and O(classes * groups) for one that flips."""
+    cdef Condition* cell
+    cdef i64 value
+    cdef i32 x, k, g
+    cdef bint holds
+    if s.blind:
+        return
+    for x in range(s.n_conditions):
+        cell = &s.conditions[x]
+        value = gauge_value(s, cell.gauge)
+        if cell.holds:
+            holds = value <= cell.off if cell.below else value >= cell.off
+        else:
+            holds = value <= cell.on if cell.below else value >= cell.on
+        if holds == cell.holds:
+            continue
+        cell.holds = holds
+        s.stale = s.stale or not holds
+        if holds and not cell.fresh:
+            cell.fresh = True
+            s.n_fresh += 1
+        for k in range(s.n_classes):
+            if s.classes[k].conditioned:
+                for g in range(s.n_groups):
+                    if s.conditional[<i64> k * s.cap_groups + g] == x + 1:
+                        open_pair(s, k, g)
 
 
 # The questions --------------------------------------------------------------------------------------------------------
 
 
-cdef inline i32 pick_agent(State* s, i32 i, i32* entry_out, i32* rank_out) noexcept nogil:
-    """Agent selection: who should get interaction i, through which entry, at which rank; -1: nobody now.
+cdef inline bint may_take(State* s, i32 e, i32 j, i32 kind) noexcept nogil:
+    """Whether requirement, condition and opening let agent j take entry e; a tie of this kind may ignore them."""
+    cdef i32 k = s.entries[e].class_
+    cdef i32 g = s.agents[j].group
+    if kind == PREFER_ANY or kind == ONLY_ANY:
+        return True
+    if not (s.openable[<i64> k * (s.cap_groups >> 6) + (g >> 6)] >> (g & 63)) & 1:
+        return False
+    return is_open(s, s.keys[e].b, s.out[<i64> k * s.cap_groups + g].opens)
 
-    O(entries * groups that could answer + barred agents).
+
+cdef inline i32 pick_wished(State* s, i32 i, i32* entry_out) noexcept nogil:
+    """The first agent whom the interaction prefers, or who alone may have it, and who may take it now; -1: none."""
+    cdef Interaction* it = &s.interactions[i]
+    cdef i32 x = it.ties
+    cdef i32 least = ONLY if is_bound(s, it) else PREFER
+    cdef i32 e, j
+    while x >= 0:
+        j = s.ties[x].agent
+        if s.ties[x].kind >= least and (s.agents[j].room >> it.channel) & 1 and not barred(s, it, i, j):
+            e = it.entries
+            while e >= 0:
+                if may_take(s, e, j, s.ties[x].kind):
+                    entry_out[0] = e
+                    return j
+                e = s.entries[e].next
+        x = s.ties[x].next_of_interaction
+    return -1
+
+
+cdef inline i32 pick_agent(State* s, i32 i, i32* entry_out, i64* standing_out) noexcept nogil:
+    """Agent selection: who should get interaction i, through which entry, with what standing; -1: nobody now.
+
+    Whom it prefers, then whom it does not interrupt, then the others. O(entries * groups that could answer + ties).
     """
+    cdef Interaction* it = &s.interactions[i]
+    cdef i32 j = -1
+    if it.ties >= 0:
+        j = pick_wished(s, i, entry_out)
+        standing_out[0] = -1
+        if j >= 0 or is_bound(s, it):
+            return j
+    j = pick_in_band(s, i, 0, entry_out, standing_out)
+    if j < 0 and s.interrupting:
+        j = pick_in_band(s, i, 1, entry_out, standing_out)
+    return j
+
+
+cdef inline i32 pick_in_band(State* s, i32 i, i32 band, i32* entry_out, i64* standing_out) noexcept nogil:
+    """The best of those whom it would interrupt in something (band 1), or in nothing (0)."""
     cdef Interaction* it = &s.interactions[i]
     cdef i32 words = s.cap_groups >> 6
     cdef i32 best = -1, best_rank = 0, e = it.entries
@@ -165,6 +334,7 @@ cdef inline i32 pick_agent(State* s, i32 i, i32* entry_out, i32* rank_out) noexc
     cdef Key best_key = [0, 0, 0], key
     cdef u64 bits
     cdef u64* openable
+    cdef u64* available
     cdef Class* class_
     cdef Lane* lane
     cdef OutPair* row
@@ -176,15 +346,16 @@ cdef inline i32 pick_agent(State* s, i32 i, i32* entry_out, i32* rank_out) noexc
         lane = s.lanes[class_.lane]
         row = &s.out[<i64> s.entries[e].class_ * s.cap_groups]
         openable = &s.openable[<i64> s.entries[e].class_ * words]
+        available = &lane.available[band * words]
         for w in range(words):
-            bits = openable[w] & lane.available[w]
+            bits = openable[w] & available[w]
             while bits:
                 g = (w << 6) + omni_ctz(bits)
                 bits &= bits - 1
                 pair = &row[g]
                 if (best >= 0 and pair.rank > best_rank) or not is_open(s, since, pair.opens):
                     continue
-                n = lane.roots[g].first
+                n = lane.roots[<i64> band * s.cap_groups + g].first
                 while n >= 0 and barred(s, it, i, n):
                     n = following(lane.links, n)
                 if n < 0:
@@ -202,7 +373,7 @@ cdef inline i32 pick_agent(State* s, i32 i, i32* entry_out, i32* rank_out) noexc
                     best_key = key
                     entry_out[0] = e
         e = s.entries[e].next
-    rank_out[0] = best_rank
+    standing_out[0] = (<i64> band << 32) + best_rank
     return best
 
 
@@ -244,10 +415,38 @@ cdef inline bint beats(Candidate* p, Candidate* q) noexcept nogil:
     return p.key.c < q.key.c
 
 
+cdef inline i64 weigh(State* s, Class* class_, i64 since, i64 cost) noexcept nogil:
+    """What an entry of a class weighs: rates times age (capped) and length, and what is conceded."""
+    cdef i64 age = s.now - since
+    if class_.age_cap >= 0 and age > class_.age_cap:
+        age = class_.age_cap
+    return class_.age_rate * age + class_.offset - cost + class_.length_rate * s.queues[class_.queue].length
+
+
+cdef inline i32 pick_tied(State* s, i32 j) noexcept nogil:
+    """The first entry, by (tier, since, seq), of what prefers agent j or is for him, if he may take it now; -1: none."""
+    cdef i32 x = s.agents[j].ties
+    cdef i32 i, e, best = -1
+    cdef Interaction* it
+    while x >= 0:
+        i = s.ties[x].interaction
+        it = &s.interactions[i]
+        if (s.ties[x].kind != FORBID and in_queue(it) and (s.agents[j].room >> it.channel) & 1
+                and not offers_full(s, it) and not barred(s, it, i, j)
+                and (s.ties[x].kind >= ONLY or not is_bound(s, it))):
+            e = it.entries
+            while e >= 0:
+                if may_take(s, e, j, s.ties[x].kind) and (best < 0 or less(&s.keys[e], &s.keys[best])):
+                    best = e
+                e = s.entries[e].next
+        x = s.ties[x].next_of_agent
+    return best
+
+
 cdef inline i32 pick_entry(State* s, i32 j) noexcept nogil:
     """Interaction selection: the entry that agent j should get next; -1: none.
 
-    O(classes with somebody waiting that he could serve + barred entries). Nobody in a class beats its head, so a class
+    O(classes with somebody waiting that he could serve + barred entries + his ties). Nobody in a class beats its head, so a class
     whose head has lost already is left without looking at its entries.
     """
     cdef Agent* agent = &s.agents[j]
@@ -262,6 +461,10 @@ cdef inline i32 pick_entry(State* s, i32 j) noexcept nogil:
     best.entry = -1
     if agent.room == 0:
         return -1
+    if agent.ties >= 0:
+        i = pick_tied(s, j)
+        if i >= 0:
+            return i
     serves = &s.serves[<i64> agent.group * words]
     row = &s.in_[<i64> agent.group * s.cap_classes]
     for w in range(words):
@@ -276,8 +479,7 @@ cdef inline i32 pick_entry(State* s, i32 j) noexcept nogil:
             found.entry = class_.root.first
             found.rank = pair.rank
             found.key = class_.root.head
-            found.weight = (class_.age_rate * (s.now - found.key.b) + class_.offset - pair.cost
-                            + class_.length_rate * s.queues[class_.queue].length)
+            found.weight = weigh(s, class_, found.key.b, pair.cost)
             if not beats(&found, &best):
                 continue
             i = s.entries[found.entry].interaction
@@ -285,8 +487,8 @@ cdef inline i32 pick_entry(State* s, i32 j) noexcept nogil:
                 found.entry = first_open(s, class_, j, pair.opens)
                 if found.entry < 0:
                     continue
-                found.weight += class_.age_rate * (found.key.b - s.keys[found.entry].b)
                 found.key = s.keys[found.entry]
+                found.weight = weigh(s, class_, found.key.b, pair.cost)
                 if not beats(&found, &best):
                     continue
             best = found

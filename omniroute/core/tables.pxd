@@ -3,25 +3,10 @@
 from libc.stdlib cimport calloc, free, malloc, qsort
 from libc.string cimport memcpy
 
-from omniroute.core.engine cimport arm_entry
-from omniroute.core.layout cimport (
-    NEVER,
-    Class,
-    Group,
-    InPair,
-    Key,
-    Lane,
-    Link,
-    OutPair,
-    Root,
-    State,
-    grow,
-    i32,
-    i64,
-    u64,
-)
+from omniroute.core.layout cimport *
+from omniroute.core.places cimport rearm_class
 from omniroute.core.order cimport clear_root
-from omniroute.core.selection cimport in_queue, show
+from omniroute.core.selection cimport in_queue, open_pair, show
 
 cdef enum:  # operators of a requirement program; >= 0 pushes that atom
     AND = -1
@@ -58,12 +43,17 @@ cdef inline bint grow_groups(State* s) noexcept nogil:
     if s.n_groups < old:
         return True
     for l in range(s.n_lanes):
-        if not (relayout(s, <void**> &s.lanes[l].roots, 1, old, 1, cap, sizeof(Root))
-                and relayout(s, <void**> &s.lanes[l].available, 1, old >> 6, 1, cap >> 6, sizeof(u64))):
+        if not (relayout(s, <void**> &s.lanes[l].roots, 2, old, 2, cap, sizeof(Root))
+                and relayout(s, <void**> &s.lanes[l].available, 2, old >> 6, 2, cap >> 6, sizeof(u64))):
+            return False
+    for l in range(s.n_gauges):
+        if not relayout(s, <void**> &s.gauges[l].members, 1, old >> 6, 1, cap >> 6, sizeof(u64)):
             return False
     if not (relayout(s, <void**> &s.groups, 1, old, 1, cap, sizeof(Group))
             and relayout(s, <void**> &s.atoms, s.cap_atoms, old >> 6, s.cap_atoms, cap >> 6, sizeof(u64))
             and relayout(s, <void**> &s.out, classes, old, classes, cap, sizeof(OutPair))
+            and relayout(s, <void**> &s.conditional, classes, old, classes, cap, sizeof(i32))
+            and relayout(s, <void**> &s.ever, classes, old >> 6, classes, cap >> 6, sizeof(u64))
             and relayout(s, <void**> &s.openable, classes, old >> 6, classes, cap >> 6, sizeof(u64))
             and relayout(s, <void**> &s.in_, old, classes, cap, classes, sizeof(InPair))
             and relayout(s, <void**> &s.serves, old, classes >> 6, cap, classes >> 6, sizeof(u64))):
@@ -82,6 +72,8 @@ cdef inline bint grow_classes(State* s) noexcept nogil:
     if not (relayout(s, <void**> &s.classes, 1, old, 1, cap, sizeof(Class))
             and relayout(s, <void**> &s.nonempty, 1, old >> 6, 1, cap >> 6, sizeof(u64))
             and relayout(s, <void**> &s.out, old, groups, cap, groups, sizeof(OutPair))
+            and relayout(s, <void**> &s.conditional, old, groups, cap, groups, sizeof(i32))
+            and relayout(s, <void**> &s.ever, old, groups >> 6, cap, groups >> 6, sizeof(u64))
             and relayout(s, <void**> &s.openable, old, groups >> 6, cap, groups >> 6, sizeof(u64))
             and relayout(s, <void**> &s.in_, groups, old, groups, cap, sizeof(InPair))
             and relayout(s, <void**> &s.serves, groups, old >> 6, groups, cap >> 6, sizeof(u64))):
@@ -131,8 +123,8 @@ cdef inline i32 lane_for(State* s, i32 channel, i32 agent_key) noexcept nogil:
         return -1
     lane.channel = channel
     lane.key = agent_key
-    lane.roots = <Root*> calloc(s.cap_groups + 1, sizeof(Root))
-    lane.available = <u64*> calloc((s.cap_groups >> 6) + 1, sizeof(u64))
+    lane.roots = <Root*> calloc(2 * s.cap_groups + 1, sizeof(Root))
+    lane.available = <u64*> calloc(2 * (s.cap_groups >> 6) + 1, sizeof(u64))
     lane.links = <Link*> calloc(s.cap_agents + 1, sizeof(Link))
     lane.keys = <Key*> calloc(s.cap_agents + 1, sizeof(Key))
     if lane.roots == NULL or lane.available == NULL or lane.links == NULL or lane.keys == NULL:
@@ -140,6 +132,7 @@ cdef inline i32 lane_for(State* s, i32 channel, i32 agent_key) noexcept nogil:
         return -1
     for g in range(s.n_groups):
         clear_root(&lane.roots[g])
+        clear_root(&lane.roots[s.cap_groups + g])
     s.lanes[s.n_lanes] = lane
     s.n_lanes += 1
     for l in range(s.n_agents):
@@ -151,20 +144,6 @@ cdef inline int by_value(const void* p, const void* q) noexcept nogil:
     cdef i32 a = (<const i32*> p)[0]
     cdef i32 b = (<const i32*> q)[0]
     return (a > b) - (a < b)
-
-
-cdef inline void rearm_class(State* s, i32 k) noexcept nogil:
-    """Set the deadlines of all entries of a class anew. O(interactions), only when somebody is in it."""
-    cdef i32 i, e
-    if s.classes[k].in_queue == 0:
-        return
-    for i in range(s.n_interactions):
-        if in_queue(&s.interactions[i]):
-            e = s.interactions[i].entries
-            while e >= 0:
-                if s.entries[e].class_ == k:
-                    arm_entry(s, &s.interactions[i], e)
-                e = s.entries[e].next
 
 
 cdef inline bint list_openings(State* s, i32 k) noexcept nogil:
@@ -204,8 +183,6 @@ cdef inline void set_pair(
     """Write one cell; a pair that does not match stays not allowed."""
     cdef OutPair* out = &s.out[<i64> k * s.cap_groups + g]
     cdef InPair* in_ = &s.in_[<i64> g * s.cap_classes + k]
-    cdef u64* openable = &s.openable[<i64> k * (s.cap_groups >> 6) + (g >> 6)]
-    cdef u64* serves = &s.serves[<i64> g * (s.cap_classes >> 6) + (k >> 6)]
     if opens != NEVER and not holds(s, k, g):
         opens = NEVER
     out.opens = in_.opens = <i32> opens
@@ -213,9 +190,12 @@ cdef inline void set_pair(
     out.cost = cost_out
     in_.rank = <i32> rank_in
     in_.cost = cost_in
-    if opens == NEVER:
-        openable[0] &= ~(<u64> 1 << (g & 63))
-        serves[0] &= ~(<u64> 1 << (k & 63))
-    else:
-        openable[0] |= <u64> 1 << (g & 63)
-        serves[0] |= <u64> 1 << (k & 63)
+    open_pair(s, k, g)
+
+
+cdef inline void condition_pair(State* s, i32 k, i32 g, i32 condition) noexcept nogil:
+    """Let a pair hold only while a condition does (-1: always)."""
+    cdef i32* cell = &s.conditional[<i64> k * s.cap_groups + g]
+    s.classes[k].conditioned += (condition >= 0) - (cell[0] > 0)
+    cell[0] = condition + 1
+    open_pair(s, k, g)

@@ -8,20 +8,26 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from omniroute.core import limits
+from omniroute.core.codes import TieKind
 from omniroute.core.lifecycle import InteractionState, Presence
-from omniroute.core.reference import selection
+from omniroute.core.reference import deadlines, reading, selection
 from omniroute.core.reference.state import (
     HELD,
     IN_QUEUE,
+    KEPT,
+    RESERVES_OFFERED,
     Agent,
+    Channel,
     Class,
+    Condition,
     Entry,
-    Exclusion,
+    Gauge,
     Group,
     Interaction,
     Offer,
     Pair,
     Queue,
+    Tie,
 )
 from omniroute.core.reference.tables import index, within
 from omniroute.errors import MisuseError
@@ -29,18 +35,19 @@ from omniroute.errors import MisuseError
 if TYPE_CHECKING:
     from omniroute.core.reference.engine import Core
 
-FORMAT = 1
+FORMAT = 2
 """The number of this layout; another layout gets another number."""
 
 
 def dump(core: Core) -> array[int]:
     """The whole state, canonical: the same for both cores after the same commands. O(state)."""
-    out = array("q", [FORMAT, core.now, core.seq])
+    out = array("q", [FORMAT, core.now, core.seq, core.estimates_every, core.estimates_due])
     _dump_tables(core, out)
     out.append(len(core.agents))
     for agent in core.agents:
         out.extend((agent.group, agent.order, agent.presence, agent.used, agent.idle_since, agent.stamp))
-        out.extend((agent.handled, agent.offered, *agent.counts))
+        out.extend((agent.handled, agent.offered, agent.rest, agent.burst_from, agent.burst_count))
+        out.extend((*agent.misses, *agent.counts))
     out.append(len(core.interactions))
     for interaction in core.interactions:
         if interaction is None:
@@ -59,29 +66,40 @@ def dump(core: Core) -> array[int]:
 
 def _dump_tables(core: Core, out: array[int]) -> None:
     tables = core.tables
-    out.extend((len(tables.loads), *tables.loads, len(tables.queues)))
+    out.extend((tables.pools, len(tables.channels)))
+    for c in tables.channels:
+        out.extend((c.load, c.flags, len(c.pools), *c.pools))
+    out.append(len(tables.queues))
     for q in tables.queues:
-        out.extend((q.offers, q.offer_timeout, q.limit, q.retry_after, q.target, q.control_every, q.control_due))
-        out.extend((q.version, q.entered, q.connected, q.in_target, q.abandoned))
+        out.extend((q.offers, q.offer_timeout, q.limit, q.retry_after, q.target, q.setup_timeout, q.auto))
+        out.extend((q.control_every, q.control_due, q.version, q.entered, q.connected, q.in_target, q.abandoned))
+        out.extend(number for cause in q.rona for number in cause)
     out.extend((tables.atoms, len(tables.groups)))
     for g in tables.groups:
-        out.extend((g.units, *g.at_most, g.idle_rate, g.term, len(g.atoms), *sorted(g.atoms)))
+        out.extend((g.units, *g.at_most, *g.allow, *g.interrupts, g.idle_rate, g.term, g.auto, g.burst, g.burst_per))
+        out.extend((len(g.atoms), *sorted(g.atoms)))
+    out.append(len(tables.gauges))
+    for gauge in tables.gauges:
+        out.extend((gauge.kind, gauge.subject, gauge.given, len(gauge.program), *gauge.program))
+    out.append(len(tables.conditions))
+    for condition in tables.conditions:
+        out.extend((condition.gauge, condition.on, condition.off, condition.below, condition.holds))
     out.append(len(tables.classes))
     for k in tables.classes:
-        out.extend((k.queue, k.channel, k.age_rate, k.length_rate, k.offset, k.step_at, k.step_next, k.step_tier))
-        out.extend((k.agent_key, len(k.program), *k.program))
+        out.extend((k.queue, k.channel, k.age_rate, k.length_rate, k.offset, k.age_cap, k.step_at, k.step_next))
+        out.extend((k.step_tier, k.step_when, k.skip_if, k.step_copy, k.agent_key, len(k.program), *k.program))
         for pair in k.pairs:
-            out.extend((pair.opens, pair.rank_out, pair.cost_out, pair.rank_in, pair.cost_in))
+            out.extend((pair.opens, pair.rank_out, pair.cost_out, pair.rank_in, pair.cost_in, pair.condition))
 
 
 def _dump_interaction(it: Interaction, out: array[int]) -> None:
-    out.extend((it.state, it.seq, it.wait_from, it.step_from, it.agent, it.channel, it.connected_at, it.wrap_due))
+    out.extend((it.state, it.seq, it.wait_from, it.step_from, it.agent, it.channel, it.connected_at, it.due))
     out.append(len(it.entries))
     for entry in it.entries:
         out.extend((entry.class_, entry.tier, entry.since, entry.seq))
-    out.append(len(it.exclusions))
-    for exclusion in it.exclusions:
-        out.extend((exclusion.agent, exclusion.until, exclusion.seq))
+    out.append(len(it.ties))
+    for tie in it.ties:
+        out.extend((tie.agent, tie.kind, tie.until, tie.seq))
 
 
 def load(core: Core, data: array[int]) -> None:
@@ -101,15 +119,16 @@ def _load(core: Core, data: array[int]) -> None:
     def take(n: int) -> list[int]:
         return [next(it) for _ in range(n)]
 
-    layout, core.now, core.seq = take(3)
+    layout, core.now, core.seq, core.estimates_every, core.estimates_due = take(5)
     if layout != FORMAT:
         raise limits.out_of_range("layout of the dump", layout, FORMAT, FORMAT)
     within("now", core.now, 0, limits.TIME_MAX)
     _load_tables(core, take)
-    channels = len(core.tables.loads)
+    pools = core.tables.pools
     for _ in range(next(it)):
-        group, order, presence, used, idle, stamp, handled, offered = take(8)
-        core.agents.append(Agent(group, order, Presence(presence), used, take(channels), idle, stamp, handled, offered))
+        group, order, presence, *numbers = take(11)
+        misses = take(4)
+        core.agents.append(_agent(group, order, Presence(presence), numbers, misses, take(pools)))
     for _ in range(next(it)):
         state = InteractionState(next(it))
         core.interactions.append(None if state == InteractionState.GONE else _load_interaction(state, take))
@@ -118,57 +137,111 @@ def _load(core: Core, data: array[int]) -> None:
         number = next(it)
         core.offers.append(None if number < 0 else Offer(number, *take(4)))
     core.free_offers = take(next(it))
-    for i, interaction in enumerate(core.interactions):
+    _check_tables(core)
+    for interaction in core.interactions:
         if interaction is not None:
             _check_numbers(core, interaction)
-            core.arm(i)
-    for k, class_ in enumerate(core.tables.classes):
-        core.tables.check_class(k, class_)
-    for agent in core.agents:
-        index("group", agent.group, len(core.tables.groups))
     for offer in core.offers:
         if offer is not None:
-            index("agent", offer.agent, len(core.agents))
-            index("interaction", offer.interaction, len(core.interactions))
-            index("entry", offer.entry, len(core.live(offer.interaction).entries))
+            _check_offer(core, offer)
+    for i, interaction in enumerate(core.interactions):
+        if interaction is not None:
+            core.arm(i)
     if next(it, None) is not None:
         raise MisuseError("the dump goes on after its end")
 
 
+def _agent(
+    group: int, order: int, presence: Presence, numbers: list[int], misses: list[int], counts: list[int]
+) -> Agent:
+    used, idle_since, stamp, handled, offered, rest, burst_from, burst_count = numbers
+    return Agent(
+        group, order, presence, used, counts, idle_since, stamp, handled, offered, rest, burst_from, burst_count, misses
+    )
+
+
+def _check_tables(core: Core) -> None:
+    """Every number of the tables and agents names something."""
+    tables = core.tables
+    for channel in tables.channels:
+        for pool in channel.pools:
+            index("pool", pool, tables.pools)
+        within("pools of a channel", len(channel.pools), 1, limits.POOLS_MAX)
+    for gauge in tables.gauges:
+        tables.check_gauge(gauge.kind, gauge.subject, gauge.program)
+    for k, class_ in enumerate(tables.classes):
+        tables.check_class(k, class_)
+    for condition in tables.conditions:
+        index("gauge", condition.gauge, len(tables.gauges))
+    for agent in core.agents:
+        index("group", agent.group, len(tables.groups))
+
+
 def _check_numbers(core: Core, interaction: Interaction) -> None:
-    """Every number of a loaded interaction names something."""
+    """Every number of a loaded interaction names something that goes with its state."""
+    held, dated = interaction.state in HELD, interaction.state in deadlines.DUE_OF
     within("entries", len(interaction.entries), 1, limits.ENTRIES_MAX)
-    index("channel", interaction.channel, len(core.tables.loads))
-    within("agent", interaction.agent, -1, len(core.agents) - 1)
+    index("channel", interaction.channel, len(core.tables.channels))
+    within("agent", interaction.agent, 0 if held else -1, len(core.agents) - 1 if held else -1)
+    within("due", interaction.due, -1, limits.TIME_MAX if dated else -1)
     for entry in interaction.entries:
         index("class", entry.class_, len(core.tables.classes))
         index("queue", core.queue_of(entry), len(core.tables.queues))
-    for exclusion in interaction.exclusions:
-        index("agent", exclusion.agent, len(core.agents))
+        if core.tables.classes[entry.class_].channel != interaction.channel:
+            raise MisuseError("an interaction waits in a class of another channel")
+    for tie in interaction.ties:
+        index("agent", tie.agent, len(core.agents))
+
+
+def _check_offer(core: Core, offer: Offer) -> None:
+    """A loaded offer is one of an interaction that is on offer."""
+    index("agent", offer.agent, len(core.agents))
+    index("interaction", offer.interaction, len(core.interactions))
+    owner = core.interactions[offer.interaction]
+    if owner is None or owner.state != InteractionState.OFFERED:
+        raise MisuseError(f"an offer is of interaction {offer.interaction}, which is not on offer")
+    index("entry", offer.entry, len(owner.entries))
 
 
 def _load_tables(core: Core, take: Callable[[int], list[int]]) -> None:
     tables = core.tables
-    tables.loads = take(take(1)[0])
-    tables.queues = [Queue(*take(12)) for _ in range(take(1)[0])]
+    tables.pools, channels = take(2)
+    for _ in range(channels):
+        load, flags, pools = take(3)
+        tables.channels.append(Channel(load, tuple(take(pools)), flags))
+    for _ in range(take(1)[0]):
+        queue = Queue(*take(14))  # type: ignore[arg-type]
+        rona = take(8)
+        queue.rona = [(rona[x], rona[x + 1]) for x in range(0, 8, 2)]
+        tables.queues.append(queue)
     tables.atoms = take(1)[0]
     for _ in range(take(1)[0]):
-        units, *at_most = take(1 + len(tables.loads))
-        idle_rate, term, atoms = take(3)
-        tables.groups.append(Group(set(take(atoms)), units, tuple(at_most), idle_rate, term))
+        units = take(1)[0]
+        at_most, allow, interrupts = take(tables.pools), take(channels), take(channels)
+        *manners, atoms = take(6)
+        tables.groups.append(Group(set(take(atoms)), units, at_most, allow, interrupts, *manners))
     for _ in range(take(1)[0]):
-        queue, channel, age_rate, length_rate, offset, step_at, step_next, step_tier, agent_key, length = take(10)
-        class_ = Class(queue, channel, tuple(take(length)), agent_key, age_rate, length_rate, offset)
-        class_.step_at, class_.step_next, class_.step_tier = step_at, step_next, step_tier
-        class_.pairs = [Pair(*take(5)) for _ in tables.groups]
+        kind, subject, given, length = take(4)
+        tables.gauges.append(Gauge(kind, subject, tuple(take(length)), given))
+    for _ in range(take(1)[0]):
+        gauge, on, off, below, holds = take(5)
+        tables.conditions.append(Condition(gauge, on, off, below, bool(holds)))
+    for _ in range(take(1)[0]):
+        number, channel, *rates = take(12)
+        agent_key, length = take(2)
+        class_ = Class(number, channel, tuple(take(length)), agent_key, *rates)  # type: ignore[arg-type]
+        class_.pairs = [Pair(*take(6)) for _ in tables.groups]
         tables.classes.append(class_)
 
 
 def _load_interaction(state: InteractionState, take: Callable[[int], list[int]]) -> Interaction:
-    seq, wait_from, step_from, agent, channel, connected_at, wrap_due = take(7)
+    seq, wait_from, step_from, agent, channel, connected_at, due = take(7)
     entries = [Entry(*take(4)) for _ in range(take(1)[0])]
-    exclusions = [Exclusion(*take(3)) for _ in range(take(1)[0])]
-    return Interaction(state, entries, seq, wait_from, step_from, agent, channel, connected_at, wrap_due, exclusions)
+    ties = []
+    for _ in range(take(1)[0]):
+        j, kind, until, number = take(4)
+        ties.append(Tie(j, TieKind(kind), until, number))
+    return Interaction(state, entries, seq, wait_from, step_from, agent, channel, connected_at, due, ties)
 
 
 def check(core: Core) -> list[str]:
@@ -178,18 +251,18 @@ def check(core: Core) -> list[str]:
 
 def _check_capacity(core: Core) -> Iterator[str]:
     """capacity: what an agent has in use is what live offers and connected interactions hold."""
-    loads = core.tables.loads
     for j, agent in enumerate(core.agents):
-        counts = [0] * len(loads)
-        for offer in core.offers_to(j):
-            owner = core.interactions[offer.interaction]
-            if owner is not None:
-                counts[owner.channel] += 1
-        for interaction in core.interactions:
-            if interaction is not None and interaction.agent == j:
-                counts[interaction.channel] += 1
-        if counts != agent.counts or agent.used != sum(n * load for n, load in zip(counts, loads, strict=True)):
-            yield f"capacity: agent {j} has {agent.used} units, {agent.counts} in use, but holds {counts}"
+        counts, used = [0] * core.tables.pools, 0
+        owners = [core.live(offer.interaction) for offer in core.offers_to(j)]
+        holding = [it for it in owners if core.tables.channels[it.channel].flags & RESERVES_OFFERED]
+        holding += [it for it in core.interactions if it is not None and it.agent == j and core.takes(it)]
+        for it in holding:
+            channel = core.tables.channels[it.channel]
+            used += channel.load
+            for pool in channel.pools:
+                counts[pool] += 1
+        if counts != agent.counts or agent.used != used:
+            yield f"capacity: agent {j} has {agent.used} units, {agent.counts} in use, but holds {used}, {counts}"
 
 
 def _check_states(core: Core) -> Iterator[str]:
@@ -214,13 +287,19 @@ def _check_states(core: Core) -> Iterator[str]:
     for j, agent in enumerate(core.agents):
         if agent.presence != Presence.READY and core.offers_to(j):
             yield f"presence: agent {j} is {agent.presence.name} and has a live offer"
+        kept = all(core.tables.channels[core.live(i).channel].flags & KEPT for i in core.holds(j))
+        if agent.presence == Presence.SIGNED_OUT and not kept:
+            yield f"presence: agent {j} is signed out with work in hand that binds him"
 
 
 def _check_idle(core: Core) -> Iterator[str]:
-    """idle: no waiting entry beside an agent who may take it now."""
+    """idle: no waiting entry beside an agent who may take it now; nor one that everybody has declined for good."""
     for i, interaction in enumerate(core.interactions):
         if interaction is None or interaction.state not in IN_QUEUE:
             continue
+        lasting = any(tie.kind == TieKind.FORBID and tie.until < 0 for tie in interaction.ties)
+        if lasting and reading.all_declined(core, i):
+            yield f"idle: everybody has declined interaction {i} for good"
         for entry in interaction.entries:
             for j in range(len(core.agents)):
                 if selection.why_not(core, i, entry, j) is None:
@@ -233,5 +312,5 @@ def _check_time(core: Core) -> Iterator[str]:
     if 0 <= due <= core.now:
         yield f"time: a deadline was due at {due}, now is {core.now}"
     for interaction in core.interactions:
-        if interaction is not None and any(a.seq >= b.seq for a, b in pairwise(interaction.exclusions)):
-            yield "order: the exclusions of an interaction are not in sequence"
+        if interaction is not None and any(a.seq >= b.seq for a, b in pairwise(interaction.ties)):
+            yield "order: the ties of an interaction are not in sequence"

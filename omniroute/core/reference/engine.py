@@ -4,36 +4,32 @@ from __future__ import annotations
 
 import copy
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from omniroute.core import limits
-from omniroute.core.codes import DeadlineKind, EventKind, PresenceReason, Reason
+from omniroute.core.codes import Cause, DeadlineKind, EventKind, Reason
 from omniroute.core.lifecycle import (
     INTERACTION,
-    OFFER,
-    PRESENCE,
     REFUSALS,
     InteractionMove,
     InteractionState,
     OfferMove,
-    OfferState,
-    Presence,
-    PresenceMove,
-    presence_refusal,
 )
-from omniroute.core.reference import audit, selection
-from omniroute.core.reference.state import HELD, IN_QUEUE, Agent, Entry, Exclusion, Interaction, Offer
+from omniroute.core.reference import arrivals, asking, audit, deadlines, reading, selection, staff, turns
+from omniroute.core.reference.state import (
+    HELD,
+    IN_QUEUE,
+    RESERVES_HOLD,
+    RESERVES_WRAP_UP,
+    STILL,
+    Agent,
+    Entry,
+    Interaction,
+    Offer,
+)
 from omniroute.core.reference.tables import Tables, index, within
-from omniroute.errors import MisuseError
 
 Event = tuple[int, int, int, int, int, int]
-Deadline = tuple[int, int, int, tuple[int, int]]
-
-ENDED_BY = {
-    OfferState.DECLINED: EventKind.DECLINED,
-    OfferState.EXPIRED: EventKind.EXPIRED,
-    OfferState.WITHDRAWN: EventKind.WITHDRAWN,
-}
 
 
 class Core:
@@ -53,12 +49,21 @@ class Core:
         self.free_interactions: list[int] = []
         self.free_offers: list[int] = []
         self.events: list[Event] = []
+        self.estimates_every = -1
+        self.estimates_due = -1
         self.auto_accept = False
         """Agents take the best offer the moment it is made; the columns are driven like this."""
-        self.set_queue, self.set_group = self.tables.set_queue, self.tables.set_group
-        self.set_class = self.tables.set_class
-        self.add_atom, self.add_group = self.tables.add_atom, self.tables.add_group
-        self.add_class, self.matches = self.tables.add_class, self.tables.matches
+        self.freed: list[int] = []
+        """Agents to ask for before the command ends; the three below as well."""
+        self.left: list[int] = []
+        self.fresh: set[int] = set()
+        self.forgiving = False
+        tables = self.tables
+        self.set_queue, self.set_rona = tables.set_queue, tables.set_rona
+        self.set_class, self.set_group, self.set_manners = tables.set_class, tables.set_group, tables.set_manners
+        self.add_atom, self.add_group, self.set_mix = tables.add_atom, tables.add_group, tables.set_mix
+        self.add_class, self.matches, self.add_gauge = tables.add_class, tables.matches, tables.add_gauge
+        self.set_condition = tables.set_condition
 
     # Reading ---------------------------------------------------------------------------------------------------------
 
@@ -84,68 +89,40 @@ class Core:
         )
 
     def interaction(self, i: int) -> tuple[int, ...]:
-        """(state, agent, channel, wait from, connected at, wrap-up end, then class, tier, since of each entry).
+        """See :func:`reading.interaction`, and the others there."""
+        return reading.interaction(self, i)
 
-        O(entries); a number that is free answers ``(0,)``.
-        """
-        interaction = self.interactions[index("interaction", i, len(self.interactions))]
-        if interaction is None:
-            return (0,)
-        numbers = (interaction.agent, interaction.channel, interaction.wait_from, interaction.connected_at)
-        places = [part for entry in interaction.entries for part in (entry.class_, entry.tier, entry.since)]
-        return (int(interaction.state), *numbers, interaction.wrap_due, *places)
+    def ties(self, i: int) -> list[tuple[int, int, int]]:
+        """See ``reading``."""
+        return reading.ties(self, i)
 
     def agent(self, j: int) -> tuple[int, ...]:
-        """(presence, group, units in use, idle since, connected so far, then how many of each channel). O(channels)."""
-        agent = self.agents[index("agent", j, len(self.agents))]
-        return (int(agent.presence), agent.group, agent.used, agent.idle_since, agent.handled, *agent.counts)
+        """See ``reading``."""
+        return reading.agent(self, j)
 
     def queue(self, q: int) -> tuple[int, ...]:
-        """(length, version, entered, connected, in target, abandoned), the counts since that version. O(1)."""
-        queue = self.tables.queues[index("queue", q, len(self.tables.queues))]
-        counts = (queue.entered, queue.connected, queue.in_target, queue.abandoned)
-        return (self.length(q), queue.version, *counts)
+        """See ``reading``."""
+        return reading.queue(self, q)
 
-    def _seeking(self, q: int) -> list[tuple[int, int, int, int]]:
-        """Entries of a queue that may still be offered, in order: (tier, since, seq, interaction)."""
-        return sorted(
-            (entry.tier, entry.since, entry.seq, i)
-            for i, interaction in enumerate(self.interactions)
-            if interaction is not None and interaction.state in IN_QUEUE and not selection.offers_full(self, i)
-            for entry in interaction.entries
-            if self.queue_of(entry) == q
-        )
+    def gauge(self, g: int) -> int:
+        """See ``reading``."""
+        return reading.gauge(self, g)
+
+    def condition(self, c: int) -> int:
+        """See ``reading``."""
+        return reading.condition(self, c)
 
     def waiting(self, q: int, limit: int) -> list[int]:
-        """Who waits in a queue without all its offers made, by (tier, since, seq), at most ``limit``.
-
-        O(limit * classes) in the kernel.
-        """
-        index("queue", q, len(self.tables.queues))
-        return [i for *_, i in self._seeking(q)[: max(limit, 0)]]
+        """See ``reading``."""
+        return reading.waiting(self, q, limit)
 
     def position(self, i: int) -> int:
-        """1 + the entries that are before the interaction's first entry in its queue; 0 if it does not wait.
-
-        O(classes * log(waiting)) in the kernel.
-        """
-        interaction = self.interactions[index("interaction", i, len(self.interactions))]
-        if interaction is None or interaction.state not in IN_QUEUE:
-            return 0
-        entry = interaction.entries[0]
-        place = (entry.tier, entry.since, entry.seq)
-        return 1 + sum(found[:3] < place for found in self._seeking(self.queue_of(entry)))
+        """See ``reading``."""
+        return reading.position(self, i)
 
     def why_not(self, i: int, j: int) -> list[int]:
-        """For each entry of a waiting interaction the first clause of *eligible* that is false, 0 where none is.
-
-        O(entries * (exclusions + live offers)); empty when it does not wait.
-        """
-        interaction = self.interactions[index("interaction", i, len(self.interactions))]
-        index("agent", j, len(self.agents))
-        if interaction is None or interaction.state not in IN_QUEUE:
-            return []
-        return [int(selection.why_not(self, i, entry, j) or 0) for entry in interaction.entries]
+        """See ``reading``."""
+        return reading.why_not(self, i, j)
 
     def take(self) -> list[Event]:
         """Hand over the events since the last call, in order."""
@@ -154,7 +131,7 @@ class Core:
 
     def next_deadline(self) -> int:
         """When the next deadline is due, or -1."""
-        return min((deadline[0] for deadline in self._deadlines()), default=-1)
+        return min((deadline[0] for deadline in deadlines.of(self)), default=-1)
 
     def fork(self) -> Core:
         """A copy that lives on by itself."""
@@ -175,38 +152,7 @@ class Core:
         """Every invariant that does not hold, by name; empty when all do."""
         return audit.check(self)
 
-    # Deadlines -------------------------------------------------------------------------------------------------------
-
-    def _deadlines(self) -> Iterator[Deadline]:
-        """Every deadline as (due, kind, sequence, what)."""
-        for i, interaction in enumerate(self.interactions):
-            if interaction is None:
-                continue
-            if interaction.wrap_due >= 0:
-                yield interaction.wrap_due, DeadlineKind.WRAP_UP_END, interaction.seq, (i, 0)
-            for x, exclusion in enumerate(interaction.exclusions):
-                if exclusion.until >= 0:
-                    yield exclusion.until, DeadlineKind.EXCLUSION_END, exclusion.seq, (i, x)
-            if interaction.state in IN_QUEUE:
-                for e in range(len(interaction.entries)):
-                    yield from self._entry_deadline(i, e)
-        for o, offer in enumerate(self.offers):
-            if offer is not None and offer.due >= 0:
-                yield offer.due, DeadlineKind.OFFER_EXPIRY, offer.seq, (o, 0)
-        for q, queue in enumerate(self.tables.queues):
-            if queue.control_due >= 0:
-                yield queue.control_due, DeadlineKind.CONTROL, q, (q, 0)
-
-    def _entry_deadline(self, i: int, e: int) -> Iterator[Deadline]:
-        """An entry's next step, and its next opening while it may still be offered."""
-        interaction = self.interactions[i]
-        assert interaction is not None
-        entry = interaction.entries[e]
-        class_ = self.tables.classes[entry.class_]
-        if class_.step_at >= 0:
-            yield interaction.step_from + class_.step_at, DeadlineKind.STEP, entry.seq, (i, e)
-        if entry.opening >= 0:
-            yield entry.opening, DeadlineKind.OPENING, entry.seq, (i, e)
+    # Time ------------------------------------------------------------------------------------------------------------
 
     def arm(self, i: int) -> None:
         """Look up when the next pair of each entry opens, after it has been asked for at this instant."""
@@ -222,34 +168,57 @@ class Core:
         if not self.now <= now <= limits.TIME_MAX:
             raise limits.too_early(now, self.now, -1)
         while True:
-            deadline = min(self._deadlines(), default=None)
+            deadline = min(deadlines.of(self), default=None)
             if deadline is None or deadline[0] > now:
                 break
-            self._fire(*deadline)
+            due, kind, _, (number, part) = deadline
+            self.now = max(self.now, due)
+            self._fire(kind, number, part)
+            self._wind_up()
         self.now = now
 
-    def _fire(self, due: int, kind: int, _seq: int, what: tuple[int, int]) -> None:
-        number, part = what
-        self.now = max(self.now, due)
+    def _fire(self, kind: int, number: int, part: int) -> None:
         if kind == DeadlineKind.OPENING:
             self._place(number)
         elif kind == DeadlineKind.WRAP_UP_END:
             self._release(number)
+        elif kind == DeadlineKind.SETUP_END:
+            self._fail(number)
         elif kind == DeadlineKind.OFFER_EXPIRY:
-            self._expire(number)
-        elif kind == DeadlineKind.EXCLUSION_END:
-            self.live(number).exclusions.pop(part)
+            offer = self.offers[number]
+            assert offer is not None
+            self._unaccepted(offer, OfferMove.EXPIRE, Cause.NO_ANSWER)
+        elif kind == DeadlineKind.TIE_END:
+            self.live(number).ties.pop(part)
             self._place(number)
+        elif kind == DeadlineKind.REST_END:
+            self.agents[number].rest = -1
+            self._look()
+            self._serve(number)
+        elif kind == DeadlineKind.ACTIVATION:
+            self._activate(number)
         elif kind == DeadlineKind.STEP:
-            self._settle(number)
-            freed = self._withdraw_excess(number)
-            self._place(number)
-            for j in freed:
-                self._serve(j)
-        else:
+            when = self.tables.classes[self.live(number).entries[part].class_].step_when
+            if when < 0 or self.tables.conditions[when].holds:
+                self._step(number)
+        elif kind == DeadlineKind.CONTROL:
             queue = self.tables.queues[number]
             queue.control_due = -1
             self._tell(EventKind.REVISION_DUE, x=number, y=queue.version)
+        else:
+            self.estimates_due = -1
+            self._tell(EventKind.ESTIMATES_DUE)
+            if self._anything_waits():
+                self._arm_estimates()
+
+    def _step(self, i: int) -> None:
+        if not self._settle(i):
+            self._withdraw_excess(i)
+            self._place(i)
+
+    def _arm_estimates(self) -> None:
+        if self.estimates_every > 0 and self.estimates_due < 0:
+            self.estimates_due = self.now + self.estimates_every
 
     # Small helpers ---------------------------------------------------------------------------------------------------
 
@@ -271,6 +240,11 @@ class Core:
         assert interaction is not None
         return interaction
 
+    def _by_seq(self) -> list[int]:
+        """Every live interaction, the oldest first."""
+        live = ((it.seq, i) for i, it in enumerate(self.interactions) if it is not None)
+        return [i for _, i in sorted(live)]
+
     def _judge(self, i: int, move: InteractionMove) -> Reason | None:
         """Look a move up in the table: None is legal."""
         index("interaction", i, len(self.interactions))
@@ -282,435 +256,44 @@ class Core:
         return REFUSALS[interaction.state, move]
 
     def _move(self, i: int, move: InteractionMove) -> None:
+        """The next state of the table; clocks that stood still go on, clocks that are to stand still do."""
         interaction = self.live(i)
-        interaction.state = INTERACTION[interaction.state, move]
+        before, after = interaction.state, INTERACTION[interaction.state, move]
+        if (before in STILL) != (after in STILL):
+            shift = self.now if before in STILL else -self.now
+            interaction.wait_from += shift
+            interaction.step_from += shift
+            if InteractionState.INTERRUPTED in (before, after):
+                interaction.connected_at += shift
+        interaction.state = after
 
     def _wait(self, interaction: Interaction) -> int:
         """The real wait so far."""
-        return self.now - interaction.wait_from
+        return (0 if interaction.state in STILL else self.now) - interaction.wait_from
+
+    def takes(self, interaction: Interaction) -> bool:
+        """Whether a held interaction takes its agent's capacity in the state that it is in."""
+        flags = self.tables.channels[interaction.channel].flags
+        if interaction.state == InteractionState.WRAP_UP:
+            return bool(flags & RESERVES_WRAP_UP)
+        if interaction.state == InteractionState.ON_HOLD:
+            return bool(flags & RESERVES_HOLD)
+        return interaction.state in HELD
 
     def _hold(self, j: int, channel: int, sign: int) -> None:
         """Take (+1) or give back (-1) the capacity of one interaction of a channel."""
-        self.agents[j].used += sign * self.tables.loads[channel]
-        self.agents[j].counts[channel] += sign
+        cell = self.tables.channels[channel]
+        self.agents[j].used += sign * cell.load
+        for pool in cell.pools:
+            self.agents[j].counts[pool] += sign
 
     def _restart_idle(self, j: int) -> None:
         self.agents[j].idle_since = self.now
         self.agents[j].stamp = self._next_seq()
 
-    # Asking ----------------------------------------------------------------------------------------------------------
-
-    def _settle(self, i: int) -> None:
-        """Move every entry whose step is due into its next class; it keeps its place."""
-        interaction = self.live(i)
-        for entry in interaction.entries:
-            class_ = self.tables.classes[entry.class_]
-            while class_.step_at >= 0 and interaction.step_from + class_.step_at <= self.now:
-                entry.class_ = class_.step_next
-                if class_.step_tier >= 0:
-                    entry.tier = class_.step_tier
-                class_ = self.tables.classes[entry.class_]
-                self._tell(EventKind.STEPPED, i, x=entry.class_, y=self._wait(interaction))
-
-    def _place(self, i: int) -> None:
-        """Agent selection: offer a waiting interaction to the best, as far as its queue still makes offers."""
-        interaction = self.live(i)
-        if interaction.state in IN_QUEUE and not selection.offers_full(self, i):
-            self._offer_to_best(i)
-        self.arm(i)
-
-    def _offer_to_best(self, i: int) -> None:
-        interaction = self.live(i)
-        found = selection.agents_for(self, i)
-        offers = self.tables.queues[self.queue_of(interaction.entries[0])].offers
-        if offers == limits.OFFERS_ALL:
-            best = min((selection.rank_of(self, i, e, j) for e, j in found), default=0)
-            found = [(e, j) for e, j in found if selection.rank_of(self, i, e, j) == best]
-        else:
-            found = found[: offers - len(self.offers_of(i))]
-        for e, j in found[:1] if self.auto_accept else found:
-            self._offer(i, e, j)
-
-    def _serve(self, j: int) -> None:
-        """Interaction selection: offer an agent the best that waits, until he is full or nothing fits."""
-        while True:
-            best = selection.interaction_for(self, j)
-            if best is None:
-                return
-            self._offer(*best, j)
-            # While more offers may follow, an opening that is due at this very instant has still to be looked at.
-            if selection.offers_full(self, best[0]):
-                self.arm(best[0])
-
-    def _offer(self, i: int, e: int, j: int) -> None:
-        interaction = self.live(i)
-        queue = self.tables.queues[self.queue_of(interaction.entries[e])]
-        channel = self.tables.classes[interaction.entries[e].class_].channel
-        due = -1 if queue.offer_timeout < 0 else self.now + queue.offer_timeout
-        offer = Offer(i, e, j, due, self._next_seq())
-        slot = self.free_offers.pop() if self.free_offers else len(self.offers)
-        self.offers[slot : slot + 1] = [offer]
-        self._hold(j, channel, +1)
-        self.agents[j].offered = offer.seq
-        self._move(i, InteractionMove.OFFER)
-        self._tell(EventKind.OFFERED, i, j, self._offer_number(offer), due)
-        if self.auto_accept:
-            self._accept(offer)
-
-    def _offer_number(self, offer: Offer) -> int:
-        return offer.seq << limits.OFFER_SLOT_BITS | self.offers.index(offer)
-
-    def _end_offer(self, offer: Offer, move: OfferMove) -> None:
-        """End a live offer; what an accept holds it keeps, the other ends give the capacity back."""
-        end = OFFER[OfferState.LIVE, move]
-        number = self._offer_number(offer)
-        slot = self.offers.index(offer)
-        self.offers[slot] = None
-        self.free_offers.append(slot)
-        if end == OfferState.ACCEPTED:
-            return
-        interaction = self.live(offer.interaction)
-        self._hold(offer.agent, self.tables.classes[interaction.entries[offer.entry].class_].channel, -1)
-        if not self.offers_of(offer.interaction):
-            self._move(offer.interaction, InteractionMove.UNOFFER)
-        self._tell(ENDED_BY[end], offer.interaction, offer.agent, number)
-
-    def _withdraw(self, i: int, keep: Offer | None = None) -> list[int]:
-        """Withdraw the live offers of an interaction but ``keep``; the agents who lose one, in order."""
-        offers = [offer for offer in self.offers_of(i) if offer is not keep]
-        for offer in offers:
-            self._end_offer(offer, OfferMove.WITHDRAW)
-        return [offer.agent for offer in offers]
-
-    def _exclude(self, i: int, j: int, queue: int) -> None:
-        exclusions = self.live(i).exclusions
-        if len(exclusions) == limits.EXCLUSIONS_MAX:
-            exclusions.pop(0)
-        retry_after = self.tables.queues[queue].retry_after
-        exclusions.append(Exclusion(j, -1 if retry_after < 0 else self.now + retry_after, self._next_seq()))
-
-    # Agents ----------------------------------------------------------------------------------------------------------
-
-    def add_channel(self, load: int) -> int:
-        """See :meth:`Tables.add_channel`."""
-        number = self.tables.add_channel(load)
-        for agent in self.agents:
-            agent.counts.append(0)
-        return number
-
-    def add_agent(self, group: int, order: int) -> int:
-        """A new agent, signed out."""
-        index("group", group, len(self.tables.groups))
-        within("order", order, 0, limits.ORDER_MAX)
-        self.agents.append(Agent(group, order, counts=[0] * len(self.tables.loads)))
-        return len(self.agents) - 1
-
-    def move_agent(self, now: int, j: int, group: int, order: int) -> int:
-        """Give an agent other skills: he changes group, keeps what he holds and asks again."""
-        self._check_time(now)
-        agent = self.agents[index("agent", j, len(self.agents))]
-        index("group", group, len(self.tables.groups))
-        within("order", order, 0, limits.ORDER_MAX)
-        self.now = now
-        agent.group, agent.order = group, order
-        self._serve(j)
-        return 0
-
-    def set_presence(self, now: int, j: int, move: int) -> int:
-        """Sign in or out, turn ready, not ready or draining. Signing out with work in hand drains first."""
-        self._check_time(now)
-        agent = self.agents[index("agent", j, len(self.agents))]
-        move = PresenceMove(within("presence move", move, PresenceMove.SIGN_IN, PresenceMove.SIGN_OUT))
-        if move == PresenceMove.SIGN_OUT and self._holds(j):
-            move = PresenceMove.DRAIN
-        if (agent.presence, move) not in PRESENCE:
-            return presence_refusal(agent.presence, move)
-        self.now = now
-        if agent.presence == Presence.SIGNED_OUT:
-            for interaction in self.interactions:
-                if interaction is not None:
-                    interaction.exclusions = [x for x in interaction.exclusions if x.agent != j]
-        self._set_presence(j, move, PresenceReason.ASKED)
-        return 0
-
-    def _holds(self, j: int) -> bool:
-        """Whether the agent is connected or wrapping up."""
-        return any(i is not None and i.agent == j and i.state in HELD for i in self.interactions)
-
-    def _set_presence(self, j: int, move: PresenceMove, reason: PresenceReason, first: int = -1) -> None:
-        """Move, withdraw what he was offered, and ask for those who lost it, ``first`` before the others."""
-        agent = self.agents[j]
-        waiting = [first] if first >= 0 else []
-        if agent.presence == Presence.READY:
-            for offer in self.offers_to(j):
-                waiting.append(offer.interaction)
-                self._end_offer(offer, OfferMove.WITHDRAW)
-        agent.presence = PRESENCE[agent.presence, move]
-        self._tell(EventKind.PRESENCE, -1, j, agent.presence, reason)
-        if agent.presence == Presence.READY:
-            self._restart_idle(j)
-            self._serve(j)
-        self._empty(j)
-        for i in waiting:
-            self._place(i)
-
-    def _empty(self, j: int) -> None:
-        """A draining agent with nothing in hand is signed out."""
-        if self.agents[j].presence == Presence.DRAINING and not self._holds(j):
-            self.agents[j].presence = PRESENCE[Presence.DRAINING, PresenceMove.EMPTY]
-            self._tell(EventKind.PRESENCE, -1, j, self.agents[j].presence, PresenceReason.EMPTY)
-
-    # Interactions ----------------------------------------------------------------------------------------------------
-
-    def enqueue(self, now: int, classes: Sequence[int], tier: int, since: int) -> int:
-        """Put a new interaction into its classes: its number, or minus the reason of a refusal."""
-        self._check_time(now)
-        self._check_entries(classes, tier, since)
-        if self._full(classes, None):
-            return -Reason.QUEUE_FULL
-        self.now = now
-        interaction = Interaction(InteractionState.WAITING, [], self._next_seq(), now, now)
-        i = self.free_interactions.pop() if self.free_interactions else len(self.interactions)
-        self.interactions[i : i + 1] = [interaction]
-        self._enter(i, classes, tier, since)
-        self._tell(EventKind.QUEUED, i, x=self.queue_of(interaction.entries[0]), y=tier)
-        self._arrive(i)
-        return i
-
-    def _check_entries(self, classes: Sequence[int], tier: int, since: int) -> None:
-        within("entries", len(classes), 1, limits.ENTRIES_MAX)
-        for k in classes:
-            index("class", k, len(self.tables.classes))
-        if len(set(classes)) < len(classes) or len({self.tables.classes[k].channel for k in classes}) > 1:
-            raise MisuseError("the entries of an interaction are in different classes of one channel")
-        within("tier", tier, 0, limits.TIER_MAX)
-        within("since", since, -limits.TIME_MAX, limits.TIME_MAX)
-
-    def _full(self, classes: Sequence[int], own: Interaction | None) -> bool:
-        """Whether one of the queues has no place left, not counting the interaction's own."""
-        for q in sorted({self.tables.classes[k].queue for k in classes}):
-            mine = 0
-            if own is not None and own.state in IN_QUEUE:
-                mine = sum(self.queue_of(entry) == q for entry in own.entries)
-            if 0 <= self.tables.queues[q].limit <= self.length(q) - mine:
-                return True
-        return False
-
-    def _enter(self, i: int, classes: Sequence[int], tier: int, since: int) -> None:
-        """Write the entries, and count the arrival in each queue."""
-        interaction = self.live(i)
-        interaction.channel = self.tables.classes[classes[0]].channel
-        interaction.entries = [Entry(k, tier, since, self._next_seq()) for k in classes]
-        for q in sorted({self.tables.classes[k].queue for k in classes}):
-            self.tables.queues[q].entered += 1
-            self._arm_control(q)
-
-    def _arm_control(self, q: int) -> None:
-        queue = self.tables.queues[q]
-        if queue.control_every > 0 and queue.control_due < 0:
-            queue.control_due = self.now + queue.control_every
-
-    def _arrive(self, i: int) -> None:
-        """Take the steps that are due at once, say so if nobody could ever serve it, and ask for an agent."""
-        self._settle(i)
-        interaction = self.live(i)
-        if not any(self._reachable(entry.class_) for entry in interaction.entries):
-            self._tell(EventKind.UNMATCHED, i, x=interaction.entries[0].class_)
-        self._place(i)
-
-    def _reachable(self, k: int) -> bool:
-        """Whether a group may serve the class, or one of the steps that follow it."""
-        while True:
-            class_ = self.tables.classes[k]
-            if any(pair.opens != limits.NEVER for pair in class_.pairs):
-                return True
-            if class_.step_at < 0:
-                return False
-            k = class_.step_next
-
-    def _gone(self, i: int) -> None:
-        self.interactions[i] = None
-        self.free_interactions.append(i)
-
-    def leave(self, now: int, i: int) -> int:
-        """The customer left while waiting."""
-        self._check_time(now)
-        refused = self._judge(i, InteractionMove.LEAVE)
-        if refused is not None:
-            return refused
-        self.now = now
-        interaction = self.live(i)
-        agents = self._withdraw(i)
-        queues = sorted({self.queue_of(entry) for entry in interaction.entries})
-        for q in queues:
-            self.tables.queues[q].abandoned += 1
-            self._arm_control(q)
-        self._tell(EventKind.ABANDONED, i, x=self.queue_of(interaction.entries[0]), y=self._wait(interaction))
-        self._gone(i)
-        for j in agents:
-            self._serve(j)
-        return 0
-
-    def _find_offer(self, number: int) -> Offer | None:
-        within("offer", number, 0, 2**63 - 1)
-        slot = number & ((1 << limits.OFFER_SLOT_BITS) - 1)
-        offer = self.offers[slot] if slot < len(self.offers) else None
-        return offer if offer is not None and offer.seq == number >> limits.OFFER_SLOT_BITS else None
-
-    def accept(self, now: int, number: int) -> int:
-        """The agent takes the offer; its siblings are withdrawn."""
-        self._check_time(now)
-        offer = self._find_offer(number)
-        if offer is None:
-            return Reason.OFFER_ENDED
-        self.now = now
-        self._accept(offer)
-        return 0
-
-    def _accept(self, offer: Offer) -> None:
-        i, j = offer.interaction, offer.agent
-        interaction = self.live(i)
-        number, won = self._offer_number(offer), self.queue_of(interaction.entries[offer.entry])
-        others = self._withdraw(i, keep=offer)
-        self._end_offer(offer, OfferMove.ACCEPT)
-        self._move(i, InteractionMove.CONNECT)
-        interaction.agent, interaction.connected_at = j, self.now
-        interaction.exclusions = []
-        self.agents[j].handled += 1
-        self._restart_idle(j)
-        queue = self.tables.queues[won]
-        queue.connected += 1
-        queue.in_target += queue.target >= 0 and self._wait(interaction) <= queue.target
-        self._arm_control(won)
-        self._tell(EventKind.CONNECTED, i, j, number, self._wait(interaction))
-        for other in others:
-            self._serve(other)
-
-    def decline(self, now: int, number: int) -> int:
-        """The agent refuses the offer: he is excluded for a while, the interaction keeps its place."""
-        self._check_time(now)
-        offer = self._find_offer(number)
-        if offer is None:
-            return Reason.OFFER_ENDED
-        self.now = now
-        queue = self.queue_of(self.live(offer.interaction).entries[offer.entry])
-        self._end_offer(offer, OfferMove.DECLINE)
-        self._exclude(offer.interaction, offer.agent, queue)
-        self._place(offer.interaction)
-        self._serve(offer.agent)
-        return 0
-
-    def _expire(self, slot: int) -> None:
-        """Redirection on no answer: the agent turns not ready, the interaction keeps its place."""
-        offer = self.offers[slot]
-        assert offer is not None
-        self._end_offer(offer, OfferMove.EXPIRE)
-        self._set_presence(offer.agent, PresenceMove.NO_ANSWER, PresenceReason.NO_ANSWER, first=offer.interaction)
-
-    def finish(self, now: int, i: int, wrap: int) -> int:
-        """The conversation is over: wrap-up for so long (-1: until released; 0: none, the capacity is free at once)."""
-        self._check_time(now)
-        within("wrap-up", wrap, -1, limits.TIME_MAX)
-        refused = self._judge(i, InteractionMove.FINISH)
-        if refused is not None:
-            return refused
-        self.now = now
-        self._finish(i, wrap)
-        if wrap == 0:
-            self._release(i)
-        return 0
-
-    def _finish(self, i: int, wrap_up: int) -> None:
-        interaction = self.live(i)
-        self._move(i, InteractionMove.FINISH)
-        interaction.wrap_due = -1 if wrap_up < 0 else self.now + wrap_up
-        handled, interaction.connected_at = self.now - interaction.connected_at, -1
-        self._tell(EventKind.FINISHED, i, interaction.agent, handled, interaction.wrap_due)
-
-    def release(self, now: int, i: int) -> int:
-        """The agent is done with it, wrap-up included: the capacity is free."""
-        self._check_time(now)
-        refused = self._judge(i, InteractionMove.RELEASE)
-        if refused is not None:
-            return refused
-        self.now = now
-        if self.live(i).state == InteractionState.CONNECTED:
-            self._finish(i, 0)
-        self._release(i)
-        return 0
-
-    def _release(self, i: int) -> None:
-        interaction = self.live(i)
-        self._move(i, InteractionMove.RELEASE)
-        self._tell(EventKind.RELEASED, i, interaction.agent)
-        j, channel = interaction.agent, interaction.channel
-        self._gone(i)
-        self._let_go(j, channel)
-        self._serve(j)
-
-    def _let_go(self, j: int, channel: int) -> None:
-        """Capacity comes back from a connected interaction."""
-        self._hold(j, channel, -1)
-        self._restart_idle(j)
-        self._empty(j)
-
-    def requeue(self, now: int, i: int) -> int:
-        """The agent gives it back: it returns to its old place, and he is excluded as after a decline."""
-        self._check_time(now)
-        refused = self._judge(i, InteractionMove.REQUEUE)
-        if refused is not None:
-            return refused
-        self.now = now
-        interaction = self.live(i)
-        j = interaction.agent
-        away = now - interaction.connected_at
-        interaction.wait_from += away
-        interaction.step_from += away
-        queue = self.queue_of(interaction.entries[0])
-        self._move(i, InteractionMove.REQUEUE)
-        self._tell(EventKind.REQUEUED, i, j, queue, self._wait(interaction))
-        self._leave_agent(i, queue)
-        self._settle(i)
-        self._place(i)
-        self._serve(j)
-        return 0
-
-    def _leave_agent(self, i: int, queue: int) -> None:
-        interaction = self.live(i)
-        j, interaction.agent, interaction.connected_at = interaction.agent, -1, -1
-        self._exclude(i, j, queue)
-        self._let_go(j, interaction.channel)
-
-    def transfer(self, now: int, i: int, classes: Sequence[int], tier: int, since: int) -> int:
-        """Move an interaction into other classes; its steps start anew, its real wait goes on."""
-        self._check_time(now)
-        self._check_entries(classes, tier, since)
-        refused = self._judge(i, InteractionMove.TRANSFER)
-        if refused is not None:
-            return refused
-        interaction = self.live(i)
-        if self.tables.classes[classes[0]].channel != interaction.channel:
-            raise MisuseError("a transfer keeps the channel")
-        if self._full(classes, interaction):
-            return Reason.QUEUE_FULL
-        self.now = now
-        agents = self._withdraw(i)
-        j = interaction.agent
-        if interaction.state == InteractionState.CONNECTED:
-            interaction.wait_from += now - interaction.connected_at
-            agents = [j]
-        self._move(i, InteractionMove.TRANSFER)
-        interaction.step_from = now
-        interaction.exclusions = []
-        self._enter(i, classes, tier, since)
-        queue = self.queue_of(interaction.entries[0])
-        self._tell(EventKind.TRANSFERRED, i, j, queue, self._wait(interaction))
-        if j >= 0:
-            self._leave_agent(i, queue)
-        self._arrive(i)
-        for agent in agents:
-            self._serve(agent)
-        return 0
+    def _free(self, j: int) -> None:
+        """Ask for an agent before the command ends."""
+        self.freed.append(j)
 
     # Plans and strategies --------------------------------------------------------------------------------------------
 
@@ -728,6 +311,20 @@ class Core:
         queue.control_every = within("control interval", every, -1, limits.TIME_MAX)
         queue.control_due = -1
 
+    def set_estimates(self, now: int, every: int) -> int:
+        """Ask for estimates this often (-1: never), while anything waits or is parked."""
+        self._check_time(now)
+        self.estimates_every = within("estimates interval", every, -1, limits.TIME_MAX)
+        self.now = now
+        self.estimates_due = -1
+        if self._anything_waits():
+            self._arm_estimates()
+        return 0
+
+    def _anything_waits(self) -> bool:
+        waits = (*IN_QUEUE, InteractionState.PARKED)
+        return any(it is not None and it.state in waits for it in self.interactions)
+
     def revised(self, q: int) -> int:
         """Begin a queue's next version of tables: its counts start again. Returns the new version."""
         queue = self.tables.queues[index("queue", q, len(self.tables.queues))]
@@ -737,30 +334,111 @@ class Core:
 
     def refresh(self, now: int) -> int:
         """Ask again for everybody after the tables changed: due steps first, then who waits, in order."""
-        self._check_time_only(now)
+        if not self.now <= now <= limits.TIME_MAX:
+            raise limits.too_early(now, self.now, -1)
         self.now = now
-        waiting = sorted(
-            (interaction.seq, i)
-            for i, interaction in enumerate(self.interactions)
-            if interaction is not None and interaction.state in IN_QUEUE
-        )
-        for _, i in waiting:
-            self._settle(i)
-        freed = [j for _, i in waiting for j in self._withdraw_excess(i)]
-        for _, i in waiting:
+        self.forgiving = True
+        self._look()
+        waiting = [i for i in self._by_seq() if self.live(i).state in IN_QUEUE]
+        waiting = [i for i in waiting if not self._settle(i)]
+        for i in waiting:
+            self._withdraw_excess(i)
+        for i in waiting:
             self._place(i)
-        for j in freed:
-            self._serve(j)
-        return 0
+        for j in range(len(self.agents)):
+            self._continue(j)
+        return self._done()
 
-    def _withdraw_excess(self, i: int) -> list[int]:
-        """Withdraw the newest offers of an interaction whose queue makes fewer now; the agents who lose one."""
+    def _withdraw_excess(self, i: int) -> None:
+        """Withdraw the newest offers of an interaction whose queue makes fewer now."""
         offers, live = self.tables.queues[self.queue_of(self.live(i).entries[0])].offers, self.offers_of(i)
         excess = live[offers:][::-1] if offers != limits.OFFERS_ALL else []
         for offer in excess:
             self._end_offer(offer, OfferMove.WITHDRAW)
-        return [offer.agent for offer in excess]
+            self._free(offer.agent)
 
-    def _check_time_only(self, now: int) -> None:
-        if not self.now <= now <= limits.TIME_MAX:
-            raise limits.too_early(now, self.now, -1)
+    # What the files beside this one say, as methods -------------------------------------------------------------------
+
+    # asking.py
+    add_condition = asking.add_condition
+    set_gauge = asking.set_gauge
+    _look = asking._look
+    _flipped = asking._flipped
+    _seeks = asking._seeks
+    _has_room = asking._has_room
+    _wind_up = asking._wind_up
+    _done = asking._done
+    _settle = asking._settle
+    _arrived = asking._arrived
+    _steps_on = asking._steps_on
+    _servable = asking._servable
+    _reachable = asking._reachable
+    _place = asking._place
+    _offer_to_best = asking._offer_to_best
+    _serve = asking._serve
+    _offer = asking._offer
+    _count_burst = asking._count_burst
+    _rest = asking._rest
+    _offer_number = asking._offer_number
+    _end_offer = asking._end_offer
+    _withdraw = asking._withdraw
+    _tie = asking._tie
+    _exclude = asking._exclude
+    _forgive = asking._forgive
+    _untie = asking._untie
+    # staff.py
+    add_pool = staff.add_pool
+    add_channel = staff.add_channel
+    add_agent = staff.add_agent
+    move_agent = staff.move_agent
+    set_presence = staff.set_presence
+    holds = staff.holds
+    _anchored = staff._anchored
+    _set_presence = staff._set_presence
+    _empty = staff._empty
+    _went = staff._went
+    _interrupt = staff._interrupt
+    _continue = staff._continue
+    # turns.py
+    enqueue = arrivals.enqueue
+    _number = arrivals._number
+    _check_entries = arrivals._check_entries
+    _check_ties = arrivals._check_ties
+    _bind = arrivals._bind
+    _full = arrivals._full
+    _enter = arrivals._enter
+    _arm_control = arrivals._arm_control
+    _arrive = arrivals._arrive
+    occupy = arrivals.occupy
+    _cannot_take = arrivals._cannot_take
+    assign = arrivals.assign
+    _find_offer = arrivals._find_offer
+    accept = arrivals.accept
+    _accept = arrivals._accept
+    _take_up = arrivals._take_up
+    _together = arrivals._together
+    established = arrivals.established
+    setup_failed = arrivals.setup_failed
+    _fail = arrivals._fail
+    _back = arrivals._back
+    decline = arrivals.decline
+    _unaccepted = arrivals._unaccepted
+    _gone = turns._gone
+    leave = turns.leave
+    _leave = turns._leave
+    finish = turns.finish
+    _finish = turns._finish
+    _change_hold = turns._change_hold
+    release = turns.release
+    _release = turns._release
+    _let_go = turns._let_go
+    hold = turns.hold
+    resume = turns.resume
+    _turn = turns._turn
+    requeue = turns.requeue
+    transfer = turns.transfer
+    update = turns.update
+    park = turns.park
+    activate = turns.activate
+    _activate = turns._activate
+    take_over = turns.take_over

@@ -4,22 +4,49 @@ from __future__ import annotations
 
 from attrs import Factory, define
 
-from omniroute.core.lifecycle import InteractionState, Presence
+from omniroute.core.codes import Cause, EventKind, PresenceReason, TieKind
+from omniroute.core.lifecycle import InteractionState, OfferState, Presence
 from omniroute.core.limits import NEVER
 
-IN_QUEUE = (InteractionState.WAITING, InteractionState.OFFERED)
-HELD = (InteractionState.CONNECTED, InteractionState.WRAP_UP)
+ALL_POOLS = 2**32 - 1
+RESERVES_OFFERED, RESERVES_WRAP_UP, RESERVES_HOLD, KEPT = 1, 2, 4, 8
+"""Flags of a channel: what holds capacity besides a conversation, and whether a sign-out leaves it where it is."""
+
+_S = InteractionState
+IN_QUEUE = (_S.WAITING, _S.OFFERED)
+HELD = (_S.CONNECTED, _S.WRAP_UP, _S.ACCEPTING, _S.ON_HOLD, _S.INTERRUPTED)
+TOGETHER = (_S.CONNECTED, _S.ON_HOLD, _S.INTERRUPTED)
+STILL = (_S.INTERRUPTED, _S.PARKED)
+"""The clocks of these stand still: their instants hold what has passed, as numbers below 0."""
+
+BOUND = (TieKind.ONLY, TieKind.ONLY_ANY)
+ANY = (TieKind.PREFER_ANY, TieKind.ONLY_ANY)
+
+
+@define(slots=True)
+class Channel:
+    """What one interaction of a kind takes: ``load`` units, and a place in each pool; the first is its own."""
+
+    load: int
+    pools: tuple[int, ...]
+    flags: int
 
 
 @define(slots=True)
 class Queue:
-    """A waiting line's numbers; -1 where there is none. ``entered`` and the rest are counted since ``version``."""
+    """A waiting line's numbers; -1 where there is none. ``entered`` and the rest are counted since ``version``.
+
+    ``rona`` has for each cause of a declined offer after how many in a row the agent turns not ready (0: never), and
+    how long he rests after the first.
+    """
 
     offers: int
     offer_timeout: int
     limit: int
     retry_after: int
     target: int
+    setup_timeout: int = -1
+    auto: int = 0
     control_every: int = -1
     control_due: int = -1
     version: int = 0
@@ -27,22 +54,28 @@ class Queue:
     connected: int = 0
     in_target: int = 0
     abandoned: int = 0
+    rona: list[tuple[int, int]] = Factory(lambda: [(1 if cause == Cause.NO_ANSWER else 0, 0) for cause in range(4)])
 
 
 @define(slots=True)
 class Pair:
-    """One cell of the tables, (class, group)."""
+    """One cell of the tables, (class, group); ``condition`` -1: none."""
 
     opens: int = NEVER
     rank_out: int = 0
     cost_out: int = 0
     rank_in: int = 0
     cost_in: int = 0
+    condition: int = -1
 
 
 @define(slots=True)
 class Class:
-    """Entries that no table can tell apart; ``pairs`` has one cell for each group."""
+    """Entries that no table can tell apart; ``pairs`` has one cell for each group.
+
+    ``step_next`` is the class behind the step, or CANCEL. The step waits for the condition ``step_when``; the
+    condition ``skip_if`` takes it at once; ``step_copy`` is a class for a second entry.
+    """
 
     queue: int
     channel: int
@@ -51,26 +84,39 @@ class Class:
     age_rate: int = 1
     length_rate: int = 0
     offset: int = 0
+    age_cap: int = -1
     step_at: int = -1
     step_next: int = -1
     step_tier: int = -1
+    step_when: int = -1
+    skip_if: int = -1
+    step_copy: int = -1
     pairs: list[Pair] = Factory(list)
 
 
 @define(slots=True)
 class Group:
-    """Agents that no table can tell apart; ``atoms`` are the atoms that hold for them."""
+    """Agents that no table can tell apart; ``atoms`` are the atoms that hold for them.
+
+    ``at_most`` counts by pool. ``allow`` and ``interrupts`` are bitmaps of pools for each channel: what may be held
+    beside it, and what gives way to it. ``burst`` offers in ``burst_per`` ms make an agent rest (0: never).
+    """
 
     atoms: set[int]
     units: int
-    at_most: tuple[int, ...]
+    at_most: list[int]
+    allow: list[int]
+    interrupts: list[int]
     idle_rate: int = 0
     term: int = 0
+    auto: int = 0
+    burst: int = 0
+    burst_per: int = 0
 
 
 @define(slots=True)
 class Agent:
-    """One person or bot. ``stamp`` is the sequence of the last change of his idleness."""
+    """One person or bot. ``stamp`` is the sequence of the last change of his idleness, ``counts`` are by pool."""
 
     group: int
     order: int
@@ -81,6 +127,10 @@ class Agent:
     stamp: int = 0
     handled: int = 0
     offered: int = 0
+    rest: int = -1
+    burst_from: int = -1
+    burst_count: int = 0
+    misses: list[int] = Factory(lambda: [0, 0, 0, 0])
 
 
 @define(slots=True)
@@ -98,10 +148,11 @@ class Entry:
 
 
 @define(slots=True)
-class Exclusion:
-    """An agent who does not get this interaction until ``until`` (-1: until he signs in again or it is requeued)."""
+class Tie:
+    """What binds an interaction to an agent until ``until`` (-1: no deadline)."""
 
     agent: int
+    kind: TieKind
     until: int
     seq: int
 
@@ -111,7 +162,7 @@ class Interaction:
     """One customer need.
 
     ``wait_from`` and ``step_from`` are the instants from which the real wait, in all and in this queue, is counted;
-    both move forward over time spent connected.
+    both move forward over time spent connected. ``due`` ends a wrap-up or a set-up, or activates what is parked.
     """
 
     state: InteractionState
@@ -122,8 +173,8 @@ class Interaction:
     agent: int = -1
     channel: int = 0
     connected_at: int = -1
-    wrap_due: int = -1
-    exclusions: list[Exclusion] = Factory(list)
+    due: int = -1
+    ties: list[Tie] = Factory(list)
 
 
 @define(slots=True)
@@ -135,3 +186,42 @@ class Offer:
     agent: int
     due: int
     seq: int
+
+
+@define(slots=True)
+class Gauge:
+    """A number that conditions look at; ``given`` is that of the kind GIVEN."""
+
+    kind: int
+    subject: int
+    program: tuple[int, ...]
+    given: int = 0
+
+
+@define(slots=True)
+class Condition:
+    """True from ``on``, false beyond ``off``: at or above the thresholds, or (``below``) at or below them."""
+
+    gauge: int
+    on: int
+    off: int
+    below: int
+    holds: bool = False
+
+
+TieTo = tuple[int, int, int]
+"""An agent, a kind of tie, and until when (-1: no deadline)."""
+
+ENDED_BY = {
+    OfferState.DECLINED: EventKind.DECLINED,
+    OfferState.EXPIRED: EventKind.EXPIRED,
+    OfferState.WITHDRAWN: EventKind.WITHDRAWN,
+}
+TOO_OFTEN = {
+    Cause.NO_ANSWER: PresenceReason.NO_ANSWER,
+    Cause.DECLINED: PresenceReason.DECLINED,
+    Cause.BUSY: PresenceReason.BUSY,
+    Cause.UNREACHABLE: PresenceReason.UNREACHABLE,
+}
+ABANDONED, CANCELLED = 0, 1
+"""How an interaction leaves."""
