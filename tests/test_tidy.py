@@ -13,7 +13,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 FLOORS = [
     {"errors"},
-    {"core.codes", "core.limits"},
+    {"core.codes", "core.estimate", "core.limits"},
     {"core.lifecycle"},
     {"model", "requirements", "plan", "commands", "events", "views"},
     {"core", "core.kernel", "core.reference", "strategies"},
