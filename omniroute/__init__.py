@@ -24,13 +24,18 @@ if TYPE_CHECKING:
     from omniroute.model import Agent
     from omniroute.plan import Channel, Limits, Plan, Queue, Step, Target
     from omniroute.router import Router
+    from omniroute.strategies.best_match import BestMatch
     from omniroute.strategies.fifo import FirstComeFirstServed
+    from omniroute.strategies.membership import ByMembership
     from omniroute.strategies.priority import Priority
+    from omniroute.strategies.service_objective import ServiceObjective
     from omniroute.strategies.skills import SkillsFirst
     from omniroute.world.simulate import simulate
 
 _WHERE = {
     "Agent": "model",
+    "BestMatch": "strategies.best_match",
+    "ByMembership": "strategies.membership",
     "Channel": "plan",
     "FirstComeFirstServed": "strategies.fifo",
     "Limits": "plan",
@@ -38,6 +43,7 @@ _WHERE = {
     "Priority": "strategies.priority",
     "Queue": "plan",
     "Router": "router",
+    "ServiceObjective": "strategies.service_objective",
     "SkillsFirst": "strategies.skills",
     "Step": "plan",
     "Target": "plan",
@@ -50,6 +56,8 @@ _WHERE = {
 
 __all__ = [
     "Agent",
+    "BestMatch",
+    "ByMembership",
     "Channel",
     "FirstComeFirstServed",
     "Limits",
@@ -57,6 +65,7 @@ __all__ = [
     "Priority",
     "Queue",
     "Router",
+    "ServiceObjective",
     "SkillsFirst",
     "Step",
     "Target",

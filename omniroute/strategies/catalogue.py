@@ -16,8 +16,11 @@ from omniroute.errors import InvariantError, MisuseError, PlanError
 from omniroute.model import nearest, shown
 
 _CLASSES: Mapping[str, tuple[str, str]] = {
+    "best_match": ("omniroute.strategies.best_match", "BestMatch"),
+    "by_membership": ("omniroute.strategies.membership", "ByMembership"),
     "first_come_first_served": ("omniroute.strategies.fifo", "FirstComeFirstServed"),
     "priority": ("omniroute.strategies.priority", "Priority"),
+    "service_objective": ("omniroute.strategies.service_objective", "ServiceObjective"),
     "skills_first": ("omniroute.strategies.skills", "SkillsFirst"),
 }
 
@@ -26,7 +29,7 @@ def names() -> tuple[str, ...]:
     """Return the names of all strategies in the catalogue.
 
     >>> names()
-    ('first_come_first_served', 'priority', 'skills_first')
+    ('best_match', 'by_membership', 'first_come_first_served', 'priority', 'service_objective', 'skills_first')
     """
     return tuple(_CLASSES)
 

@@ -13,6 +13,9 @@ from omniroute.strategies.protocol import ClassView, GroupView
 
 AGENT_KEYS = tuple(key.name.lower() for key in AgentKey)
 
+TIER_SPAN = 2**30 - 1
+"""Tiers are in ``-TIER_SPAN..TIER_SPAN``; the least goes first."""
+
 
 def one_of(value: object, allowed: Sequence[str], field: str) -> str:
     """Return ``value`` if it is one of the words allowed. Raises PlanError with the nearest word.
@@ -35,25 +38,43 @@ def key_text(value: object) -> str:
     return value.name.lower() if isinstance(value, AgentKey) else one_of(value, AGENT_KEYS, "agent_key")
 
 
-def by_priority(value: object, field: str, low: int, high: int) -> dict[str, int]:
-    """Return integers by priority, sorted, with the priorities as text, as a file has them. Raises PlanError.
+def by_number(value: object, field: str, keys: tuple[int, int], values: tuple[int, int]) -> dict[str, int]:
+    """Return integers by integer, sorted, with the keys as text, as a file has them. Raises PlanError.
 
-    >>> by_priority({2: 90_000, "-1": 0}, "head_start", 0, 100_000)
+    >>> by_number({2: 90_000, "-1": 0}, "head_start", (-9, 9), (0, 100_000))
     {'-1': 0, '2': 90000}
     """
     if not isinstance(value, Mapping):
-        raise PlanError(f"expected a table from priorities to values, got {shown(value)}", field=field)
+        raise PlanError(f"expected a table from integers to values, got {shown(value)}", field=field)
     found: dict[int, int] = {}
     for key, item in value.items():
         try:
             number = int(key) if isinstance(key, str) and len(key) < 12 else key
         except ValueError:
             number = key
-        priority = checked_integer(number, f"{field}.{shown(key)}", INTEGER_MIN, INTEGER_MAX)
-        if priority in found:
-            raise PlanError(f"the priority {priority} is given twice", field=field)
-        found[priority] = checked_integer(item, f"{field}.{priority}", low, high)
-    return {str(priority): found[priority] for priority in sorted(found)}
+        checked = checked_integer(number, f"{field}.{shown(key)}", *keys)
+        if checked in found:
+            raise PlanError(f"{checked} is given twice", field=field)
+        found[checked] = checked_integer(item, f"{field}.{checked}", *values)
+    return {str(number): found[number] for number in sorted(found)}
+
+
+def by_priority(value: object, field: str, low: int, high: int) -> dict[str, int]:
+    """Return integers by priority; see :func:`by_number`. Raises PlanError.
+
+    >>> by_priority({2: 90_000}, "head_start", 0, 100_000)
+    {'2': 90000}
+    """
+    return by_number(value, field, (INTEGER_MIN, INTEGER_MAX), (low, high))
+
+
+def strict_tier(priority: int) -> int:
+    """Return the tier that puts the greatest priority strictly first. O(1).
+
+    >>> strict_tier(3), strict_tier(2**31 - 1)
+    (-3, -1073741823)
+    """
+    return max(-TIER_SPAN, min(TIER_SPAN, -priority))
 
 
 def penalty(view: ClassView, group: GroupView) -> int:

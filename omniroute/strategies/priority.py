@@ -11,13 +11,10 @@ from omniroute.core.codes import AgentKey
 from omniroute.errors import PlanError
 from omniroute.model import shown
 from omniroute.plan import DURATION_MAX_MS, Duration, milliseconds
-from omniroute.strategies.knobs import by_priority, key_text, membership_ranks
+from omniroute.strategies.knobs import TIER_SPAN, by_priority, key_text, membership_ranks, strict_tier
 from omniroute.strategies.protocol import ClassView, GroupView, Place, Tables
 
 __all__ = ["TIER_SPAN", "Priority"]
-
-TIER_SPAN = 2**30 - 1
-"""Tiers are in ``-TIER_SPAN..TIER_SPAN``; the least goes first."""
 
 
 def _tiers(value: Mapping[int, int] | Mapping[str, int] | None) -> dict[str, int] | None:
@@ -70,7 +67,7 @@ class Priority:
     def place(self, priority: int) -> Place:
         """Return the tier and the head start of a priority. O(1)."""
         if self.tiers is None and self.head_start is None:
-            return Place(tier=max(-TIER_SPAN, min(TIER_SPAN, -priority)))
+            return Place(tier=strict_tier(priority))
         tiers = cast("Mapping[str, int]", self.tiers or {})
         credited = cast("Mapping[str, int]", self.head_start or {})
         return Place(tier=tiers.get(str(priority), 0), head_start_ms=credited.get(str(priority), 0))

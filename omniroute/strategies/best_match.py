@@ -1,0 +1,137 @@
+"""Best match: agents by a score between 0 and 1, the mean over what the requirement asks."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Final, Literal, TypeAlias
+
+import attrs
+
+from omniroute.core.codes import AgentKey
+from omniroute.model import Label
+from omniroute.requirements import AND, NOT, OR, Atom, Requirement
+from omniroute.strategies.knobs import key_text, membership_ranks, one_of, penalty, strict_tier
+from omniroute.strategies.protocol import ClassView, GroupView, Place, Tables
+
+__all__ = ["BestMatch", "score"]
+
+Scoring: TypeAlias = Literal["labels", "logistic", "average"]
+Selector: TypeAlias = tuple[Atom, bool]
+"""A question of the requirement, and whether it is asked as it stands (False: its negation is)."""
+
+_SCORINGS: Final = ("labels", "logistic", "average")
+_ONE: Final = 1_000_000
+"""A score of 1, in millionths."""
+_PENALTY_MAX: Final = 2**10 - 1
+_LEVELS: Final = 1_000
+"""The mean level that scores 1 when the average counts."""
+_FLAT: Final = 40.0
+"""Beyond this the logistic function is 0 or 1 in millionths; it is cut off there, so that nothing overflows."""
+
+
+def score(scoring: Scoring, requirement: Requirement, skills: Mapping[str, int], labels: Mapping[str, Label]) -> int:
+    """Return how well an agent fits a requirement, in millionths (0..1,000,000); see :class:`BestMatch`. O(atoms).
+
+    Floats are worked with here and rounded once, half to even. Source of the logistic form: the distribution concepts
+    of the Azure Communication Services Job Router.
+
+    >>> from omniroute.requirements import parse
+    >>> score("logistic", parse("french and sales >= 10"), {"french": 1, "sales": 15}, {})
+    811230
+    """
+    if scoring == "average":
+        levels = [skills.get(name, 0) for name in sorted(requirement.levels())]
+        return min(_ONE, round(sum(levels) * _ONE / (len(levels) * _LEVELS))) if levels else _ONE
+    one = _held if scoring == "labels" else _logistic
+    parts = [one(atom, asked, skills, labels) for atom, asked in _selectors(requirement)]
+    return round(math.fsum(parts) / len(parts) * _ONE) if parts else _ONE
+
+
+def _selectors(requirement: Requirement) -> list[Selector]:
+    """Every question of a requirement, with whether it is negated; those of both sides of an ``or`` count."""
+    stack: list[list[Selector]] = []
+    for word in requirement.program:
+        if word >= 0:
+            stack.append([(requirement.atoms[word], True)])
+        elif word == NOT:
+            stack.append([(atom, not asked) for atom, asked in stack.pop()])
+        elif word in (AND, OR):
+            right, left = stack.pop(), stack.pop()
+            stack.append(left + right)
+        else:
+            stack.append([])
+    return stack.pop()
+
+
+def _held(atom: Atom, asked: bool, skills: Mapping[str, int], labels: Mapping[str, Label]) -> float:
+    """1 where the answer is the one asked for, else 0; a missing label satisfies ``!=``."""
+    return float(atom.holds(skills, labels) is asked)
+
+
+def _logistic(atom: Atom, asked: bool, skills: Mapping[str, int], labels: Mapping[str, Label]) -> float:
+    """How far a number lies on the wished side of the bound: .5 at the bound itself; anything else 1 or 0."""
+    have: Label = labels[atom.name] if atom.name in labels else skills.get(atom.name, 0)
+    want = atom.value
+    numbers = isinstance(have, int) and not isinstance(have, bool) and isinstance(want, int)
+    if not numbers or atom.op not in (">=", "<"):
+        return _held(atom, asked, skills, labels)
+    assert isinstance(have, int)
+    assert isinstance(want, int)
+    upward = (atom.op == ">=") is asked
+    # Of integers the requirement keeps only ``>=`` and ``<``; below a number, its neighbour is the last to satisfy.
+    bound = want if upward else want - 1
+    beyond = (have - bound if upward else bound - have) / max(1, abs(bound))
+    return 1 / (1 + math.exp(-max(-_FLAT, min(_FLAT, beyond))))
+
+
+def _scoring(value: object) -> str:
+    return one_of(value, _SCORINGS, "scoring")
+
+
+@attrs.frozen(kw_only=True)
+class BestMatch:
+    """An interaction goes to the agent with the highest score; a free agent takes what has waited longest.
+
+    The score is a mean over the questions of the requirement, that of the queue and the interaction together:
+
+    - "logistic": ``=`` and ``!=``, text, sets and bare names are 1 or 0 (a missing label satisfies ``!=``). A number
+      against a bound is ``1 / (1 + e^-x)`` with ``x = (have - want) / want`` for ``>=`` and ``>``, and
+      ``x = (want - have) / want`` for ``<=`` and ``<``: .5 at the bound, more beyond it. ``want`` is the last integer
+      that still satisfies (``> 9`` wants 10, ``< 11`` wants 10); where it is 0 or less, the divisor is
+      ``max(1, |want|)``, so that more on the wished side is always better. A missing name is 0.
+    - "labels": every question is 1 or 0, so this tells agents apart only where the requirement has an ``or``.
+    - "average": the mean level of the skills that every agent must have, in thousandths; means from 1,000 on are alike.
+
+    Agents are compared by the penalty of their membership, then by the score in millionths, then by ``agent_key``. The
+    rank is ``penalty * 1,000,001 + 1,000,000 - score``; penalties from 1,023 on are alike. A free agent compares
+    classes by penalty; the greatest priority goes strictly first. Raises PlanError.
+
+    >>> BestMatch(scoring="labels").scoring
+    'labels'
+    """
+
+    name: ClassVar[str] = "best_match"
+    version: ClassVar[int] = 1
+
+    scoring: Scoring = attrs.field(default="logistic", converter=_scoring)
+    _agent_key: str | AgentKey = attrs.field(default=AgentKey.LONGEST_IDLE, converter=key_text)
+
+    @property
+    def agent_key(self) -> AgentKey:
+        """What orders agents that are otherwise equal."""
+        return AgentKey[str(self._agent_key).upper()]
+
+    def tables(self, classes: Sequence[ClassView], groups: Sequence[GroupView]) -> Tables:
+        """Answer with scores as ranks of agents, and penalties as ranks of classes. O(classes * groups * atoms)."""
+        rank_out = array("q")
+        for view in classes:
+            for group in groups:
+                conceded = _ONE - score(self.scoring, view.requirement, group.skills, group.labels)
+                rank_out.append(min(penalty(view, group), _PENALTY_MAX) * (_ONE + 1) + conceded)
+        return Tables(rank_out=rank_out, rank_in=membership_ranks(classes, groups))
+
+    def place(self, priority: int) -> Place:
+        """Put the greatest priority strictly first. O(1)."""
+        return Place(tier=strict_tier(priority))
