@@ -1,0 +1,216 @@
+"""Amazon Connect: routing profiles, proficiencies and routing criteria, as a plan.
+
+What the settings mean: the administrator guide of Amazon Connect, "How routing works", "Queues: priority and delay",
+and the flow action UpdateRoutingCriteria.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import attrs
+
+from omniroute.errors import PlanError
+from omniroute.model import Agent, checked_term, nearest, shown
+from omniroute.plan import Channel, Plan, Queue, Step
+from omniroute.replay.importers.table import Table, integer, named, rows
+from omniroute.strategies.membership import ByMembership
+
+__all__ = ["amazon_connect"]
+
+_CHANNELS: Final = {"VOICE": "voice", "CHAT": "chat", "TASK": "task", "EMAIL": "email"}
+_MOST: Final = 10
+"""Interactions of one channel at one time."""
+_DEPTH_MAX: Final = 8
+_OPERATORS: Final = ("NumberGreaterOrEqualTo", "Range", "Match")
+_CONDITION: Final = ("Name", "Value", "ProficiencyLevel", "Range", "ComparisonOperator")
+_NO_AGENTS: Final = {"MatchCriteria": "an interaction cannot name agents"}
+
+
+@attrs.frozen
+class _Profile:
+    """A routing profile: (priority, delay in ms) by queue, the most of each channel, and whether channels mix."""
+
+    queues: dict[str, tuple[int, int]]
+    most: dict[str, int]
+    mixed: bool
+    field: str
+
+
+def amazon_connect(
+    queues: Mapping[str, Mapping[str, object]],
+    profiles: Mapping[str, Mapping[str, object]],
+    agents: Mapping[str, Mapping[str, object]],
+) -> Plan:
+    """Return the plan of queues, routing profiles and agents, each by name.
+
+    Of a queue: ``routing_criteria``, the ``Steps`` of UpdateRoutingCriteria that its contacts get. Of a profile:
+    ``queues``, rows of ``queue``, ``priority`` (1 is best) and ``delay`` in seconds; ``concurrency``, the most of
+    VOICE, CHAT, TASK and EMAIL; ``cross_channel``, whether different channels may be handled at one time. Of an agent:
+    ``profile`` and ``proficiencies``, levels by ``Name:Value``. The priority becomes the penalty of the membership,
+    looked at when an agent chooses; contacts choose the longest idle. Delays and expiries become steps over a label
+    ``profile``; interactions have no needs of their own, since a step replaces them. Raises PlanError. O(size of the
+    configuration).
+
+    >>> rows = [{"queue": "sales", "priority": 1, "delay": 0}]
+    >>> profile = {"queues": rows, "concurrency": {"VOICE": 1, "CHAT": 3}}
+    >>> plan = amazon_connect({"sales": {}}, {"p": profile}, {"ana": {"profile": "p"}})
+    >>> [(channel.name, channel.load) for channel in plan.channels], plan.agents[0].units
+    ([('voice', 3), ('chat', 1)], 3)
+    """
+    names = {name: Table(value, field, ("routing_criteria",)) for field, name, value in named(queues, "queues")}
+    found = {name: _profile(value, field, names) for field, name, value in named(profiles, "profiles")}
+    loads = _loads(found)
+    labelled = any(delay_ms for profile in found.values() for _, delay_ms in profile.queues.values())
+    crew = []
+    for field, name, value in named(agents, "agents"):
+        table = Table(value, field, ("profile", "proficiencies"))
+        profile = table.name("profile")
+        if profile not in found:
+            raise PlanError(f"unknown profile {shown(profile)}{nearest(profile, found)}", field=table.at("profile"))
+        levels = named(table.get("proficiencies") or {}, table.at("proficiencies"))
+        crew.append(
+            Agent(
+                name,
+                skills={skill: integer(level, at, 1, 5) for at, skill, level in levels},
+                labels={"profile": profile} if labelled else {},
+                queues={queue: priority - 1 for queue, (priority, _) in found[profile].queues.items()},
+                units=_units(found[profile], loads),
+                at_most={_CHANNELS[key]: found[profile].most.get(key, 0) for key in loads},
+            )
+        )
+    return Plan(
+        channels=[Channel(_CHANNELS[key], load) for key, load in loads.items()],
+        queues=[_queue(name, table, found) for name, table in names.items()],
+        agents=crew,
+    )
+
+
+def _profile(value: object, field: str, queues: Mapping[str, object]) -> _Profile:
+    """Read a routing profile."""
+    table = Table(value, field, ("queues", "concurrency", "cross_channel"))
+    listed: dict[str, tuple[int, int]] = {}
+    for at, row in rows(table.get("queues") or (), table.at("queues")):
+        entry = Table(row, at, ("queue", "priority", "delay"), refused={"channel": "a queue is for all channels"})
+        name = entry.name("queue")
+        if name not in queues:
+            raise PlanError(f"unknown queue {shown(name)}{nearest(name, queues)}", field=entry.at("queue"))
+        if name in listed:
+            raise PlanError(f"{name!r} is in this profile already", field=entry.at("queue"))
+        listed[name] = entry.integer("priority", 1, 99, 1), 1_000 * entry.integer("delay", 0, 9_999, 0)
+    limits = Table(table.get("concurrency"), table.at("concurrency"), tuple(_CHANNELS))
+    most = {key: limits.integer(key, 1, _MOST) for key in _CHANNELS if limits.has(key)}
+    if not most:
+        raise PlanError("expected at least one channel", field=table.at("concurrency"))
+    return _Profile(listed, most, table.flag("cross_channel", False), field)
+
+
+def _loads(profiles: Mapping[str, _Profile]) -> dict[str, int]:
+    """The load of each channel: 1 where somebody who may not mix handles several, else so much that one fills him.
+
+    Two channels exclude one another by capacity alone only if one of them fills the agent.
+    """
+    apart = [profile for profile in profiles.values() if not profile.mixed and len(profile.most) > 1]
+    wide = {key for profile in apart for key, most in profile.most.items() if most > 1}
+    for profile in apart:
+        several = [key for key in profile.most if key in wide]
+        if len(several) > 1:
+            message = f"cannot be expressed in a plan: {' and '.join(several)} exclude one another, several of each"
+            raise PlanError(message, field=f"{profile.field}.concurrency")
+    full = max((most for profile in apart for most in profile.most.values()), default=1)
+    used = [key for key in _CHANNELS if any(key in profile.most for profile in profiles.values())]
+    return {key: 1 if key in wide else full for key in used or ("VOICE",)}
+
+
+def _units(profile: _Profile, loads: Mapping[str, int]) -> int:
+    """What an agent can bear: everything together, or one channel at a time."""
+    each = [loads[key] * most for key, most in profile.most.items()]
+    return sum(each) if profile.mixed else max(each)
+
+
+def _queue(name: str, table: Table, profiles: Mapping[str, _Profile]) -> Queue:
+    """Build a queue: at each instant the profiles whose delay is over, and the criteria that have not expired."""
+    delays = {key: profile.queues[name][1] for key, profile in profiles.items() if name in profile.queues}
+    criteria = _criteria(table)
+    instants = sorted({*delays.values(), *(until for until, _ in criteria if until is not None)} - {0})
+    texts = [_needs(at, delays, criteria) for at in (0, *instants)]
+    return Queue(
+        name,
+        needs=texts[0],
+        steps=[Step(at, needs=text) for at, text in zip(instants, texts[1:], strict=True)],
+        strategy=ByMembership(prefers="agent_key", takes="penalty"),
+    )
+
+
+def _needs(now: int, delays: Mapping[str, int], criteria: Sequence[tuple[int | None, str]]) -> str:
+    """What is needed at this wait."""
+    parts = []
+    if any(delay > now for delay in delays.values()):
+        open_ = ", ".join(_quoted(key) for key, delay in delays.items() if delay <= now)
+        parts.append(f"profile in {{{open_}}}" if open_ else "false")
+    parts += [f"({text})" for until, text in criteria if until is None or now < until][:1]
+    return " and ".join(parts)
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _criteria(table: Table) -> list[tuple[int | None, str]]:
+    """The steps of the routing criteria: until which wait in ms (None: for good), and the expression."""
+    found: list[tuple[int | None, str]] = []
+    until: int | None = 0
+    for field, row in rows(table.get("routing_criteria") or (), table.at("routing_criteria")):
+        if until is None:
+            raise PlanError("is never reached: the step ahead of it does not expire", field=field)
+        step = Table(row, field, ("Expression", "Expiry"))
+        text = _expression(step.get("Expression"), step.at("Expression"), 0)
+        if step.has("Expiry"):
+            expiry = Table(step.get("Expiry"), step.at("Expiry"), ("DurationInSeconds",))
+            until += 1_000 * expiry.integer("DurationInSeconds", 1, 315_360_000)
+        else:
+            until = None
+        found.append((until, text))
+    return found
+
+
+def _expression(value: object, field: str, depth: int) -> str:
+    """An expression over proficiencies as a requirement."""
+    if depth > _DEPTH_MAX:
+        raise PlanError(f"at most {_DEPTH_MAX} expressions inside one another", field=field)
+    kinds = ("AttributeCondition", "NotAttributeCondition", "AndExpression", "OrExpression")
+    table = Table(value, field, kinds)
+    given = [kind for kind in kinds if table.has(kind)]
+    if len(given) != 1:
+        raise PlanError(f"expected one of {', '.join(kinds)}", field=field)
+    kind = given[0]
+    if kind == "AttributeCondition":
+        return _condition(table.get(kind), table.at(kind))
+    if kind == "NotAttributeCondition":
+        return f"not ({_condition(table.get(kind), table.at(kind))})"
+    parts = [_expression(item, at, depth + 1) for at, item in rows(table.get(kind), table.at(kind))]
+    if not parts:
+        raise PlanError("expected at least one expression", field=table.at(kind))
+    return f"({(' and ' if kind == 'AndExpression' else ' or ').join(parts)})"
+
+
+def _condition(value: object, field: str) -> str:
+    """One proficiency: at least a level, or between two."""
+    table = Table(value, field, _CONDITION, refused=_NO_AGENTS)
+    skill = checked_term(f"{table.name('Name')}:{table.name('Value')}", field)
+    operator = table.choice("ComparisonOperator", _OPERATORS)
+    if operator == "Range":
+        span = Table(table.get("Range"), table.at("Range"), ("MinProficiencyLevel", "MaxProficiencyLevel"))
+        low, high = (_level(span, key) for key in ("MinProficiencyLevel", "MaxProficiencyLevel"))
+        return f"(`{skill}` >= {low} and `{skill}` <= {high})"
+    table.only("ComparisonOperator", "NumberGreaterOrEqualTo", operator, "agents cannot be named")
+    return f"`{skill}` >= {_level(table, 'ProficiencyLevel')}"
+
+
+def _level(table: Table, key: str) -> int:
+    """A level from 1 to 5; a whole float is read as an integer."""
+    value = table.get(key)
+    if isinstance(value, float) and value in (1.0, 2.0, 3.0, 4.0, 5.0):
+        value = int(value)
+    return integer(value, table.at(key), 1, 5)

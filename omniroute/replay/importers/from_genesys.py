@@ -1,0 +1,139 @@
+"""Genesys Cloud: queues with bullseye rings and skills to remove, as a plan.
+
+What the settings mean: the Resource Center of Genesys Cloud, "ACD evaluation and routing methods" and "Bullseye
+routing".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from omniroute.errors import PlanError
+from omniroute.model import Agent, checked_term, nearest, shown
+from omniroute.plan import Plan, Queue, Step
+from omniroute.replay.importers.table import Table, integer, named, rows
+from omniroute.requirements import conjunction, parse
+from omniroute.strategies.membership import ByMembership
+
+__all__ = ["genesys"]
+
+_RINGS_MAX: Final = 6
+_KNOWN: Final = ("evaluation", "scoring", "skills", "rings", "members", "alerting_timeout", "wrap_up")
+_REFUSED: Final = {
+    "preferred_agents": "an interaction cannot name agents",
+    "predictive": "scores of single agents cannot be given",
+    "conditional_groups": "an estimate of another queue cannot open a group",
+}
+
+
+def genesys(queues: Mapping[str, Mapping[str, object]], agents: Mapping[str, Mapping[str, object]]) -> Plan:
+    """Return the plan of queues and of agents (``skills``: ratings by name), both by name.
+
+    Of a queue: ``members``, the ring of each agent (1..6); ``rings``, from the first, each with its ``timeout`` in
+    seconds (the last one has none) and ``skills_to_remove``; ``skills``, what its conversations ask; ``evaluation``
+    ``"ALL"`` skills or ``"NONE"``; ``alerting_timeout`` and ``wrap_up`` in seconds. Rings and removals become steps
+    over a label ``ring:QUEUE``: ring k joins the rings before it when their timeouts have passed, and skills stay
+    removed from the exit of their ring on. Interactions have no needs of their own, since a step replaces them. Agents
+    are ordered by idleness in all open rings alike; a point of priority is 60 s of waiting. Raises PlanError. O(members
+    + rings).
+
+    >>> rings = [{"timeout": 30, "skills_to_remove": ["fr"]}, {}]
+    >>> plan = genesys({"q": {"skills": ["fr"], "rings": rings, "members": {"ana": 2}}}, {"ana": {}})
+    >>> plan.queues[0].needs, plan.queues[0].steps[0].needs
+    ('fr and ring:q < 2', '')
+    """
+    memberships: dict[str, dict[str, int]] = {}
+    skills = {}
+    for field, name, value in named(agents, "agents"):
+        table = Table(value, field, ("skills",))
+        ratings = table.get("skills")
+        skills[name] = [
+            (skill, integer(rating, at, 0, 5)) for at, skill, rating in named(ratings or {}, f"{field}.skills")
+        ]
+        memberships[name] = {}
+    found, ringed = [], set()
+    for field, name, value in named(queues, "queues"):
+        table = Table(value, field, _KNOWN, refused=_REFUSED)
+        count = 1
+        if table.has("rings"):
+            count = len(rows(table.get("rings"), table.at("rings")))
+            ringed.add(name)
+        if not 1 <= count <= _RINGS_MAX:
+            raise PlanError(f"expected 1 to {_RINGS_MAX} rings, got {count}", field=table.at("rings"))
+        for at, agent, ring in named(table.get("members") or {}, table.at("members")):
+            if agent not in memberships:
+                raise PlanError(f"unknown agent {shown(agent)}{nearest(agent, memberships)}", field=at)
+            memberships[agent][name] = integer(ring, at, 1, count)
+        found.append(_queue(name, table))
+    return Plan(
+        queues=found,
+        agents=[
+            Agent(
+                name,
+                skills=dict(skills[name]),
+                queues=dict.fromkeys(rings, 0),
+                labels={f"ring:{queue}": ring for queue, ring in rings.items() if queue in ringed},
+            )
+            for name, rings in memberships.items()
+        ],
+    )
+
+
+def _queue(name: str, table: Table) -> Queue:
+    """Build one queue."""
+    evaluation = table.choice("evaluation", ("ALL", "BEST", "NONE"), "ALL")
+    why = "a step removes skills that all must have; best available skills is the strategy best_match without rings"
+    table.only("evaluation", True, evaluation != "BEST", why)
+    scoring = table.choice("scoring", ("TimestampAndPriority", "PriorityOnly"), "TimestampAndPriority")
+    table.only("scoring", "TimestampAndPriority", scoring, "queues by priority go before those by score")
+    asked = [checked_term(value, at) for at, value in rows(table.get("skills") or (), table.at("skills"))]
+    if asked and evaluation == "NONE":
+        raise PlanError("skills are not looked at where evaluation is NONE", field=table.at("skills"))
+    needs, steps = _rings(name, table, asked)
+    timeout = table.seconds("alerting_timeout", 8)
+    if not timeout:
+        raise PlanError("must be longer than nothing", field=table.at("alerting_timeout"))
+    strategy = ByMembership(prefers="agent_key", takes="longest_waiting", point="60s")
+    return Queue(
+        name,
+        needs=needs,
+        steps=steps,
+        strategy=strategy,
+        offer_timeout_ms=timeout,
+        wrap_up_ms=table.seconds("wrap_up", 0),
+    )
+
+
+def _rings(name: str, table: Table, asked: list[str]) -> tuple[str, list[Step]]:
+    """What the first ring needs, and a step for the exit of each ring but the last."""
+    if not table.has("rings"):
+        return _needs(asked, ""), []
+    given = [Table(row, at, ("timeout", "skills_to_remove")) for at, row in rows(table.get("rings"), table.at("rings"))]
+    needs = _needs(asked, "" if len(given) == 1 else f"`ring:{name}` <= 1")
+    steps, after_ms, left = [], 0, list(asked)
+    for number, ring in enumerate(given, 1):
+        removed = [
+            (at, checked_term(value, at))
+            for at, value in rows(ring.get("skills_to_remove") or (), ring.at("skills_to_remove"))
+        ]
+        if number == len(given):
+            for key in ("timeout", "skills_to_remove"):
+                if ring.get(key):
+                    raise PlanError("nothing follows the last ring", field=ring.at(key))
+            break
+        for at, skill in removed:
+            if skill not in asked:
+                message = f"{skill!r} is not among the skills that conversations of the queue ask"
+                raise PlanError(message + nearest(skill, asked), field=at)
+        left = [skill for skill in left if skill not in {gone for _, gone in removed}]
+        stay = ring.integer("timeout", 1, 315_360_000)
+        after_ms += 1_000 * stay
+        circle = "" if number + 1 == len(given) else f"`ring:{name}` <= {number + 1}"
+        steps.append(Step(after_ms, needs=_needs(left, circle)))
+    return needs, steps
+
+
+def _needs(skills: list[str], circle: str) -> str:
+    """Skills and a circle as a requirement."""
+    return conjunction(*(parse(f"`{skill}`") for skill in skills), parse(circle)).text
