@@ -147,6 +147,7 @@ REFUSED = [
     ("asterisk", "1/wide", ["30,+5"], r"rules.wide\[0\]: a relative maximum"),
     ("asterisk", "1/wide", ["0,5", "30,,9"], r"rules.wide\[1\]: the minimum 9 is above the maximum 5"),
     ("asterisk", "0/q", 7, "queues.q: expected a table"),
+    ("asterisk", "1/wide", [f"{n},{n}" for n in range(18)], "queues.q: at most 16 instants"),
     # FreeSWITCH
     ("freeswitch", "0/q/strategy", "random", "queues.q.strategy: cannot be expressed"),
     ("freeswitch", "0/q/strategy", "agent-with-least-talk-time", "queues.q.strategy: cannot be expressed"),
@@ -179,6 +180,9 @@ REFUSED = [
     ("genesys", "0/q/members", {"an": 1}, "queues.q.members.an: unknown agent 'an'; did you mean 'ana'"),
     ("genesys", "0/q/alerting_timeout", 0, "queues.q.alerting_timeout"),
     ("genesys", "1/ana/skills", {"es": 6}, "agents.ana.skills.es"),
+    ("genesys", "1/ana/skills", {"ring:q": 2}, "agents.ana.labels: 'ring:q' is a skill"),
+    ("genesys", "0/q/rings/0/timeout", 315_360_000, "queues.q.after"),
+    ("genesys", "0/q/skills", ["x" * 1000 + str(n) for n in range(5)], "queues.q"),
     # Amazon Connect
     ("amazon_connect", "1/second/cross_channel", "maybe", "profiles.second.cross_channel: expected yes or no"),
     ("amazon_connect", "1/second/concurrency", {}, "profiles.second.concurrency: expected at least one"),

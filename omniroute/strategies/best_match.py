@@ -106,7 +106,8 @@ class BestMatch:
 
     Agents are compared by the penalty of their membership, then by the score in millionths, then by ``agent_key``. The
     rank is ``penalty * 1,000,001 + 1,000,000 - score``; penalties from 1,023 on are alike. A free agent compares
-    classes by penalty; the greatest priority goes strictly first. Raises PlanError.
+    classes by penalty; the greatest priority goes strictly first, so any number of greater priority pass, without a
+    bound, and nobody else who came later. Raises PlanError.
 
     >>> BestMatch(scoring="labels").scoring
     'labels'

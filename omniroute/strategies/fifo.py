@@ -16,7 +16,7 @@ __all__ = ["FirstComeFirstServed"]
 
 @attrs.frozen(kw_only=True)
 class FirstComeFirstServed:
-    """Whoever has waited longest is next, whatever the priority.
+    """Whoever has waited longest is next, whatever the priority: of equal penalty nobody who came later passes.
 
     Agents with a smaller penalty for the queue come first, and a free agent takes from the queue with his smallest
     penalty; agents who are then equal are ordered by ``agent_key`` (an AgentKey or its name). Raises PlanError.

@@ -70,7 +70,9 @@ class ByMembership:
     free agent takes: "penalty" from the queue with his smallest penalty, "longest_waiting" from any. ``raised`` maps
     a number of steps taken to a penalty: from that step on, smaller penalties count as that one in ``prefers``, so
     members who differed become equal; the circle stays. ``point`` is a head start for each point of priority; with
-    None priorities are not looked at, and with a point a negative priority is an error. Raises PlanError.
+    None priorities are not looked at, and with a point a negative priority is an error. With points only those pass
+    who came less than ``point * difference of priorities`` later; between queues of different penalty ``takes``
+    "penalty" has no bound. Raises PlanError.
 
     >>> ByMembership(opens={2: "30s"}, prefers="agent_key").opens
     {'2': 30000}

@@ -37,7 +37,11 @@ class Priority:
     ``tiers`` maps a priority to a tier: a lower tier goes strictly first, a priority that is not named has tier 0.
     ``head_start`` maps a priority to waiting credited in advance, as ``"90s"`` or milliseconds: an interaction with
     90 s is overtaken by one that came 90 s earlier; a priority that is not named has none. Both may be given. With
-    neither, the tier is minus the priority: the greatest number goes strictly first. Raises PlanError.
+    neither, the tier is minus the priority: the greatest number goes strictly first.
+
+    How long somebody can be overtaken: strict tiers have no bound, any number of a lower tier pass for as long as they
+    come (a step with a tier bounds it at the step's instant). With equal tiers, head starts of ``h`` ms let only those
+    pass who came less than ``their h - own h`` ms later. Raises PlanError.
 
     >>> Priority(head_start={2: "90s"}).place(2)
     Place(tier=0, head_start_ms=90000)

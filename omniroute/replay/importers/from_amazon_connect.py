@@ -14,7 +14,7 @@ import attrs
 from omniroute.errors import PlanError
 from omniroute.model import Agent, checked_term, nearest, shown
 from omniroute.plan import Channel, Plan, Queue, Step
-from omniroute.replay.importers.table import Table, integer, named, rows
+from omniroute.replay.importers.table import Table, few, inside, integer, named, rows
 from omniroute.strategies.membership import ByMembership
 
 __all__ = ["amazon_connect"]
@@ -70,16 +70,17 @@ def amazon_connect(
         if profile not in found:
             raise PlanError(f"unknown profile {shown(profile)}{nearest(profile, found)}", field=table.at("profile"))
         levels = named(table.get("proficiencies") or {}, table.at("proficiencies"))
-        crew.append(
-            Agent(
-                name,
-                skills={skill: integer(level, at, 1, 5) for at, skill, level in levels},
-                labels={"profile": profile} if labelled else {},
-                queues={queue: priority - 1 for queue, (priority, _) in found[profile].queues.items()},
-                units=_units(found[profile], loads),
-                at_most={_CHANNELS[key]: found[profile].most.get(key, 0) for key in loads},
+        with inside(field):
+            crew.append(
+                Agent(
+                    name,
+                    skills={skill: integer(level, at, 1, 5) for at, skill, level in levels},
+                    labels={"profile": profile} if labelled else {},
+                    queues={queue: priority - 1 for queue, (priority, _) in found[profile].queues.items()},
+                    units=_units(found[profile], loads),
+                    at_most={_CHANNELS[key]: found[profile].most.get(key, 0) for key in loads},
+                )
             )
-        )
     return Plan(
         channels=[Channel(_CHANNELS[key], load) for key, load in loads.items()],
         queues=[_queue(name, table, found) for name, table in names.items()],
@@ -135,12 +136,13 @@ def _queue(name: str, table: Table, profiles: Mapping[str, _Profile]) -> Queue:
     criteria = _criteria(table)
     instants = sorted({*delays.values(), *(until for until, _ in criteria if until is not None)} - {0})
     texts = [_needs(at, delays, criteria) for at in (0, *instants)]
-    return Queue(
-        name,
-        needs=texts[0],
-        steps=[Step(at, needs=text) for at, text in zip(instants, texts[1:], strict=True)],
-        strategy=ByMembership(prefers="agent_key", takes="penalty"),
-    )
+    with inside(table.field):
+        return Queue(
+            name,
+            needs=texts[0],
+            steps=few([Step(at, needs=text) for at, text in zip(instants, texts[1:], strict=True)]),
+            strategy=ByMembership(prefers="agent_key", takes="penalty"),
+        )
 
 
 def _needs(now: int, delays: Mapping[str, int], criteria: Sequence[tuple[int | None, str]]) -> str:

@@ -15,7 +15,7 @@ import attrs
 from omniroute.errors import PlanError
 from omniroute.model import INTEGER_MAX, Agent, checked_name, nearest, shown
 from omniroute.plan import Plan, Queue, Step
-from omniroute.replay.importers.table import Table, integer, named, rows, same
+from omniroute.replay.importers.table import Table, few, inside, integer, named, rows, same
 from omniroute.strategies.membership import ByMembership
 
 __all__ = ["asterisk"]
@@ -104,8 +104,8 @@ def asterisk(queues: Mapping[str, Mapping[str, object]], rules: Mapping[str, lis
             continue
         table = Table(value, field, _KNOWN, silent=_SILENT, refused=_REFUSED)
         members = _members(table)
-        queue = _queue(name, table, members, windows)
-        found.append(queue)
+        with inside(field):
+            found.append(_queue(name, table, members, windows))
         for position, (agent, penalty, place) in enumerate(members):
             if name in memberships.setdefault(agent, {}):
                 raise PlanError(f"{agent!r} is a member already", field=place)
@@ -157,7 +157,7 @@ def _queue(
             raised=raised or None,
             agent_key=_KEYS[strategy],
         ),
-        steps=[Step(after_ms, needs=window.needs(_label(name))) for after_ms, window in rule],
+        steps=few([Step(after_ms, needs=window.needs(_label(name))) for after_ms, window in rule]),
         offers="all" if strategy == "ringall" else 1,
         offer_timeout_ms=timeout or None,
         wrap_up_ms=table.seconds("wrapuptime", 0),

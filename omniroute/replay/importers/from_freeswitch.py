@@ -11,7 +11,7 @@ from typing import Final
 from omniroute.errors import PlanError
 from omniroute.model import INTEGER_MAX, Agent, nearest, shown
 from omniroute.plan import Plan, Queue, Step
-from omniroute.replay.importers.table import Table, named, rows, same
+from omniroute.replay.importers.table import Table, few, inside, named, rows, same
 from omniroute.strategies.membership import ByMembership
 
 __all__ = ["freeswitch"]
@@ -95,18 +95,20 @@ def freeswitch(
             same(
                 orders, agent, tier.integer("position", 0, 2**30 - 1, 1), tier.at("position"), "place in a fixed order"
             )
-    return Plan(
-        queues=[_queue(name, table, sorted(levels[name]), held.get(name, 0)) for name, table in tables.items()],
-        agents=[
-            Agent(
-                name,
-                queues=found,
-                labels={_label(queue): level for queue, level in found.items()},
-                order=orders.get(name, 0),
-            )
-            for name, found in memberships.items()
-        ],
-    )
+    built = []
+    for name, table in tables.items():
+        with inside(table.field):
+            built.append(_queue(name, table, sorted(levels[name]), held.get(name, 0)))
+    crew = [
+        Agent(
+            name,
+            queues=found,
+            labels={_label(queue): level for queue, level in found.items()},
+            order=orders.get(name, 0),
+        )
+        for name, found in memberships.items()
+    ]
+    return Plan(queues=built, agents=crew)
 
 
 def _known(tier: Table, key: str, names: Mapping[str, object]) -> str:
@@ -167,4 +169,4 @@ def _circles(name: str, table: Table, levels: list[int]) -> tuple[str, list[Step
         greatest[0 if level <= lowest else wait_ms * (level if multiply else 1)] = level
     needs = {at: "" if level == levels[-1] else f"`{_label(name)}` <= {level}" for at, level in greatest.items()}
     start = needs.pop(0, f"`{_label(name)}` < {levels[0]}")
-    return start, [Step(at, needs=text) for at, text in needs.items()]
+    return start, few([Step(at, needs=text) for at, text in needs.items()])

@@ -12,7 +12,7 @@ from typing import Final
 from omniroute.errors import PlanError
 from omniroute.model import Agent, checked_term, nearest, shown
 from omniroute.plan import Plan, Queue, Step
-from omniroute.replay.importers.table import Table, integer, named, rows
+from omniroute.replay.importers.table import Table, inside, integer, named, rows
 from omniroute.requirements import conjunction, parse
 from omniroute.strategies.membership import ByMembership
 
@@ -65,19 +65,14 @@ def genesys(queues: Mapping[str, Mapping[str, object]], agents: Mapping[str, Map
             if agent not in memberships:
                 raise PlanError(f"unknown agent {shown(agent)}{nearest(agent, memberships)}", field=at)
             memberships[agent][name] = integer(ring, at, 1, count)
-        found.append(_queue(name, table))
-    return Plan(
-        queues=found,
-        agents=[
-            Agent(
-                name,
-                skills=dict(skills[name]),
-                queues=dict.fromkeys(rings, 0),
-                labels={f"ring:{queue}": ring for queue, ring in rings.items() if queue in ringed},
-            )
-            for name, rings in memberships.items()
-        ],
-    )
+        with inside(field):
+            found.append(_queue(name, table))
+    crew = []
+    for name, rings in memberships.items():
+        labels = {f"ring:{queue}": ring for queue, ring in rings.items() if queue in ringed}
+        with inside(f"agents.{name}"):
+            crew.append(Agent(name, skills=dict(skills[name]), queues=dict.fromkeys(rings, 0), labels=labels))
+    return Plan(queues=found, agents=crew)
 
 
 def _queue(name: str, table: Table) -> Queue:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final, TypeVar
 
-from omniroute.errors import PlanError
+from omniroute.errors import InputError, PlanError
 from omniroute.model import checked_integer, checked_name, nearest, shown
+from omniroute.plan import Limits, Step
 
-__all__ = ["ROWS_MAX", "Table", "named", "rows", "same"]
+__all__ = ["ROWS_MAX", "Table", "few", "inside", "named", "rows", "same"]
 
 ROWS_MAX: Final = 100_000
 """Rows of one list of a configuration."""
@@ -109,6 +111,25 @@ def integer(value: object, field: str, low: int, high: int) -> int:
     """
     text = value.strip() if isinstance(value, str) else ""
     return checked_integer(int(text) if _INTEGER.fullmatch(text) else value, field, low, high)
+
+
+@contextmanager
+def inside(field: str) -> Iterator[None]:
+    """Name the place of a configuration in errors of the values that are built from it. Raises PlanError."""
+    try:
+        yield
+    except InputError as error:
+        if error.field is not None and error.field.startswith(field):
+            raise
+        raise PlanError(error.message, field=f"{field}.{error.field}" if error.field else field) from error
+
+
+def few(steps: list[Step]) -> list[Step]:
+    """The steps, if they are no more than a plan's queue has by default. Raises PlanError."""
+    most = Limits().steps
+    if len(steps) > most:
+        raise PlanError(f"at most {most} instants at which something changes, got {len(steps)}")
+    return steps
 
 
 def rows(value: object, field: str) -> list[tuple[str, object]]:
