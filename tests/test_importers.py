@@ -111,6 +111,7 @@ def test_an_imported_plan_is_a_plan(name: str) -> None:
         router.enqueue(1, queue.name, queue.name)
     router.advance(3_600_000)
     router.check()
+    assert Router.restore(router.snapshot()).digest() == router.digest()
 
 
 def put(config: Any, path: str, value: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, Final, Literal, TypeAlias
 
 import attrs
@@ -18,6 +18,7 @@ from omniroute.strategies.protocol import ClassView, GroupView, Place, Tables
 __all__ = ["BestMatch", "score"]
 
 Scoring: TypeAlias = Literal["labels", "logistic", "average"]
+Scorer: TypeAlias = Callable[[Mapping[str, int], Mapping[str, Label]], int]
 Selector: TypeAlias = tuple[Atom, bool]
 """A question of the requirement, and whether it is asked as it stands (False: its negation is)."""
 
@@ -41,12 +42,26 @@ def score(scoring: Scoring, requirement: Requirement, skills: Mapping[str, int],
     >>> score("logistic", parse("french and sales >= 10"), {"french": 1, "sales": 15}, {})
     811230
     """
-    if scoring == "average":
-        levels = [skills.get(name, 0) for name in sorted(requirement.levels())]
-        return min(_ONE, round(sum(levels) * _ONE / (len(levels) * _LEVELS))) if levels else _ONE
+    return _scorer(scoring, requirement)(skills, labels)
+
+
+def _scorer(scoring: Scoring, requirement: Requirement) -> Scorer:
+    """The score as a function of an agent: what depends on the requirement alone is worked out once. O(atoms)."""
+    required = sorted(requirement.levels())
+    selectors = _selectors(requirement)
     one = _held if scoring == "labels" else _logistic
-    parts = [one(atom, asked, skills, labels) for atom, asked in _selectors(requirement)]
-    return round(math.fsum(parts) / len(parts) * _ONE) if parts else _ONE
+
+    def mean(skills: Mapping[str, int], labels: Mapping[str, Label]) -> int:
+        parts = [one(atom, asked, skills, labels) for atom, asked in selectors]
+        return round(math.fsum(parts) / len(parts) * _ONE)
+
+    def average(skills: Mapping[str, int], labels: Mapping[str, Label]) -> int:  # noqa: ARG001
+        total = sum(skills.get(name, 0) for name in required)
+        return min(_ONE, round(total * _ONE / (len(required) * _LEVELS)))
+
+    if not (required if scoring == "average" else selectors):
+        return lambda skills, labels: _ONE  # noqa: ARG005
+    return average if scoring == "average" else mean
 
 
 def _selectors(requirement: Requirement) -> list[Selector]:
@@ -128,8 +143,9 @@ class BestMatch:
         """Answer with scores as ranks of agents, and penalties as ranks of classes. O(classes * groups * atoms)."""
         rank_out = array("q")
         for view in classes:
+            scored = _scorer(self.scoring, view.requirement)
             for group in groups:
-                conceded = _ONE - score(self.scoring, view.requirement, group.skills, group.labels)
+                conceded = _ONE - scored(group.skills, group.labels)
                 rank_out.append(min(penalty(view, group), _PENALTY_MAX) * (_ONE + 1) + conceded)
         return Tables(rank_out=rank_out, rank_in=membership_ranks(classes, groups))
 

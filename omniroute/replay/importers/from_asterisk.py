@@ -185,7 +185,7 @@ def _members(table: Table) -> list[tuple[str, int, str]]:
         if not isinstance(line, str):
             raise PlanError(f"expected interface[,penalty[,name]], got {shown(line)}", field=field)
         interface, penalty, name, *rest = [*(part.strip() for part in line.split(",")), "", ""]
-        if any(rest[1:-2]) or (len(rest) > 2 and rest[0]):
+        if any(rest):
             raise PlanError("cannot be expressed in a plan: settings of one member behind his name", field=field)
         agent = checked_name(name or interface, field)
         found.append((agent, integer(penalty or 0, field, 0, INTEGER_MAX), field))
