@@ -188,10 +188,18 @@ def _text(value: object, field: str) -> str:
     return unicodedata.normalize("NFC", value)
 
 
-def _labels(value: Mapping[str, Label]) -> Mapping[str, Label]:
-    """Return labels by name."""
-    found = _mapping(value, "labels", LABELS_MAX, _label)
+def checked_labels(value: Mapping[str, Label], field: str, most: int) -> Mapping[str, Label]:
+    """Return at most so many labels, read-only, sorted by normalised name. O(size). Raises PlanError naming ``field``.
+
+    >>> dict(checked_labels({"tiers": ["gold"], "site": "north"}, "labels", 2))
+    {'site': 'north', 'tiers': frozenset({'gold'})}
+    """
+    found = _mapping(value, field, most, _label)
     return MappingProxyType({name: _label(item, name) for name, item in found.items()})
+
+
+def _labels(value: Mapping[str, Label]) -> Mapping[str, Label]:
+    return checked_labels(value, "labels", LABELS_MAX)
 
 
 def _penalties(value: object, field: str) -> Mapping[str, int]:
@@ -262,8 +270,12 @@ def _items(value: Mapping[str, int] | None) -> tuple[tuple[str, int], ...] | Non
     return None if value is None else tuple(value.items())
 
 
-def _typed(value: Mapping[str, Label]) -> tuple[tuple[str, str, object], ...]:
-    """Return the comparable form of labels: ``True`` and ``1`` are different labels, though Python says equal."""
+def typed_labels(value: Mapping[str, Label]) -> tuple[tuple[str, str, object], ...]:
+    """Return the comparable form of labels: ``True`` and ``1`` are different labels, though Python says equal.
+
+    >>> typed_labels({"vip": True}) == typed_labels({"vip": 1})
+    False
+    """
     return tuple(
         (name, type(label).__name__, tuple(sorted(label)) if isinstance(label, frozenset) else label)
         for name, label in value.items()
@@ -287,7 +299,7 @@ class Agent:
 
     id: str = attrs.field(converter=_id)
     skills: Mapping[str, int] = attrs.field(factory=dict, converter=_skills, eq=_items, kw_only=True)
-    labels: Mapping[str, Label] = attrs.field(factory=dict, converter=_labels, eq=_typed, kw_only=True)
+    labels: Mapping[str, Label] = attrs.field(factory=dict, converter=_labels, eq=typed_labels, kw_only=True)
     queues: Mapping[str, int] | None = attrs.field(default=None, converter=_queues, eq=_items, kw_only=True)
     units: int = attrs.field(default=1, converter=_units, kw_only=True)
     at_most: Mapping[str, int] = attrs.field(factory=dict, converter=_at_most, eq=_items, kw_only=True)
@@ -311,7 +323,7 @@ class Agent:
         >>> Agent("ana", skills={"a": 1, "b": 2}).key() == Agent("ben", skills={"b": 2, "a": 1}, order=7).key()
         True
         """
-        return _items(self.skills), _typed(self.labels), _items(self.queues), self.units, _items(self.at_most)
+        return _items(self.skills), typed_labels(self.labels), _items(self.queues), self.units, _items(self.at_most)
 
 
 def _agent(values: dict[str, object]) -> Agent:

@@ -26,13 +26,14 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, time, timedelta
-from typing import Final, Literal, Protocol, TypeAlias, TypeVar
+from collections.abc import Iterable, Mapping
+from datetime import date, time
+from typing import Final, Literal, Protocol
 
 import attrs
 
-from omniroute.errors import PlanError, RequirementError
+from omniroute.checks import DURATION_MAX_MS, Duration, duration_text, milliseconds, parsed, unique, values
+from omniroute.errors import PlanError
 from omniroute.model import (
     INTEGER_MAX,
     INTEGER_MIN,
@@ -45,9 +46,10 @@ from omniroute.model import (
     nearest,
     shown,
 )
-from omniroute.requirements import Requirement, conjunction, parse
+from omniroute.requirements import Requirement, conjunction
 
 __all__ = [
+    "DURATION_MAX_MS",
     "Channel",
     "Duration",
     "Limits",
@@ -60,18 +62,10 @@ __all__ = [
     "milliseconds",
 ]
 
-Duration: TypeAlias = int | str | timedelta
-"""Milliseconds, text such as ``"30s"`` or ``"1h30m"``, or a timedelta."""
-
-DURATION_MAX_MS: Final = 315_360_000_000
-"""Ten years."""
-
 OFFERS_MAX: Final = 1_000
 DEPTH_MAX: Final = 8
 """Tables inside tables in ``[csv]`` and ``[replay]``."""
 
-_UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_DURATION = re.compile(r"(?:[0-9]{1,15}(?:ms|s|m|h|d))+")
 _NEVER = "never"
 _UNTIL_RELEASED = "until released"
 
@@ -86,39 +80,6 @@ class StrategyValue(Protocol):
     @property
     def version(self) -> int:
         """The number that changes when its answers do."""
-
-
-def milliseconds(value: Duration, field: str = "duration") -> int:
-    """Return a duration in milliseconds, in 0..DURATION_MAX_MS. Raises PlanError naming ``field``.
-
-    >>> milliseconds("250ms"), milliseconds("1h30m"), milliseconds(timedelta(seconds=2)), milliseconds(5)
-    (250, 5400000, 2000, 5)
-    """
-    number: object = value
-    if isinstance(value, str):
-        compact = value.replace(" ", "")
-        if not _DURATION.fullmatch(compact):
-            raise PlanError(f'expected a duration such as "30s", "5m", "1h", "250ms", got {shown(value)}', field=field)
-        number = sum(int(n) * _UNITS_MS[unit] for n, unit in re.findall(r"([0-9]+)([a-z]+)", compact))
-    elif isinstance(value, timedelta):
-        number, rest = divmod(value, timedelta(milliseconds=1))
-        if rest:
-            raise PlanError(f"not a whole number of milliseconds: {value}", field=field)
-    elif isinstance(value, bool) or not isinstance(value, int):
-        raise PlanError(f'expected a duration such as "30s" or integer milliseconds, got {shown(value)}', field=field)
-    return checked_integer(number, field, 0, DURATION_MAX_MS)
-
-
-def duration_text(value_ms: int) -> str:
-    """Return the shortest text that :func:`milliseconds` reads back, in one unit.
-
-    >>> duration_text(20_000), duration_text(3_600_000), duration_text(1_500), duration_text(0)
-    ('20s', '1h', '1500ms', '0s')
-    """
-    if not value_ms:
-        return "0s"
-    unit = next(unit for unit in ("h", "m", "s", "ms") if value_ms % _UNITS_MS[unit] == 0)
-    return f"{value_ms // _UNITS_MS[unit]}{unit}"
 
 
 def _at_least_one(value: int, field: str) -> int:
@@ -191,38 +152,6 @@ def _share(value: float | str) -> float:
     return float(share)
 
 
-def _parsed(text: str, field: str) -> Requirement:
-    """Parse a requirement of the plan, with the plan's field in the error."""
-    try:
-        return parse(text)
-    except RequirementError as error:
-        where = f"{error.field}: " if error.field else ""
-        raise PlanError(f"{where}{error.message}", field=field) from error
-
-
-_T = TypeVar("_T")
-
-
-def _values(value: object, kind: type[_T], field: str) -> tuple[_T, ...]:
-    """Return a tuple of values of one kind."""
-    if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
-        raise PlanError(f"expected a list of {kind.__name__}, got {shown(value)}", field=field)
-    found: list[_T] = []
-    for item in value:
-        if not isinstance(item, kind):
-            raise PlanError(f"expected {kind.__name__}, got {shown(item)}", field=f"{field}[{len(found)}]")
-        found.append(item)
-    return tuple(found)
-
-
-def _unique(names: Sequence[str], key: str, field: str) -> None:
-    """Refuse a name that an earlier one has."""
-    first: dict[str, int] = {}
-    for position, name in enumerate(names):
-        if first.setdefault(name, position) != position:
-            raise PlanError(f"{name!r} is {field}[{first[name]}] already", field=f"{field}[{position}]{key}")
-
-
 @attrs.frozen
 class Channel:
     """A kind of interaction; ``load`` is what one interaction takes of an agent's units. Raises PlanError.
@@ -242,6 +171,7 @@ class Step:
     ``needs`` replaces the whole requirement, that of the queue and that of the interaction (None keeps it, the empty
     text drops it), ``also`` is added with ``and``, ``tier`` replaces the tier. Raises PlanError.
 
+    >>> from omniroute.requirements import parse
     >>> Step("30s", also="senior").applied(parse("spanish")).text
     'senior and spanish'
     """
@@ -255,11 +185,11 @@ class Step:
 
     @replacement.default
     def _replacement(self) -> Requirement | None:
-        return None if self.needs is None else _parsed(self.needs, "needs")
+        return None if self.needs is None else parsed(self.needs, "needs")
 
     @addition.default
     def _addition(self) -> Requirement | None:
-        return None if self.also is None else _parsed(self.also, "also")
+        return None if self.also is None else parsed(self.also, "also")
 
     def __attrs_post_init__(self) -> None:
         if self.needs is None and self.also is None and self.tier is None:
@@ -288,7 +218,7 @@ class Target:
 
 def _steps(value: Iterable[Step]) -> tuple[Step, ...]:
     """Return steps at strictly later times, so that no cascade happens in one instant."""
-    steps = _values(value, Step, "steps")
+    steps = values(value, Step, "steps")
     for position in range(1, len(steps)):
         before, after = steps[position - 1].after_ms, steps[position].after_ms
         if after <= before:
@@ -329,7 +259,7 @@ class Queue:
 
     @requirement.default
     def _requirement(self) -> Requirement:
-        return _parsed(self.needs, "needs")
+        return parsed(self.needs, "needs")
 
     def __attrs_post_init__(self) -> None:
         if self.target is not None and not isinstance(self.target, Target):
@@ -371,20 +301,20 @@ class Limits:
 
 
 def _channels(value: Iterable[Channel]) -> tuple[Channel, ...]:
-    return _values(value, Channel, "channels")
+    return values(value, Channel, "channels")
 
 
 def _queues(value: Iterable[Queue]) -> tuple[Queue, ...]:
-    return _values(value, Queue, "queues")
+    return values(value, Queue, "queues")
 
 
 def _agents(value: Iterable[Agent]) -> tuple[Agent, ...]:
-    return _values(value, Agent, "agents")
+    return values(value, Agent, "agents")
 
 
 def _skills(value: Iterable[str]) -> tuple[str, ...]:
     return tuple(
-        checked_term(name, f"skills[{position}]") for position, name in enumerate(_values(value, str, "skills"))
+        checked_term(name, f"skills[{position}]") for position, name in enumerate(values(value, str, "skills"))
     )
 
 
@@ -468,7 +398,7 @@ class Plan:
                 if len(name) > limits.name_length:
                     message = f"at most {limits.name_length} characters (limits.name_length), got {len(name)}"
                     raise PlanError(message, field=f"{field}[{position}]{key}")
-            _unique(names, key, field)
+            unique(names, key, field)
         for position, queue in enumerate(self.queues):
             if len(queue.steps) > limits.steps:
                 message = f"at most {limits.steps} (limits.steps), got {len(queue.steps)}"
