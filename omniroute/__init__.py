@@ -21,6 +21,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from omniroute import commands, errors, events
+    from omniroute.intake import Context, Intake, Rule
     from omniroute.model import Agent
     from omniroute.plan import Channel, Limits, Plan, Queue, Step, Target
     from omniroute.router import Router
@@ -37,13 +38,16 @@ _WHERE = {
     "BestMatch": "strategies.best_match",
     "ByMembership": "strategies.membership",
     "Channel": "plan",
+    "Context": "intake",
     "FirstComeFirstServed": "strategies.fifo",
+    "Intake": "intake",
     "Limits": "plan",
     "Plan": "plan",
     "Priority": "strategies.priority",
     "Queue": "plan",
     "Router": "router",
     "ServiceObjective": "strategies.service_objective",
+    "Rule": "intake",
     "SkillsFirst": "strategies.skills",
     "Step": "plan",
     "Target": "plan",
@@ -59,12 +63,15 @@ __all__ = [
     "BestMatch",
     "ByMembership",
     "Channel",
+    "Context",
     "FirstComeFirstServed",
+    "Intake",
     "Limits",
     "Plan",
     "Priority",
     "Queue",
     "Router",
+    "Rule",
     "ServiceObjective",
     "SkillsFirst",
     "Step",

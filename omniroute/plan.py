@@ -34,6 +34,7 @@ import attrs
 
 from omniroute.checks import DURATION_MAX_MS, Duration, duration_text, milliseconds, parsed, unique, values
 from omniroute.errors import PlanError
+from omniroute.intake import Intake
 from omniroute.model import (
     INTEGER_MAX,
     INTEGER_MIN,
@@ -354,9 +355,9 @@ class Plan:
     """The whole configuration of a router.
 
     Where ``skills`` is not empty it declares the names: agents have no other skills, and requirements name nothing but
-    these and labels of the plan's agents. Finished interactions are forgotten after ``retention_ms``. ``csv`` (a column
-    mapping) and ``replay`` are kept for the readers of logs; they are dictionaries that nobody may change. Cost of the
-    checks: O(size of the plan). Raises PlanError.
+    these and labels of the plan's agents. Finished interactions are forgotten after ``retention_ms``. ``intake`` says
+    where interactions go. ``csv`` (a column mapping) and ``replay`` are kept for the readers of logs; they are
+    dictionaries that nobody may change. Cost of the checks: O(size of the plan). Raises PlanError.
 
     >>> plan = Plan(queues=[Queue("sales"), Queue("support", needs="spanish")], agents=[Agent("ana")])
     >>> [queue.name for queue in plan.queues], plan.channels[0].name
@@ -371,12 +372,15 @@ class Plan:
     retention_ms: int = attrs.field(default=3_600_000, converter=_retention)
     csv: dict[str, object] = attrs.field(factory=dict, converter=_csv, hash=False)
     replay: dict[str, object] = attrs.field(factory=dict, converter=_replay, hash=False)
+    intake: Intake | None = None
 
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.limits, Limits):
             raise PlanError(f"expected Limits, got {shown(self.limits)}", field="limits")
         self._check_sizes()
         self._check_agents()
+        if self.intake is not None:
+            self._check_intake(self.intake)
         if self.skills:
             self._check_declared()
 
@@ -416,6 +420,22 @@ class Plan:
                     message = f"unknown {word} {unknown!r}{nearest(unknown, sorted(known))}"
                     raise PlanError(message, field=f"agents[{position}].{field}")
 
+    def _check_intake(self, intake: Intake) -> None:
+        """Check that rules name queues of this plan, not too many, and have names that are not too long."""
+        if not isinstance(intake, Intake):
+            raise PlanError(f"expected Intake, got {shown(intake)}", field="intake")
+        queues = {queue.name for queue in self.queues}
+        for field, rule in intake.places():
+            if len(rule.name) > self.limits.name_length:
+                message = f"at most {self.limits.name_length} characters (limits.name_length), got {len(rule.name)}"
+                raise PlanError(message, field=f"intake.{field}.name")
+            if len(rule.queue) > self.limits.entries:
+                message = f"at most {self.limits.entries} (limits.entries), got {len(rule.queue)}"
+                raise PlanError(message, field=f"intake.{field}.queue")
+            for key, unknown in rule.unknown_queues(queues):
+                message = f"unknown queue {unknown!r}{nearest(unknown, sorted(queues))}"
+                raise PlanError(message, field=f"intake.{field}.{key}")
+
     def _check_declared(self) -> None:
         """Check that agents and requirements use declared names."""
         skills = set(self.skills)
@@ -441,6 +461,9 @@ class Plan:
                 for key, requirement in (("needs", step.replacement), ("also", step.addition)):
                     if requirement is not None:
                         yield f"queues[{position}].steps[{number}].{key}", requirement
+        for field, rule in self.intake.places() if self.intake else ():
+            if rule.requirement is not None:
+                yield f"intake.{field}.needs", rule.requirement
 
     @classmethod
     def from_toml(cls, path: str | os.PathLike[str]) -> Plan:

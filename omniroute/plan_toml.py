@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 import attrs
 
 from omniroute.errors import PlanError
+from omniroute.intake import Intake, Rule
 from omniroute.model import Agent, Label, nearest, shown
 from omniroute.plan import Channel, Limits, Plan, Queue, Step, StrategyValue, Target, duration_text
 
@@ -22,6 +23,8 @@ FILE_BYTES_MAX: Final = 16 * 2**20
 
 _NEVER = "never"
 _UNTIL_RELEASED = "until released"
+_DEFAULT = "default"
+"""The name of an intake's default where the file gives none."""
 _T = TypeVar("_T")
 
 
@@ -78,7 +81,18 @@ _AGENT_KEYS = {field.name: field.name for field in attrs.fields(Agent)}
 _LIMITS_KEYS = {field.name: field.name for field in attrs.fields(Limits)}
 _PLAN_KEYS = {
     "retention": "retention_ms",
-    **{name: name for name in ("skills", "limits", "channels", "queues", "agents", "csv", "replay")},
+    **{name: name for name in ("skills", "limits", "channels", "queues", "agents", "csv", "replay", "intake")},
+}
+_RULE_KEYS = {
+    **{name: name for name in ("name", "when", "queue", "needs", "priority", "value", "treatment")},
+    "head_start": "head_start_ms",
+}
+_INTAKE_KEYS = {
+    "mode": "mode",
+    "utc_offset": "utc_offset_ms",
+    "private": "private",
+    "default": "default",
+    "rules": "rules",
 }
 
 
@@ -91,7 +105,21 @@ def _read_plan(document: dict[str, Any]) -> Plan:
     values["agents"] = [_read(Agent, item, _AGENT_KEYS, at) for at, item in _rows(values, "agents", "")]
     if "limits" in values:
         values["limits"] = _read(Limits, values["limits"], _LIMITS_KEYS, "limits")
+    if "intake" in values:
+        values["intake"] = _read_intake(values["intake"])
     return Plan(**values)
+
+
+def _read_intake(table: object) -> Intake:
+    """Build an intake with its rules and its default, which needs no name."""
+    if isinstance(table, dict):
+        rules = [_read(Rule, item, _RULE_KEYS, at) for at, item in _rows(table, "rules", "intake.")]
+        table = {**table, "rules": rules}
+        if "default" in table:
+            default = table["default"]
+            named = {"name": _DEFAULT, **default} if isinstance(default, dict) else default
+            table["default"] = _read(Rule, named, _RULE_KEYS, "intake.default")
+    return _read(Intake, table, _INTAKE_KEYS, "intake")
 
 
 def _read_queue(table: object, field: str) -> Queue:
@@ -208,6 +236,9 @@ def written_plan(plan: Plan) -> str:
     for queue in plan.queues:
         blocks.append(_block("[[queues]]", _queue_table(queue)))
         blocks.extend(_block("[[queues.steps]]", _step_table(step)) for step in queue.steps)
+    if plan.intake is not None:
+        blocks.append(_block("[intake]", _intake_table(plan.intake)))
+        blocks.extend(_block("[[intake.rules]]", _rule_table(rule)) for rule in plan.intake.rules)
     blocks.extend(_block("[[agents]]", _agent_table(agent)) for agent in plan.agents)
     return "\n".join(blocks)
 
@@ -247,6 +278,33 @@ def _step_table(step: Step) -> dict[str, object]:
     """Return what TOML says of a step."""
     table = {"after": duration_text(step.after_ms), "needs": step.needs, "also": step.also, "tier": step.tier}
     return _without(table, {})
+
+
+def _intake_table(intake: Intake) -> dict[str, object]:
+    """Return what TOML says of an intake, rules excepted."""
+    hours, minutes = divmod(abs(intake.utc_offset_ms) // 60_000, 60)
+    table = {
+        "mode": intake.mode,
+        "utc_offset": f"{'-' if intake.utc_offset_ms < 0 else '+'}{hours:02}:{minutes:02}",
+        "private": sorted(intake.private),
+        "default": _without(_rule_table(intake.default), {"name": _DEFAULT}),
+    }
+    return _without(table, {"mode": "first", "utc_offset": "+00:00", "private": []})
+
+
+def _rule_table(rule: Rule) -> dict[str, object]:
+    """Return what TOML says of a rule; a single queue is a name."""
+    table = {
+        "name": rule.name,
+        "when": rule.when,
+        "queue": rule.queue[0] if len(rule.queue) == 1 else rule.queue,
+        "needs": rule.needs,
+        "priority": rule.priority,
+        "value": rule.value,
+        "head_start": None if rule.head_start_ms is None else duration_text(rule.head_start_ms),
+        "treatment": rule.treatment,
+    }
+    return _without(table, {"when": "", "queue": ()})
 
 
 def _agent_table(agent: Agent) -> dict[str, object]:

@@ -15,7 +15,7 @@ FLOORS = [
     {"errors"},
     {"core.codes", "core.estimate", "core.limits"},
     {"core.lifecycle"},
-    {"model", "requirements", "checks", "plan", "commands", "events", "views"},
+    {"model", "requirements", "checks", "satisfy", "intake", "plan", "commands", "events", "views"},
     {"core", "core.kernel", "core.reference", "strategies"},
     {
         "plan_toml",
@@ -42,7 +42,7 @@ UPWARD = {("plan", "plan_toml")}
 """The named exceptions: a value that can read and write itself as text, lazily."""
 
 CLOCKS = {"time", "datetime", "asyncio", "threading", "socket", "random", "secrets", "subprocess"}
-MAY_READ_CLOCKS = {"model", "checks", "plan", "plan_toml", "formats", "world", "insight", "cli", "replay"}
+MAY_READ_CLOCKS = {"model", "checks", "intake", "plan", "plan_toml", "formats", "world", "insight", "cli", "replay"}
 """Dates as text are read at the edge (``datetime``); nobody here asks what time it is but the command line."""
 
 
