@@ -35,6 +35,7 @@ import attrs
 from omniroute.checks import DURATION_MAX_MS, Duration, duration_text, milliseconds, parsed, unique, values
 from omniroute.errors import PlanError
 from omniroute.intake import Intake
+from omniroute.journey_rules import JourneyRules
 from omniroute.model import (
     INTEGER_MAX,
     INTEGER_MIN,
@@ -356,8 +357,9 @@ class Plan:
 
     Where ``skills`` is not empty it declares the names: agents have no other skills, and requirements name nothing but
     these and labels of the plan's agents. Finished interactions are forgotten after ``retention_ms``. ``intake`` says
-    where interactions go. ``csv`` (a column mapping) and ``replay`` are kept for the readers of logs; they are
-    dictionaries that nobody may change. Cost of the checks: O(size of the plan). Raises PlanError.
+    where interactions go; without ``journey`` nobody keeps journeys. ``csv`` (a column mapping) and ``replay`` are kept
+    for the readers of logs; they are dictionaries that nobody may change. Cost of the checks: O(size of the plan).
+    Raises PlanError.
 
     >>> plan = Plan(queues=[Queue("sales"), Queue("support", needs="spanish")], agents=[Agent("ana")])
     >>> [queue.name for queue in plan.queues], plan.channels[0].name
@@ -373,10 +375,13 @@ class Plan:
     csv: dict[str, object] = attrs.field(factory=dict, converter=_csv, hash=False)
     replay: dict[str, object] = attrs.field(factory=dict, converter=_replay, hash=False)
     intake: Intake | None = None
+    journey: JourneyRules | None = None
 
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.limits, Limits):
             raise PlanError(f"expected Limits, got {shown(self.limits)}", field="limits")
+        if not isinstance(self.journey, JourneyRules | None):
+            raise PlanError(f"expected JourneyRules, got {shown(self.journey)}", field="journey")
         self._check_sizes()
         self._check_agents()
         if self.intake is not None:

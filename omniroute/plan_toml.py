@@ -14,6 +14,7 @@ import attrs
 
 from omniroute.errors import PlanError
 from omniroute.intake import Intake, Rule
+from omniroute.journey_rules import Effort, JourneyRules
 from omniroute.model import Agent, Label, nearest, shown
 from omniroute.plan import Channel, Limits, Plan, Queue, Step, StrategyValue, Target, duration_text
 
@@ -79,9 +80,14 @@ _QUEUE_KEYS = {
 }
 _AGENT_KEYS = {field.name: field.name for field in attrs.fields(Agent)}
 _LIMITS_KEYS = {field.name: field.name for field in attrs.fields(Limits)}
+_EFFORT_KEYS = {field.name: field.name for field in attrs.fields(Effort)}
+_JOURNEY_KEYS = {field.name.removesuffix("_ms"): field.name for field in attrs.fields(JourneyRules)}
 _PLAN_KEYS = {
     "retention": "retention_ms",
-    **{name: name for name in ("skills", "limits", "channels", "queues", "agents", "csv", "replay", "intake")},
+    **{
+        name: name
+        for name in ("skills", "limits", "channels", "queues", "agents", "csv", "replay", "intake", "journey")
+    },
 }
 _RULE_KEYS = {
     **{name: name for name in ("name", "when", "queue", "needs", "priority", "value", "treatment")},
@@ -107,7 +113,16 @@ def _read_plan(document: dict[str, Any]) -> Plan:
         values["limits"] = _read(Limits, values["limits"], _LIMITS_KEYS, "limits")
     if "intake" in values:
         values["intake"] = _read_intake(values["intake"])
+    if "journey" in values:
+        values["journey"] = _read_journey(values["journey"])
     return Plan(**values)
+
+
+def _read_journey(table: object) -> JourneyRules:
+    """Build the rules of journeys with their weights."""
+    if isinstance(table, dict) and "effort" in table:
+        table = table | {"effort": _read(Effort, table["effort"], _EFFORT_KEYS, "journey.effort")}
+    return _read(JourneyRules, table, _JOURNEY_KEYS, "journey")
 
 
 def _read_intake(table: object) -> Intake:
@@ -231,6 +246,8 @@ def written_plan(plan: Plan) -> str:
     for header, table in (("[limits]", changed), ("[csv]", plan.csv), ("[replay]", plan.replay)):
         if table:
             blocks.append(_block(header, table))
+    if plan.journey is not None:
+        blocks.append(_block("[journey]", _journey_table(plan.journey)))
     channels = [_without({"name": channel.name, "load": channel.load}, {"load": 1}) for channel in plan.channels]
     blocks.extend(_block("[[channels]]", table) for table in channels)
     for queue in plan.queues:
@@ -248,6 +265,22 @@ def _without(table: Mapping[str, object], defaults: Mapping[str, object]) -> dic
     return {
         key: item for key, item in table.items() if item is not None and (key not in defaults or item != defaults[key])
     }
+
+
+def _journey_table(rules: JourneyRules) -> dict[str, object]:
+    """Return what TOML says of journeys, where it is not the default."""
+    table: dict[str, object] = {}
+    for field in attrs.fields(JourneyRules):
+        value = getattr(rules, field.name)
+        if value == (Effort() if field.name == "effort" else field.default):
+            continue
+        if isinstance(value, Effort):
+            table["effort"] = _without(attrs.asdict(value), attrs.asdict(Effort()))
+        elif field.name.endswith("_ms"):
+            table[field.name.removesuffix("_ms")] = duration_text(value)
+        else:
+            table[field.name] = value
+    return table
 
 
 def _queue_table(queue: Queue) -> dict[str, object]:

@@ -15,7 +15,9 @@ FLOORS = [
     {"errors"},
     {"core.codes", "core.estimate", "core.limits"},
     {"core.lifecycle"},
-    {"model", "requirements", "checks", "satisfy", "intake", "plan", "commands", "events", "views"},
+    {"model", "checks", "requirements"},
+    {"satisfy", "journey_rules", "journey_facts", "journey_state", "journey", "intake"},
+    {"plan", "commands", "events", "views"},
     {"core", "core.kernel", "core.reference", "strategies"},
     {
         "plan_toml",
