@@ -240,7 +240,7 @@ class Journeys:
 
         ``"finished"`` needs a connected one, ``"abandoned"`` one that waits. Raises MisuseError, TimeError.
         """
-        if how not in _ENDS:
+        if type(how) is not str or how not in _ENDS:
             raise MisuseError(f"how is {shown(how)}, expected one of {', '.join(sorted(_ENDS))}")
         live = self._live(interaction)
         if live is not None and (how, live.agent is None) in (("finished", True), ("abandoned", False)):

@@ -25,7 +25,7 @@ _HASH: Final = re.compile("[0-9a-f]{32}")
 
 @attrs.define(eq=False)
 class Journey:
-    """One journey: ``counts`` are the fields of a Tally, ``topics`` hold (touched, repeats) in the order of touching."""
+    """One journey: ``counts`` are the fields of a Tally, ``topics`` hold (touched, repeats), latest touched last."""
 
     number: int
     key: str
@@ -103,13 +103,13 @@ class Live:
 
 
 _Instant = Annotated[int, msgspec.Meta(ge=0, le=TIME_MAX)]
-_Count = Annotated[int, msgspec.Meta(ge=0, lt=2**63)]
-_Number = Annotated[int, msgspec.Meta(ge=1, lt=2**63)]
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+_Number = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=KEY_LENGTH_MAX)]
 _Topic = Annotated[str, msgspec.Meta(max_length=KEY_LENGTH_MAX)]
 _Value = (
     bool
-    | Annotated[int, msgspec.Meta(ge=-(2**63), lt=2**63)]
+    | Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
     | Annotated[str, msgspec.Meta(max_length=VALUE_LENGTH_MAX)]
 )
 _Counts = Annotated[list[_Count], msgspec.Meta(min_length=COUNTS, max_length=COUNTS)]

@@ -60,8 +60,8 @@ class Story:
 
     def waits_since(self, interaction: str) -> int:
         """Since when an interaction that waits has done so: its arrival, or the latest hand-over."""
-        start = self.arrival(interaction)
-        return max([start.at, *(f.at for _, f in self.handed_on() if f.name == interaction and f.at >= start.at)])
+        start, fact = [(index, f) for index, f in self.each("arrive") if f.name == interaction][-1]
+        return max([fact.at, *(f.at for index, f in self.handed_on() if f.name == interaction and index > start)])
 
     def again(self, index: int) -> bool:
         """Whether the contact at a place repeats its topic, by this story's rules of touching."""
@@ -102,9 +102,7 @@ class Story:
         """The nine figures, by their definitions."""
         arrivals = [index for index, _ in self.each("arrive")]
         explained = [
-            index
-            for index in arrivals[1:]
-            if self.again(index) or not Story(0, "", self.facts[: index + 1]).context()
+            index for index in arrivals[1:] if self.again(index) or not Story(0, "", self.facts[: index + 1]).context()
         ] + [index for index, _ in self.handed_on() if not self.upto(index).context()]
         wait = 0
         for index, fact in enumerate(self.facts):

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omniroute.errors import PlanError
+from omniroute.journey_rules import Effort, JourneyRules
 from omniroute.model import Agent
 from omniroute.plan import (
     DURATION_MAX_MS,
@@ -128,6 +129,17 @@ queues = st.builds(
     target=st.none() | st.builds(Target, durations, st.floats(0.001, 1)),
     short_abandon_ms=durations,
 )
+journeys = st.none() | st.builds(
+    JourneyRules,
+    expires_ms=st.integers(1, DURATION_MAX_MS),
+    repeat_within_ms=durations,
+    limit=st.integers(1, 10),
+    prefer=st.sampled_from(["last_agent", "owner"]),
+    prefer_for_ms=st.none() | st.integers(1, DURATION_MAX_MS),
+    one_agent=st.booleans(),
+    private=st.lists(names, max_size=2),
+    effort=st.builds(Effort, hop=st.integers(0, 5)),
+)
 label_texts = names | st.sampled_from(["", 'say "hi"', "back\\slash"])
 labels = st.booleans() | st.integers(-9, 9) | label_texts | st.frozensets(label_texts, max_size=3)
 free = st.recursive(
@@ -174,6 +186,7 @@ def plans(draw: st.DrawFn) -> Plan:
         retention_ms=draw(durations),
         csv=draw(st.dictionaries(names, free, max_size=2)),
         replay=draw(st.dictionaries(names, free, max_size=2)),
+        journey=draw(journeys),
     )
 
 
