@@ -158,7 +158,7 @@ class Journeys:
         owner: str | None = None,
         may_take: Callable[[str], bool],
     ) -> Contact:
-        """Take a contact in and return what is known of it. O(context + log) amortised.
+        """Take a contact in and return what is known of it. O(context) amortised.
 
         An empty ``topic`` is one topic like any other. ``context`` is merged into what is known, None forgets a field.
         ``owner`` None keeps the owner known. ``may_take`` as in :meth:`preference`. Raises MisuseError, TimeError.
@@ -190,6 +190,7 @@ class Journeys:
             number=journey.counts[_CONTACTS],
             repeat=repeat,
             hopped=hopped,
+            hops=journey.counts[_HOPS],
             last_agent=journey.last_agent,
             owner=journey.owner,
             head_start_ms=self._rules.repeat_head_start_ms if repeat else 0,

@@ -148,15 +148,16 @@ class Contact:
     """What is known when an interaction arrives; ``journey`` 0 means that there was no room for a journey.
 
     ``number`` counts the contacts of the journey from 1, ``repeat`` how often this one repeats the topic (0: it does
-    not). ``hopped``: on another channel than the contact ahead of it. ``last_agent`` was connected last, ``owner`` is
-    whom the host named. ``head_start_ms`` is earned. ``context`` is everything known, private fields included: it is
-    for the agent; ``repr`` shows names of fields only.
+    not). ``hopped``: on another channel than the contact ahead of it; ``hops`` counts such contacts so far.
+    ``last_agent`` was connected last, ``owner`` is whom the host named. ``head_start_ms`` is earned. ``context`` is
+    everything known, private fields included: it is for the agent; ``repr`` shows names of fields only.
     """
 
     journey: int
     number: int = 1
     repeat: int = 0
     hopped: bool = False
+    hops: int = 0
     last_agent: str | None = None
     owner: str | None = None
     head_start_ms: int = 0

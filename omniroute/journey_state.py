@@ -37,7 +37,7 @@ class Journey:
     resolved_at: int | None = None
     last_end: End | None = None
     topics: dict[str, tuple[int, int]] = attrs.field(factory=dict)
-    context: dict[str, ContextValue] = attrs.field(factory=dict)
+    context: dict[str, ContextValue] = attrs.field(factory=dict, repr=False)
     """The field that was set last comes last."""
     live: dict[str, Live] = attrs.field(factory=dict)
     live_topics: dict[str, int] = attrs.field(factory=dict)
@@ -93,7 +93,7 @@ class Journey:
 class Live:
     """An interaction that lives, since when it waits or is connected; ``left`` is the agent who last handed it on."""
 
-    journey: Journey
+    journey: Journey = attrs.field(repr=False)
     interaction: str
     channel: str
     topic: str
@@ -115,7 +115,7 @@ _Value = (
 _Counts = Annotated[list[_Count], msgspec.Meta(min_length=COUNTS, max_length=COUNTS)]
 
 
-class LiveRow(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+class LiveRow(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True, gc=False):
     """An interaction that lives."""
 
     interaction: _Name
@@ -126,7 +126,7 @@ class LiveRow(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_field
     left: _Name | None
 
 
-class JourneyRow(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+class JourneyRow(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True, gc=False):
     """One journey; what has an order is a list in this order, live interactions are by name."""
 
     number: _Number
@@ -142,6 +142,10 @@ class JourneyRow(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fi
     context: Annotated[list[tuple[_Name, _Value]], msgspec.Meta(max_length=FIELDS_MAX)]
     live: list[LiveRow]
     connected: list[_Name]
+
+    def __repr__(self) -> str:
+        """No context, because it may be private."""
+        return f"JourneyRow(number={self.number})"
 
 
 class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -63,6 +63,12 @@ class Story:
         start, fact = [(index, f) for index, f in self.each("arrive") if f.name == interaction][-1]
         return max([fact.at, *(f.at for index, f in self.handed_on() if f.name == interaction and index > start)])
 
+    def since(self, interaction: str) -> int:
+        """Since when an interaction waits or is connected."""
+        if self.agent(interaction) is None:
+            return self.waits_since(interaction)
+        return [f.at for _, f in self.each("connected") if f.name == interaction][-1]
+
     def again(self, index: int) -> bool:
         """Whether the contact at a place repeats its topic, by this story's rules of touching."""
         before, fact = self.upto(index), self.facts[index]
