@@ -190,7 +190,19 @@ class Twins:
         rates = (draw.one([0, 1, 2]), draw.one([0, 1, 2]), draw.one(range(-5, 6)))
         when, skip = (draw.one([-1, -1, *range(self.conditions)]) for _ in range(2))
         copied = draw.one([-1, -1, -1, *range(self.classes)])
-        self.both("set_class", k, *rates, step, into, draw.one([-1, 0, 2]), when, skip, copied, draw.one([-1, 6, 0]))
+        self.both(
+            "set_class",
+            k,
+            *rates,
+            step,
+            into,
+            draw.one([-1, 0, 2]),
+            when,
+            skip,
+            copied,
+            draw.one([-1, 6, 0]),
+            draw.one([0, 0, 1]),
+        )
 
     def agent(self, draw: Draw) -> None:
         """A new agent."""

@@ -504,7 +504,7 @@ cdef inline bint steps_on(State* s, i32 i, i32 e) noexcept nogil:
         return class_.step_when < 0 or s.conditions[class_.step_when].holds
     if class_.skip_if >= 0 and s.conditions[class_.skip_if].holds:
         return True
-    return not servable(s, s.entries[e].class_) and reachable(s, s.entries[e].class_)
+    return not class_.patient and not servable(s, s.entries[e].class_) and reachable(s, s.entries[e].class_)
 
 
 cdef inline void arrived(State* s, i32 before, i32 q) noexcept nogil:

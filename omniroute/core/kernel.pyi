@@ -54,6 +54,7 @@ class Core:
         skip_if: int = -1,
         step_copy: int = -1,
         age_cap: int = -1,
+        patient: int = 0,
     ) -> None: ...
     def set_pairs(
         self,

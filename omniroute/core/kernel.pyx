@@ -569,7 +569,7 @@ cdef class Core:
 
     def set_class(
         self, i64 class_, i64 age_rate, i64 length_rate, i64 offset, i64 step_at, i64 step_next, i64 step_tier,
-        i64 step_when=-1, i64 skip_if=-1, i64 step_copy=-1, i64 age_cap=-1,
+        i64 step_when=-1, i64 skip_if=-1, i64 step_copy=-1, i64 age_cap=-1, i64 patient=0,
     ):
         cdef State* s = &self.s
         cdef Class* cell
@@ -585,6 +585,7 @@ cdef class Core:
         within("step condition", step_when, -1, s.n_conditions - 1)
         within("skip condition", skip_if, -1, s.n_conditions - 1)
         within("step copy", step_copy, -1, s.n_classes - 1)
+        within("patient", patient, 0, 1)
         if step_at >= 0:
             self.check_step(class_, step_next, step_copy)
         cell = &s.classes[class_]
@@ -598,6 +599,7 @@ cdef class Core:
         cell.step_when = step_when
         cell.skip_if = skip_if
         cell.step_copy = step_copy
+        cell.patient = patient
         if cell.in_queue:
             for i in range(s.n_interactions):
                 if in_queue(&s.interactions[i]):

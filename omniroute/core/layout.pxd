@@ -193,6 +193,7 @@ cdef struct Class:
     i32 step_when
     i32 skip_if
     i32 step_copy
+    i32 patient
     i32 conditioned  # pairs with a condition
     i32 in_queue  # entries in the class, those on offer included
     i32 program_length

@@ -43,7 +43,7 @@ cdef object dump_of(Core self):
     for x in range(s.n_classes):
         k = &s.classes[x]
         numbers += (k.queue, k.channel, k.age_rate, k.length_rate, k.offset, k.age_cap, k.step_at, k.step_next,
-                    k.step_tier, k.step_when, k.skip_if, k.step_copy, k.agent_key, k.program_length)
+                    k.step_tier, k.step_when, k.skip_if, k.step_copy, k.patient, k.agent_key, k.program_length)
         numbers += [k.program[y] for y in range(k.program_length)]
         for g in range(s.n_groups):
             out = &s.out[<i64> x * s.cap_groups + g]
@@ -192,7 +192,7 @@ cdef int load_tables(Core self, numbers) except -1:
     rates = []
     for x in range(next(numbers)):
         queue, channel = next(numbers), next(numbers)
-        rates.append([next(numbers) for _ in range(10)])
+        rates.append([next(numbers) for _ in range(11)])
         agent_key, y = next(numbers), next(numbers)
         self.add_class(queue, channel, [next(numbers) for _ in range(y)], agent_key)
         cells = [next(numbers) for _ in range(6 * s.n_groups)]
@@ -200,8 +200,8 @@ cdef int load_tables(Core self, numbers) except -1:
         for g in range(s.n_groups):
             self.set_condition([x], [g], cells[6 * g + 5])
     for x in range(s.n_classes):
-        age_rate, length_rate, offset, age_cap, *step = rates[x]
-        self.set_class(x, age_rate, length_rate, offset, *step, age_cap)
+        age_rate, length_rate, offset, age_cap, *step, patient = rates[x]
+        self.set_class(x, age_rate, length_rate, offset, *step, age_cap, patient)
     return 0
 
 

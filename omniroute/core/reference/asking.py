@@ -170,7 +170,7 @@ def _steps_on(self: Core, interaction: Interaction, entry: Entry) -> bool:
         return class_.step_when < 0 or conditions[class_.step_when].holds
     if class_.skip_if >= 0 and conditions[class_.skip_if].holds:
         return True
-    return not self._servable(entry.class_) and self._reachable(entry.class_)
+    return not class_.patient and not self._servable(entry.class_) and self._reachable(entry.class_)
 
 
 def _servable(self: Core, k: int) -> bool:

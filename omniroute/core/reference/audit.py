@@ -87,7 +87,9 @@ def _dump_tables(core: Core, out: array[int]) -> None:
     out.append(len(tables.classes))
     for k in tables.classes:
         out.extend((k.queue, k.channel, k.age_rate, k.length_rate, k.offset, k.age_cap, k.step_at, k.step_next))
-        out.extend((k.step_tier, k.step_when, k.skip_if, k.step_copy, k.agent_key, len(k.program), *k.program))
+        out.extend(
+            (k.step_tier, k.step_when, k.skip_if, k.step_copy, k.patient, k.agent_key, len(k.program), *k.program)
+        )
         for pair in k.pairs:
             out.extend((pair.opens, pair.rank_out, pair.cost_out, pair.rank_in, pair.cost_in, pair.condition))
 
@@ -227,7 +229,7 @@ def _load_tables(core: Core, take: Callable[[int], list[int]]) -> None:
         gauge, on, off, below, holds = take(5)
         tables.conditions.append(Condition(gauge, on, off, below, bool(holds)))
     for _ in range(take(1)[0]):
-        number, channel, *rates = take(12)
+        number, channel, *rates = take(13)
         agent_key, length = take(2)
         class_ = Class(number, channel, tuple(take(length)), agent_key, *rates)  # type: ignore[arg-type]
         class_.pairs = [Pair(*take(6)) for _ in tables.groups]

@@ -74,7 +74,8 @@ class Class:
     """Entries that no table can tell apart; ``pairs`` has one cell for each group.
 
     ``step_next`` is the class behind the step, or CANCEL. The step waits for the condition ``step_when``; the
-    condition ``skip_if`` takes it at once; ``step_copy`` is a class for a second entry.
+    condition ``skip_if`` takes it at once; ``step_copy`` is a class for a second entry. A ``patient`` class
+    waits for its step even when only later classes could find anybody.
     """
 
     queue: int
@@ -91,6 +92,7 @@ class Class:
     step_when: int = -1
     skip_if: int = -1
     step_copy: int = -1
+    patient: int = 0
     pairs: list[Pair] = Factory(list)
 
 

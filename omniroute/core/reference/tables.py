@@ -195,6 +195,7 @@ class Tables:
         skip_if: int = -1,
         step_copy: int = -1,
         age_cap: int = -1,
+        patient: int = 0,
     ) -> None:
         """Set a class's rates, and the step that ends it: when, into which class, with which tier (-1 keeps)."""
         cell = self.classes[index("class", class_, len(self.classes))]
@@ -208,11 +209,13 @@ class Tables:
         within("step condition", step_when, -1, len(self.conditions) - 1)
         within("skip condition", skip_if, -1, len(self.conditions) - 1)
         within("step copy", step_copy, -1, len(self.classes) - 1)
+        within("patient", patient, 0, 1)
         if step_at >= 0:
             self._check_step(class_, step_next, step_copy)
         cell.age_rate, cell.length_rate, cell.offset, cell.age_cap = age_rate, length_rate, offset, age_cap
         cell.step_at, cell.step_next, cell.step_tier = step_at, step_next, step_tier
         cell.step_when, cell.skip_if, cell.step_copy = step_when, skip_if, step_copy
+        cell.patient = patient
 
     def check_class(self, class_: int, cell: Class) -> None:
         """Every number of a class that comes from a dump names something."""
