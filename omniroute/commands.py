@@ -20,6 +20,7 @@ __all__ = [
     "Accept",
     "Activate",
     "AgentCard",
+    "Arrive",
     "Assign",
     "Assist",
     "Bind",
@@ -33,16 +34,19 @@ __all__ = [
     "Decline",
     "Enqueue",
     "EnqueueMany",
+    "Erase",
     "FailSetup",
     "Finish",
     "Hold",
     "Leave",
+    "Note",
     "Occupy",
     "OpenQueue",
     "Park",
     "Reconcile",
     "Release",
     "Requeue",
+    "Resolve",
     "Resume",
     "Revise",
     "SetPresence",
@@ -159,6 +163,44 @@ class Enqueue(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     due: int | None = None
     resume_key: str = ""
     binds: tuple[Bind, ...] = ()
+
+
+class Arrive(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """An interaction comes, with what the host knows about it; the intake of the plan decides where it goes.
+
+    ``customer`` and ``topic`` make it a contact of a journey, where the plan keeps journeys; ``owner`` is the agent who
+    owns the customer. What the rules leave to self-service is parked in its queue: Activate brings it to a person,
+    Cancel says that it was solved.
+    """
+
+    interaction: str
+    channel: str = "voice"
+    context: dict[str, bool | int | str | list[str]] = {}
+    customer: str = ""
+    topic: str = ""
+    owner: str = ""
+    resume_key: str = ""
+    ref: Ref = None
+
+
+class Note(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Something was learnt about the customer of an interaction; it travels with the journey. None forgets a field."""
+
+    interaction: str
+    context: dict[str, bool | int | str | list[str] | None]
+
+
+class Resolve(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """What a customer came for is solved, says the host: by the customer, or by a live interaction."""
+
+    customer: str = ""
+    interaction: str = ""
+
+
+class Erase(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """Forget a customer's journey at once."""
+
+    customer: str
 
 
 class Leave(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
@@ -452,6 +494,10 @@ Command: TypeAlias = (
     | CallBack
     | CloseQueue
     | OpenQueue
+    | Arrive
+    | Note
+    | Resolve
+    | Erase
     | SignInMany
     | EnqueueMany
 )

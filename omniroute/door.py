@@ -62,6 +62,8 @@ class Door:
             events = handler(self, now, command)
             if self.ledger.due_reactions:
                 self.react(events)
+            if self.ledger.closings:
+                self.ledger.tell_closings(events)
             return events
         except BaseException as error:
             if self._shut is _MOVING:
@@ -145,7 +147,7 @@ class Door:
             raise TimeError(f"now is {shown(now)}, allowed is an integer in {self.now}..{limits.TIME_MAX}")
         events: list[Event] = []
         self._shut = _MOVING
-        if 0 <= self._next_deadline() <= now:
+        if 0 <= self._next_deadline() <= now or self.ledger.journeys is not None:
             self._pass(now, events)
         self.now = now
         gone = self._gone
@@ -153,13 +155,24 @@ class Door:
             self.ledger.purge(now - self.naming.plan.retention_ms)
         return events
 
+    def next_due(self) -> int:
+        """The next deadline of the core or of a journey, -1 for none. O(1)."""
+        due = self._next_deadline()
+        journeys = self.ledger.journeys
+        closing = None if journeys is None else journeys.next_due
+        return due if closing is None or 0 <= due <= closing else closing
+
     def _pass(self, now: int, events: list[Event]) -> None:
         """Fire the deadlines up to ``now``; what the door has to answer, it answers at the instant of each."""
-        while 0 <= (due := self._next_deadline()) <= now:
-            self.core.advance(due)
-            self.ledger.tell(events)
-            if self.ledger.due_reactions:
-                self.now = due
+        ledger = self.ledger
+        while 0 <= (due := self.next_due()) <= now:
+            self.now = max(self.now, due)
+            if ledger.journeys is not None:
+                ledger.journeys.purge(self.now)
+                ledger.tell_closings(events)
+            self.core.advance(self.now)
+            ledger.tell(events)
+            if ledger.due_reactions:
                 self.react(events)
 
     def react(self, events: list[Event]) -> None:
@@ -246,11 +259,12 @@ class Door:
             if queue not in naming.queues:
                 return Reason.UNKNOWN_QUEUE, queue
         for channel in card.at_most:
-            if not self._open(channel):
+            if not self.is_open(channel):
                 return Reason.UNKNOWN_CHANNEL, channel
         return (Reason.LIMIT_REACHED, "limits.groups") if naming.too_many_groups(card) else None
 
-    def _open(self, channel: str) -> bool:
+    def is_open(self, channel: str) -> bool:
+        """Whether the plan has this channel. O(channels)."""
         return any(channel == known.name for known in self.naming.plan.channels)
 
     def describe(self, events: list[Event], agent: Agent) -> int:
@@ -365,9 +379,9 @@ class Door:
             return self.refuse(events, command, problem[0], name, problem[1], command.ref)
         if isinstance(ask, Wish):
             channel = ask.key[1]
-            if not self._open(channel):
+            if not self.is_open(channel):
                 return self.refuse(events, command, Reason.UNKNOWN_CHANNEL, name, channel, command.ref)
-            granted = self._grant(events, ask, -1)
+            granted = self.grant(events, ask, -1)
             if isinstance(granted, tuple):
                 return self.refuse(events, command, granted[0], name, granted[1], command.ref)
             ask = granted
@@ -422,13 +436,13 @@ class Door:
         return next((queue for queue in queues if queue in self.ledger.closed), "")
 
     def grant_turn(self, events: list[Event], wish: Wish, own: int) -> Ask | tuple[int, str]:
-        """As :meth:`_grant`, for what lives already: its channel and queues must be open as well."""
-        if not self._open(wish.key[1]):
+        """As :meth:`grant`, for what lives already: its channel and queues must be open as well."""
+        if not self.is_open(wish.key[1]):
             return Reason.UNKNOWN_CHANNEL, wish.key[1]
         closed = self.closed_queue(wish.queues)
-        return (REASONS.index(CLOSED), closed) if closed else self._grant(events, wish, own)
+        return (REASONS.index(CLOSED), closed) if closed else self.grant(events, wish, own)
 
-    def _grant(self, events: list[Event], wish: Wish, own: int) -> Ask | tuple[Reason, str]:
+    def grant(self, events: list[Event], wish: Wish, own: int) -> Ask | tuple[Reason, str]:
         """Number what a wish needs, or say why not before anything is numbered; ``own`` is who is transferred."""
         known = self._asks.get(wish.key)
         if known is not None:

@@ -27,11 +27,13 @@ __all__ = [
     "AllDeclined",
     "CallBackDue",
     "Cancelled",
+    "Classified",
     "Connected",
     "Event",
     "Finished",
     "Held",
     "Interrupted",
+    "JourneyClosed",
     "OfferDeclined",
     "OfferExpired",
     "OfferWithdrawn",
@@ -386,6 +388,46 @@ class QueueOpened(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=Fal
     queue: str
 
 
+class Classified(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """The intake decided: ``rules`` are those that said something. Queued follows, or Parked for self-service.
+
+    ``journey`` 0: none is kept. ``repeat`` counts how often this contact repeats its topic, ``hops`` changes of channel
+    so far; ``preferred`` is the agent whom the journey prefers.
+    """
+
+    seq: int
+    at: int
+    interaction: str
+    rules: tuple[str, ...]
+    queues: tuple[str, ...]
+    needs: str
+    priority: int
+    value: int
+    head_start_ms: int
+    treatment: str
+    journey: int = 0
+    repeat: int = 0
+    hops: int = 0
+    preferred: str | None = None
+    ref: Ref = None
+
+
+class JourneyClosed(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """A journey is over. ``customer`` is a hash, or None; ``tally`` counts by name, ``context`` has no private field."""
+
+    seq: int
+    at: int
+    journey: int
+    customer: str | None
+    opened_at: int
+    why: str
+    resolution: str
+    resolution_ms: int | None
+    effort: int
+    tally: dict[str, int]
+    context: dict[str, bool | int | str]
+
+
 class PresenceChanged(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """``presence`` is one of PRESENCES, ``cause`` one of CAUSES, ``reason`` the host's own text."""
 
@@ -494,6 +536,8 @@ Event: TypeAlias = (
     | Cancelled
     | Resting
     | AllDeclined
+    | Classified
+    | JourneyClosed
     | CallBackDue
     | QueueClosed
     | QueueOpened

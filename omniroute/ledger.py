@@ -10,6 +10,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
+import attrs
 import msgspec
 
 from omniroute.commands import Ref
@@ -27,6 +28,7 @@ from omniroute.events import (
     Finished,
     Held,
     Interrupted,
+    JourneyClosed,
     OfferDeclined,
     Offered,
     OfferExpired,
@@ -50,6 +52,8 @@ from omniroute.naming import TIER_BASE, Ask, Naming
 
 if TYPE_CHECKING:
     from omniroute.core import Core
+    from omniroute.journey import Journeys
+    from omniroute.journey_facts import ClosedJourney
 
 __all__ = ["ENDED_MAX", "CallingBack", "Ledger"]
 
@@ -111,6 +115,9 @@ class Ledger:
         self.closed: dict[str, None] = {}
         """Closed queues, in the order in which they were closed."""
         self.estimating = False
+        self.closings: list[ClosedJourney] = []
+        """Journeys that closed and have not been told."""
+        self.journeys: Journeys | None = None
         self.due_reactions: list[tuple[str, int]] = []
         """What the door has to answer at this very instant; empty between commands."""
         self.said = ""
@@ -196,6 +203,28 @@ class Ledger:
         self.seq = seq
         return events
 
+    def keep_journeys(self, now: int) -> None:
+        """Begin, change or end the journeys as the plan says. O(1), or what closes. Raises MisuseError."""
+        rules = self.naming.plan.journey
+        if rules is None:
+            self.journeys = None
+        elif self.journeys is None:
+            from omniroute.journey import Journeys  # a router without journeys does not pay for them
+
+            self.journeys = Journeys(rules, tell=self.closings.append)
+            self.journeys.purge(now)
+        elif self.journeys.rules != rules:
+            self.journeys.change(now, rules)
+
+    def tell_closings(self, events: list[Event]) -> None:
+        """Tell which journeys closed. O(closed)."""
+        for closed in self.closings:
+            tally = {field.name: getattr(closed.tally, field.name) for field in attrs.fields(type(closed.tally))}
+            facts = (closed.journey, closed.customer, closed.opened_at, closed.why, closed.resolution)
+            rest = (closed.resolution_ms, closed.effort, tally, dict(closed.context))
+            events.append(JourneyClosed(self.next_seq(), closed.closed_at, *facts, *rest))
+        self.closings.clear()
+
     def next_seq(self) -> int:
         """The number of an event that the door itself tells. O(1)."""
         self.seq += 1
@@ -229,6 +258,8 @@ class Ledger:
             helping = [child for child in self.linked.get(i, ()) if self.links[child][1] == "assistance"]
             self.due_reactions += [("end", child) for child in helping]
         gross = at - self.arrivals[i]
+        if self.journeys is not None:
+            self.journeys.connected(at, self.ids[i], self.naming.agent_ids[j])
         return Connected(seq, at, self.ids[i], self.naming.agent_ids[j], x, y, self.refs[i], gross)
 
     def _won(self, i: int, x: int) -> int:
@@ -267,10 +298,15 @@ class Ledger:
 
     def _taken_over(self, seq: int, at: int, i: int, j: int, x: int, _y: int) -> Event:
         agents = self.naming.agent_ids
+        if self.journeys is not None:
+            self.journeys.transferred(at, self.ids[i])
+            self.journeys.connected(at, self.ids[i], agents[j])
         return TakenOver(seq, at, self.ids[i], agents[j], agents[x], self.refs[i])
 
     def _cancelled(self, seq: int, at: int, i: int, _j: int, x: int, y: int) -> Event:
         how = self.ending or "step"
+        if self.journeys is not None:
+            self.journeys.ended(at, self.ids[i], "self_served" if how == "self_served" else "cancelled")
         event = Cancelled(seq, at, self.ids[i], self.naming.queue_names[x], y, how, self.refs[i])
         self._drop(i, at)
         return event
@@ -292,11 +328,15 @@ class Ledger:
         return StepTaken(seq, at, self.ids[i], view.queue, view.step, y, self.refs[i]) if view.step else None
 
     def _abandoned(self, seq: int, at: int, i: int, _j: int, x: int, y: int) -> Event:
+        if self.journeys is not None:
+            self.journeys.ended(at, self.ids[i], "abandoned")
         event = Abandoned(seq, at, self.ids[i], self.naming.queue_names[x], y, self.refs[i])
         self._drop(i, at)
         return event
 
     def _finished(self, seq: int, at: int, i: int, j: int, x: int, y: int) -> Event:
+        if self.journeys is not None:
+            self.journeys.ended(at, self.ids[i], "finished")
         return Finished(seq, at, self.ids[i], self.naming.agent_ids[j], x, y if y >= 0 else None, self.refs[i])
 
     def _released(self, seq: int, at: int, i: int, j: int, _x: int, _y: int) -> Event:
@@ -306,10 +346,14 @@ class Ledger:
 
     def _requeued(self, seq: int, at: int, i: int, j: int, x: int, y: int) -> Event:
         naming = self.naming
+        if self.journeys is not None:
+            self.journeys.transferred(at, self.ids[i])
         return Requeued(seq, at, self.ids[i], naming.agent_ids[j], naming.queue_names[x], y, self.refs[i])
 
     def _transferred(self, seq: int, at: int, i: int, j: int, x: int, y: int) -> Event:
         agent = self.naming.agent_ids[j] if j >= 0 else None
+        if self.journeys is not None:
+            self.journeys.transferred(at, self.ids[i])
         return Transferred(seq, at, self.ids[i], agent, self.naming.queue_names[x], y, self.refs[i])
 
     def _presence(self, seq: int, at: int, _i: int, j: int, x: int, y: int) -> Event:
@@ -329,7 +373,9 @@ class Ledger:
         """The same names over a copy of the core. O(interactions + agents)."""
         other = Ledger(core, naming)
         for name, value in vars(self).items():
-            if name not in ("core", "naming", "_tellers"):
+            if name not in ("core", "naming", "_tellers", "journeys", "closings"):
                 setattr(other, name, value if isinstance(value, int | str) else value.copy())
+        if self.journeys is not None:
+            other.journeys = self.journeys.fork(tell=other.closings.append)
         other.linked = {parent: children.copy() for parent, children in self.linked.items()}
         return other

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from omniroute import commands as c
-from omniroute import reconcile, replan, snapshot, turns
+from omniroute import contacts, reconcile, replan, snapshot, turns
 from omniroute.answers import Answer
 from omniroute.core import Core
 from omniroute.core.codes import Clause
@@ -19,6 +19,7 @@ from omniroute.core.lifecycle import InteractionState
 from omniroute.door import Door
 from omniroute.errors import InvariantError, MisuseError
 from omniroute.events import PRESENCES, Event
+from omniroute.journey_facts import JourneyReport, JourneyView
 from omniroute.ledger import Ledger
 from omniroute.model import Agent, nearest, shown
 from omniroute.naming import TIER_BASE, Naming
@@ -28,7 +29,8 @@ from omniroute.views import AgentView, Audit, InteractionView, QueueView, Unknow
 
 __all__ = ["Router"]
 
-assert replan  # the three add their handlers to those of the door
+assert replan  # the four add their handlers to those of the door
+assert contacts
 assert turns
 assert reconcile
 
@@ -55,7 +57,9 @@ class Router:
         if not isinstance(plan, Plan):
             raise MisuseError(f"plan is {shown(plan)}, expected a Plan")
         naming = Naming.of_plan(Core(), plan, answers)
-        self._take(Door(naming.core, naming, Ledger(naming.core, naming)))
+        ledger = Ledger(naming.core, naming)
+        ledger.keep_journeys(0)
+        self._take(Door(naming.core, naming, ledger))
 
     def _take(self, door: Door) -> None:
         self._door = door
@@ -100,7 +104,7 @@ class Router:
 
     def next_deadline(self) -> int | None:
         """When the next deadline is due, in ms, or None. O(1)."""
-        due = self._core.next_deadline()
+        due = self._door.next_due()
         return due if due >= 0 else None
 
     @property
@@ -162,6 +166,45 @@ class Router:
             interaction, queue, channel, needs, priority, head_start_ms, ref, at, due, resume_key, tuple(binds)
         )
         return self._apply(now, command)
+
+    def arrive(
+        self,
+        now: int,
+        interaction: str,
+        *,
+        channel: str = "voice",
+        context: Mapping[str, bool | int | str | list[str]] | None = None,
+        customer: str = "",
+        topic: str = "",
+        owner: str = "",
+        resume_key: str = "",
+        ref: c.Ref = None,
+    ) -> list[Event]:
+        """An interaction comes, and the intake of the plan decides where it goes. See :class:`commands.Arrive`."""
+        command = c.Arrive(interaction, channel, dict(context or {}), customer, topic, owner, resume_key, ref)
+        return self._apply(now, command)
+
+    def note(self, now: int, interaction: str, context: Mapping[str, bool | int | str | None]) -> list[Event]:
+        """Something was learnt about a customer; it travels with the journey."""
+        return self._apply(now, c.Note(interaction, dict(context)))
+
+    def resolve(self, now: int, *, customer: str = "", interaction: str = "") -> list[Event]:
+        """What a customer came for is solved."""
+        return self._apply(now, c.Resolve(customer, interaction))
+
+    def erase(self, now: int, customer: str) -> list[Event]:
+        """Forget a customer's journey at once."""
+        return self._apply(now, c.Erase(customer))
+
+    def journey(self, customer: str) -> JourneyView | None:
+        """What is kept of a customer, None if nothing. O(fields)."""
+        journeys = self._ledger.journeys
+        return None if journeys is None else journeys.of(customer)
+
+    def journeys(self) -> JourneyReport | None:
+        """What the journeys so far add up to; None where the plan keeps none. O(journeys that live)."""
+        journeys = self._ledger.journeys
+        return None if journeys is None else journeys.report()
 
     def enqueue_many(self, now: int, interactions: Sequence[c.Enqueue]) -> list[Event]:
         """Several interactions begin to wait, in this order."""

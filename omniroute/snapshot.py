@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -70,6 +70,7 @@ class Snapshot(msgspec.Struct, array_like=True, frozen=True):
     call_backs: list[tuple[int, CallingBack]]
     closed: list[str]
     estimating: bool
+    journeys: dict[str, Any] | None
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -134,6 +135,7 @@ def _snapshot(now: int, naming: Naming, ledger: Ledger, *, plan: str | None, seq
         call_backs=list(ledger.call_backs.items()),
         closed=list(ledger.closed),
         estimating=ledger.estimating,
+        journeys=None if ledger.journeys is None else ledger.journeys.state(),
     )
 
 
@@ -244,6 +246,13 @@ def _ledger(naming: Naming, found: Snapshot) -> Ledger:
     ledger.call_backs = dict(found.call_backs)
     ledger.closed = dict.fromkeys(found.closed)
     ledger.estimating = found.estimating
+    if found.journeys is not None:
+        from omniroute.journey import Journeys  # only a snapshot with journeys pays for them
+
+        rules = naming.plan.journey
+        if rules is None:
+            raise InputError("holds journeys, and its plan keeps none", source="snapshot")
+        ledger.journeys = Journeys.of_state(rules, found.journeys, tell=ledger.closings.append)
     ledger.gone.extend(found.gone)
     ledger.recent = {name: at for at, name in found.gone}
     if found.now < 0 or found.now > limits.TIME_MAX or len(ledger.reasons) != len(naming.agent_ids):

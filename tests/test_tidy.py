@@ -25,6 +25,7 @@ FLOORS = [
         "ledger",
         "door",
         "turns",
+        "contacts",
         "reconcile",
         "replan",
         "snapshot",

@@ -229,7 +229,7 @@ class Twins:
             classes = several(draw, range(self.classes), 1, draw.one([1, 1, 3])) if self.classes else [0]
             now = self.moment(draw)
             since = now - draw.one([0, 0, 3, 20, -4])
-            due = draw.one([-1, -1, -1, -1, now, now + 1, now + 5])
+            due = draw.one([-1, -1, -1, -1, -1, -2, -3, now, now + 1, now + 5])
             ties, waited = self.ties(draw, now), draw.one([0, 0, 0, 4, -1])
             self.both("enqueue", now, classes, draw.one([0, 1, 2]), since, ties, max(waited, 0), due)
 

@@ -68,6 +68,7 @@ cdef i32 ENTRIES_MAX = limits.ENTRIES_MAX
 cdef i64 SEQ_MAX = 2**43 - 1  # an offer's number is its sequence and 20 bits of slot
 cdef i64 COUNT_MAX = 2**26
 cdef i64 FORMAT = 2
+cdef i64 UNTIL_ACTIVATED = limits.UNTIL_ACTIVATED
 cdef i64 GAUGE_MAX = limits.GAUGE_MAX
 cdef i64 BITS_32 = 2**32 - 1
 
@@ -855,7 +856,8 @@ cdef class Core:
         within("waited", waited, 0, TIME_MAX)
         if due >= 0:
             within("due", due, now + 1, TIME_MAX)
-        elif is_full(&self.s, numbers, n, -1):
+        within("due", due, UNTIL_ACTIVATED, TIME_MAX)
+        if due == NONE and is_full(&self.s, numbers, n, -1):
             return -R_QUEUE_FULL
         self.s.now = now
         i = do_enqueue(&self.s, numbers, n, tier, since, tied, m, waited, due)

@@ -51,6 +51,9 @@ PROGRAM_DEPTH_MAX: Final = 256
 CANCEL: Final = -2
 """The class behind a step that ends the interaction."""
 
+UNTIL_ACTIVATED: Final = -2
+"""The ``due`` of an arrival that is parked until a command activates it."""
+
 STEPS_MAX: Final = 64
 """Longest chain of steps, so a cascade of zero-wait steps ends."""
 

@@ -97,17 +97,18 @@ cdef inline i32 do_enqueue(
     if i < 0:
         return -1
     it = &s.interactions[i]
-    if due >= 0:
+    if due != NONE:
         it.state = PARKED
-        it.clock = due
+        it.clock = due if due >= 0 else NONE
         it.wait_from = it.step_from = -waited
     enter(s, i, classes, n, tier, since)
     bind(s, i, ties, n_ties)
     if s.failed:
         return -1
-    if due >= 0:
-        arm(s, due, ACTIVATION, it.seq, i)
-        tell(s, EV_PARKED, i, -1, s.classes[classes[0]].queue, due)
+    if due != NONE:
+        if due >= 0:
+            arm(s, due, ACTIVATION, it.seq, i)
+        tell(s, EV_PARKED, i, -1, s.classes[classes[0]].queue, it.clock)
     else:
         tell(s, EV_QUEUED, i, -1, s.classes[classes[0]].queue, tier)
         arrive(s, i)

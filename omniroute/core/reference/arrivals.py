@@ -45,7 +45,8 @@ def enqueue(
 ) -> int:
     """Put a new interaction into its classes: its number, or minus the reason of a refusal.
 
-    ``waited`` is real waiting that counts from the start. With a ``due`` it is parked until then.
+    ``waited`` is real waiting that counts from the start. With a ``due`` it is parked until then, with UNTIL_ACTIVATED
+    until a command.
     """
     self._check_time(now)
     self._check_entries(classes, tier, since)
@@ -53,18 +54,20 @@ def enqueue(
     within("waited", waited, 0, limits.TIME_MAX)
     if due >= 0:
         within("due", due, now + 1, limits.TIME_MAX)
-    elif self._full(classes, None):
+    within("due", due, limits.UNTIL_ACTIVATED, limits.TIME_MAX)
+    parked = due != -1
+    if not parked and self._full(classes, None):
         return -Reason.QUEUE_FULL
     self.now = now
     interaction = Interaction(InteractionState.WAITING, [], self._next_seq(), now - waited, now - waited)
     i = self._number(interaction)
-    if due >= 0:
-        interaction.state, interaction.due = InteractionState.PARKED, due
+    if parked:
+        interaction.state, interaction.due = InteractionState.PARKED, max(due, -1)
         interaction.wait_from = interaction.step_from = -waited
     self._enter(i, classes, tier, since)
     self._bind(i, ties)
-    if due >= 0:
-        self._tell(EventKind.PARKED, i, x=self.queue_of(interaction.entries[0]), y=due)
+    if parked:
+        self._tell(EventKind.PARKED, i, x=self.queue_of(interaction.entries[0]), y=interaction.due)
     else:
         self._tell(EventKind.QUEUED, i, x=self.queue_of(interaction.entries[0]), y=tier)
         self._arrive(i)
