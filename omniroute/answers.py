@@ -49,9 +49,10 @@ _RANGES = {
     "age_rate": (0, limits.AGE_RATE_MAX),
     "length_rate": (0, limits.LENGTH_RATE_MAX),
     "offset": (-limits.COST_MAX, limits.COST_MAX),
+    "age_cap": (-1, limits.TIME_MAX),
 }
 PAIR_COLUMNS: Final = ("opens", "rank_out", "cost_out", "rank_in", "cost_in")
-CLASS_COLUMNS: Final = ("age_rate", "length_rate", "offset")
+CLASS_COLUMNS: Final = ("age_rate", "length_rate", "offset", "age_cap")
 _COLUMNS: Final = (*PAIR_COLUMNS, *CLASS_COLUMNS)
 
 _CANONICAL = msgspec.msgpack.Encoder(order="deterministic")

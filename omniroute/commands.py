@@ -81,13 +81,31 @@ class AgentCard(msgspec.Struct, frozen=True, array_like=True, tag=True):
     units: int = 1
     at_most: dict[str, int] = {}
     order: int = 0
+    label_at_most: dict[str, int] = {}
+    auto_accept: bool = False
+    burst: int = 0
+    burst_per_ms: int = 60_000
+    delays: dict[str, int] = {}
 
     @classmethod
     def of(cls, agent: Agent) -> AgentCard:
         """Return the card of an agent; presence windows are not part of it. O(skills + labels + memberships)."""
         labels = {name: sorted(v) if isinstance(v, frozenset) else v for name, v in agent.labels.items()}
         queues = None if agent.queues is None else dict(agent.queues)
-        return cls(agent.id, dict(agent.skills), labels, queues, agent.units, dict(agent.at_most), agent.order)
+        return cls(
+            agent.id,
+            dict(agent.skills),
+            labels,
+            queues,
+            agent.units,
+            dict(agent.at_most),
+            agent.order,
+            dict(agent.label_at_most),
+            agent.auto_accept,
+            agent.burst,
+            agent.burst_per_ms,
+            dict(agent.delays),
+        )
 
     def agent(self) -> Agent:
         """Return the agent, with every field checked. Raises PlanError naming the field."""
@@ -100,6 +118,11 @@ class AgentCard(msgspec.Struct, frozen=True, array_like=True, tag=True):
             units=self.units,
             at_most=self.at_most,
             order=self.order,
+            label_at_most=self.label_at_most,
+            auto_accept=self.auto_accept,
+            burst=self.burst,
+            burst_per_ms=self.burst_per_ms,
+            delays=self.delays,
         )
 
 
@@ -149,7 +172,8 @@ class Enqueue(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     ``needs`` is asked besides what each queue asks. ``head_start_ms`` is waiting credited on top of what the strategy
     gives for ``priority``. ``at`` is when it begins to wait (None: now); until then it is parked. ``due`` orders it by
     when it should be answered at the latest instead of by its arrival. A new interaction with the ``resume_key`` of one
-    that left a short while ago gets its place. ``binds`` tie it to agents.
+    that left a short while ago gets its place. ``binds`` tie it to agents. ``labels`` are those of the plan that limits
+    of agents may name.
     """
 
     interaction: str
@@ -163,6 +187,7 @@ class Enqueue(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     due: int | None = None
     resume_key: str = ""
     binds: tuple[Bind, ...] = ()
+    labels: tuple[str, ...] = ()
 
 
 class Arrive(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -416,7 +441,7 @@ class ChangePlan(msgspec.Struct, frozen=True, array_like=True, tag=True):
 class Revise(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """Answer a RevisionDue: new tables over the first ``classes`` of the queue times the first ``groups``.
 
-    Columns are row by row of a class, as in :class:`omniroute.strategies.protocol.Tables`; None is 0 everywhere.
+    Columns are row by row of a class, as in :class:`omniroute.strategies.protocol.Tables`, which says what None means.
     """
 
     queue: str
@@ -431,6 +456,7 @@ class Revise(msgspec.Struct, frozen=True, array_like=True, tag=True):
     age_rate: tuple[int, ...] | None = None
     length_rate: tuple[int, ...] | None = None
     offset: tuple[int, ...] | None = None
+    age_cap: tuple[int, ...] | None = None
 
     @classmethod
     def of(cls, queue: str, version: int, classes: int, groups: int, tables: Tables) -> Revise:
@@ -518,8 +544,8 @@ _DECODER: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)
 def encode(command: Command) -> bytes:
     """Return a command as a record. O(size). Raises PlanError for a plan with a strategy outside the catalogue.
 
-    >>> decode(encode(Enqueue("c1", "sales")))
-    Enqueue(interaction='c1', queue='sales', channel='voice', needs='', priority=0, head_start_ms=0, ref=None)
+    >>> decode(encode(Leave("c1")))
+    Leave(interaction='c1')
     """
     return _ENCODER.encode(command)
 

@@ -1,4 +1,4 @@
-"""Contacts of customers: arrivals that the intake of the plan sends where they belong, and the journeys they are part of.
+"""Contacts of customers: arrivals that the intake of the plan sends where they belong, and their journeys.
 
 A journey is fed with what the core tells, at the instant of each event; it closes at its own time, as a deadline does.
 """
@@ -50,7 +50,7 @@ def _arrive(door: Door, now: int, command: c.Arrive) -> list[Event]:
     forms.text("resume_key", command.resume_key, empty=True)
     forms.text("channel", command.channel)
     events = door.begin(now)
-    name, ledger = command.interaction, door.ledger
+    name = command.interaction
     problem = door.name_problem(name)
     if problem is not None:
         return door.refuse(events, command, problem[0], name, problem[1], command.ref)

@@ -255,9 +255,12 @@ class Door:
     def _card_problem(self, card: Agent) -> tuple[Reason, str] | None:
         """What the plan has against a card, if anything."""
         naming = self.naming
-        for queue in card.queues or ():
+        for queue in (*(card.queues or ()), *card.delays):
             if queue not in naming.queues:
                 return Reason.UNKNOWN_QUEUE, queue
+        for label in card.label_at_most:
+            if label not in naming.capacity.labels:
+                return Reason.UNKNOWN_CHANNEL, f"label {label}"
         for channel in card.at_most:
             if not self.is_open(channel):
                 return Reason.UNKNOWN_CHANNEL, channel
@@ -340,10 +343,10 @@ class Door:
         if command.at is not None or command.due is not None or command.resume_key or command.binds:
             forms.place(command)
         try:
-            ask = self._asks.get((command.queue, command.channel, command.needs, priority))
+            ask = self._asks.get((command.queue, command.channel, command.needs, priority, command.labels))
         except TypeError:
             ask = None
-        return ask or self.naming.wish(command.queue, command.channel, command.needs, priority)
+        return ask or self.naming.wish(command.queue, command.channel, command.needs, priority, command.labels)
 
     def checked_name(self, name: object, ref: c.Ref) -> None:
         """Look at the form of a new interaction's name and reference. O(length). Raises MisuseError."""
@@ -453,6 +456,8 @@ class Door:
                 return Reason.UNKNOWN_QUEUE, queue
         if len(naming.class_names) + naming.new_classes(wish) > naming.plan.limits.classes:
             return Reason.LIMIT_REACHED, "limits.classes"
+        if naming.no_channel(wish):
+            return Reason.LIMIT_REACHED, "channels"
         full = self.full_queue(wish.queues, own)
         if full:
             return Reason.QUEUE_FULL, full
@@ -579,9 +584,10 @@ class Door:
         old = None if number is None else self.ledger.asks[number]
         channel, needs, priority = ("", "", 0) if old is None else (old.channel, old.needs, old.priority)
         channel = channel if command.channel is None else command.channel
+        labels = () if old is None else old.labels
         needs = needs if command.needs is None else command.needs
         priority = priority if command.priority is None else command.priority
-        return self.naming.wish(command.queue, channel, needs, priority)
+        return self.naming.wish(command.queue, channel, needs, priority, labels)
 
     def _transfer(self, now: int, command: c.Transfer) -> list[Event]:
         wish, name = self._checked_transfer(command), command.interaction
@@ -609,7 +615,7 @@ class Door:
         """Move what waits to another queue, its age kept; where that is refused it stays, and the refusal is told."""
         old, name = self.ledger.asks[i], self.ledger.ids[i]
         assert old is not None
-        ask = self.grant_turn(events, self.naming.wish(queue, old.channel, old.needs, old.priority), i)
+        ask = self.grant_turn(events, self.naming.wish(queue, old.channel, old.needs, old.priority, old.labels), i)
         if isinstance(ask, tuple):
             self.refuse(events, command, ask[0], name, ask[1])
             return
@@ -622,9 +628,9 @@ class Door:
 
     def need_estimates(self, every_ms: int) -> None:
         """Let estimates be asked for, if they are not yet. O(1)."""
-        if not self.ledger.estimating:
-            self.ledger.estimating = True
+        if self.naming.gauges.every < 0 and not self.ledger.estimating:
             self.core.set_estimates(self.now, every_ms)
+        self.ledger.estimating = True
 
 
 REACTIONS: dict[str, Callable[[Door, int, list[Event]], None]] = {}

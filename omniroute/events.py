@@ -413,7 +413,7 @@ class Classified(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 
 class JourneyClosed(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    """A journey is over. ``customer`` is a hash, or None; ``tally`` counts by name, ``context`` has no private field."""
+    """A journey is over. ``customer`` is a hash, or None; ``tally`` counts by name, ``context`` is without privates."""
 
     seq: int
     at: int

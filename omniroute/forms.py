@@ -14,7 +14,7 @@ from omniroute.core.codes import TieKind
 from omniroute.core.lifecycle import PresenceMove
 from omniroute.errors import MisuseError
 from omniroute.model import Agent, shown
-from omniroute.naming import check_order
+from omniroute.plan_numbers import check_order
 
 REF_LENGTH_MAX: Final = 4_096
 """Characters of a reference, and of the reason that a host gives for a presence."""

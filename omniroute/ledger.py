@@ -324,8 +324,11 @@ class Ledger:
 
     def _stepped(self, seq: int, at: int, i: int, _j: int, x: int, y: int) -> Event | None:
         """Behind no step are only classes of a changed plan: nothing happened that a host could see."""
-        view = self.naming.class_names[x].view
-        return StepTaken(seq, at, self.ids[i], view.queue, view.step, y, self.refs[i]) if view.step else None
+        view, step = self.naming.class_names[x].view, self.naming.step_of(x)
+        if not view.step:
+            return None
+        say, offer = ("", "") if step is None else (step.say, step.offer)
+        return StepTaken(seq, at, self.ids[i], view.queue, view.step, y, self.refs[i], say, offer)
 
     def _abandoned(self, seq: int, at: int, i: int, _j: int, x: int, y: int) -> Event:
         if self.journeys is not None:

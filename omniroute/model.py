@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 import attrs
 
+from omniroute.core.limits import OPENS_MAX
 from omniroute.errors import PlanError
 
 Label: TypeAlias = bool | int | str | frozenset[str]
@@ -231,6 +232,40 @@ def _at_most(value: Mapping[str, int]) -> Mapping[str, int]:
     return _penalties(value, "at_most")
 
 
+def _label_at_most(value: Mapping[str, int]) -> Mapping[str, int]:
+    """Return the most interactions at one time by label of the interaction."""
+    return _penalties(value, "label_at_most")
+
+
+def _bool(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise PlanError(f"expected true or false, got {shown(value)}", field="auto_accept")
+    return value
+
+
+def _burst(value: int) -> int:
+    return checked_integer(value, "burst", 0, UNITS_MAX)
+
+
+def _delay(value: object, field: str, low: int) -> int:
+    """Return a duration that an opening delay of the core can hold."""
+    from omniroute.checks import milliseconds  # it stands on this module
+
+    return checked_integer(milliseconds(value, field), field, low, OPENS_MAX)  # type: ignore[arg-type]
+
+
+def _burst_per(value: object) -> int:
+    return _delay(value, "burst_per", 1)
+
+
+def _delays(value: Mapping[str, object]) -> Mapping[str, int]:
+    """Return delays in milliseconds by queue, sorted by name; no delay is the same as not being named."""
+    if not isinstance(value, Mapping):
+        raise PlanError(f"expected a table from queues to durations, got {shown(value)}", field="delays")
+    found = {checked_name(name, "delays"): _delay(item, f"delays.{name}", 0) for name, item in value.items()}
+    return _penalties({name: delay for name, delay in found.items() if delay}, "delays")
+
+
 def _windows(value: Iterable[Sequence[object]]) -> tuple[tuple[int, int], ...]:
     """Return presence windows [start, end) in milliseconds, in order and without overlap."""
     if isinstance(value, str) or not isinstance(value, Iterable):
@@ -288,9 +323,12 @@ class Agent:
 
     ``skills`` are levels >= 1 by name, ``labels`` anything else that requirements ask about. ``queues`` are memberships
     with a penalty each (a list of names means penalty 0); None means every queue whose needs the agent meets. ``units``
-    is the capacity that the loads of channels are counted against, ``at_most`` bounds single channels. ``order`` is the
-    place in a fixed order. ``windows`` are presence windows [start, end) in milliseconds (ISO 8601 text is accepted),
-    used when a log is routed again. Raises PlanError.
+    is the capacity that the loads of channels are counted against, ``at_most`` bounds single channels,
+    ``label_at_most`` interactions that carry a label of the plan. ``auto_accept`` takes each offer at once. After
+    ``burst`` offers within ``burst_per_ms`` the agent rests until that time is over (0: never). ``delays`` say by queue
+    how old an interaction must be before this agent may take it. ``order`` is the place in a fixed order. ``windows``
+    are presence windows [start, end) in milliseconds (ISO 8601 text is accepted), used when a log is routed again.
+    Raises PlanError.
 
     >>> ana = Agent("ana", skills={"spanish": 3}, labels={"region": "north"}, queues=["sales"])
     >>> ana.skills["spanish"], ana.queues["sales"], ana.units
@@ -305,6 +343,11 @@ class Agent:
     at_most: Mapping[str, int] = attrs.field(factory=dict, converter=_at_most, eq=_items, kw_only=True)
     order: int = attrs.field(default=0, converter=_order, kw_only=True)
     windows: tuple[tuple[int, int], ...] = attrs.field(default=(), converter=_windows, kw_only=True)
+    label_at_most: Mapping[str, int] = attrs.field(factory=dict, converter=_label_at_most, eq=_items, kw_only=True)
+    auto_accept: bool = attrs.field(default=False, converter=_bool, kw_only=True)
+    burst: int = attrs.field(default=0, converter=_burst, kw_only=True)
+    burst_per_ms: int = attrs.field(default=60_000, converter=_burst_per, kw_only=True)
+    delays: Mapping[str, int] = attrs.field(factory=dict, converter=_delays, eq=_items, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         both = sorted(self.skills.keys() & self.labels.keys())
@@ -323,7 +366,17 @@ class Agent:
         >>> Agent("ana", skills={"a": 1, "b": 2}).key() == Agent("ben", skills={"b": 2, "a": 1}, order=7).key()
         True
         """
-        return _items(self.skills), typed_labels(self.labels), _items(self.queues), self.units, _items(self.at_most)
+        return (
+            _items(self.skills),
+            typed_labels(self.labels),
+            _items(self.queues),
+            self.units,
+            _items(self.at_most),
+            _items(self.label_at_most),
+            self.auto_accept,
+            (self.burst, self.burst_per_ms if self.burst else 0),
+            _items(self.delays),
+        )
 
 
 def _agent(values: dict[str, object]) -> Agent:

@@ -9,8 +9,8 @@ asked through :meth:`Naming.answer` and :meth:`Naming.place` only; whether they 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import attrs
 
@@ -25,12 +25,24 @@ from omniroute.answers import (
     Questions,
     mark,
 )
+from omniroute.capacity import Capacity
 from omniroute.core import limits
-from omniroute.core.codes import AgentKey
+from omniroute.core.codes import Cause
+from omniroute.core.limits import CANCEL
 from omniroute.errors import MisuseError, PlanError
-from omniroute.model import Agent
-from omniroute.plan import Channel, Plan, Queue
-from omniroute.requirements import AND, TRUE, Atom, Requirement, conjunction, parse
+from omniroute.gauges import Estimated, Gauges
+from omniroute.model import Agent, nearest, shown
+from omniroute.plan import RONA, Plan, Queue, Step
+from omniroute.plan_numbers import (
+    ORDER_BASE,
+    agent_key_of,
+    chain_of,
+    check_plan,
+    control_interval,
+    queue_numbers,
+    strategy_of,
+)
+from omniroute.requirements import AND, TRUE, Atom, Requirement, parse
 from omniroute.strategies.protocol import ClassView, GroupView, Place, Tables
 
 if TYPE_CHECKING:
@@ -38,12 +50,12 @@ if TYPE_CHECKING:
 
 __all__ = ["HEAD_START_MAX", "ORDER_BASE", "TIER_BASE", "Ask", "ClassName", "Naming", "Wish"]
 
-ORDER_BASE: Final = 2**30
-"""An agent's place in the fixed order may be negative, that of the core may not: this is added."""
 CACHE_MAX: Final = 65_536
 """Spellings remembered; beyond that the cache begins anew, which costs time and changes nothing."""
 
-Key: TypeAlias = tuple[str | tuple[str, ...], str, str, int]
+Key: TypeAlias = tuple[str | tuple[str, ...], str, str, int, tuple[str, ...]]
+"""Queues, channel, needs, priority, labels."""
+Definition: TypeAlias = tuple[int, int, str, int, str, int, bool]
 
 
 @attrs.frozen
@@ -58,6 +70,7 @@ class Ask:
     channel: str
     needs: str
     priority: int
+    labels: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -78,13 +91,18 @@ class ClassName:
     part: Requirement
     view: ClassView
     following: int
-    """The class behind its step, -1 where there is none."""
+    """The class behind its step, -1 where there is none, CANCEL where the interaction ends."""
     agent_key: int
+    copy: int = -1
+    """The class for a second entry."""
+    passing: bool = False
+    """Whether nobody stays here: it is what a step leads through on its way out of the queue."""
 
-    def definition(self) -> tuple[int, int, str, int, str, int]:
+    def definition(self) -> Definition:
         """What the core cannot change about a class; equal definitions share a number for good. O(1)."""
         view = self.view
-        return self.queue, self.channel, self.part.text, view.step, view.requirement.text, self.agent_key
+        whole = view.requirement.text
+        return self.queue, self.channel, self.part.text, view.step, whole, self.agent_key, self.passing
 
 
 class Naming:
@@ -93,9 +111,10 @@ class Naming:
     def __init__(self, core: Core, plan: Plan) -> None:
         self.core = core
         self.plan = plan
-        self.channels: dict[str, int] = {}
+        self.capacity = Capacity(core)
+        self.channels = self.capacity.channels
         """All channels that ever were, in the order of their numbers; the plan says which are open."""
-        self.loads: dict[str, int] = {}
+        self.gauges = Gauges(core)
         self.queues: dict[str, int] = {}
         """Those of the plan; a queue that left the plan keeps its number in :attr:`queue_names`."""
         self.queue_names: list[str] = []
@@ -106,9 +125,11 @@ class Naming:
         """Questions, and names of queues for the membership in them."""
         self.groups: dict[tuple[object, ...], int] = {}
         self.group_views: list[GroupView] = []
+        self.group_values: list[Agent] = []
+        """An agent of each group, without what is his alone."""
         self.classes: dict[tuple[int, int, str, int], int] = {}
         self.class_names: list[ClassName] = []
-        self.definitions: dict[tuple[int, int, str, int, str, int], int] = {}
+        self.definitions: dict[Definition, int] = {}
         """Every class that ever was: a plan that comes back finds its classes again."""
         self.agents: dict[str, int] = {}
         self.agent_ids: list[str] = []
@@ -132,10 +153,10 @@ class Naming:
         check_plan(plan)
         naming = cls(core, plan)
         naming.questions.read(answers)
-        for channel in plan.channels:
-            naming.add_channel(channel)
+        naming.add_kinds()
         for queue in plan.queues:
             naming.add_queue(queue)
+        naming.add_conditions()
         for agent in plan.agents:
             if naming.too_many_groups(agent):
                 raise PlanError(f"more than {plan.limits.groups} kinds of agents (limits.groups)", field="agents")
@@ -144,10 +165,31 @@ class Naming:
         naming.questions.live()
         return naming
 
-    def add_channel(self, channel: Channel) -> None:
-        """Give a channel a number; its load is fixed for good. O(groups)."""
-        self.channels[channel.name] = self.core.add_channel(channel.load)
-        self.loads[channel.name] = channel.load
+    def add_kinds(self) -> None:
+        """Give channels and labels of the plan their numbers, and tell what may be in hand beside what. O(groups)."""
+        capacity, known = self.capacity, self.capacity.labels
+        for channel in self.plan.channels:
+            if channel.name in self.channels:
+                capacity.values[channel.name] = channel
+            else:
+                capacity.add_channel(channel)
+        for label in self.plan.labels:
+            if label not in known:
+                capacity.add_label(label)
+        capacity.tell(len(self.group_views))
+
+    def add_conditions(self) -> None:
+        """Number the conditions of the plan, whose queues are known. O(size + agents)."""
+        self.gauges.write(self.plan, self.queues, self.channels, self._agents)
+
+    def _agents(self, whole: Requirement, queue: str | None) -> list[int]:
+        """The program of the agents whom a gauge counts."""
+        return self._program(queue, whole)
+
+    @property
+    def estimated(self) -> list[Estimated]:
+        """The gauges of the plan that want estimates: number, "wait" or "service_level", number of the queue. O(1)."""
+        return self.gauges.estimated
 
     def add_queue(self, queue: Queue) -> int:
         """Give a queue a number, and an atom for the membership in it. O(groups)."""
@@ -156,10 +198,18 @@ class Naming:
         self.queue_names.append(queue.name)
         self.queue_values.append(queue)
         self.queue_classes.append([])
-        self.core.set_queue(q, *queue_numbers(queue))
+        self.set_queue(q)
         self.core.set_control(q, control_interval(queue))
         self._atom(queue.name)
         return q
+
+    def set_queue(self, q: int) -> None:
+        """Write a queue's own numbers. O(1)."""
+        queue = self.queue_values[q]
+        self.core.set_queue(q, *queue_numbers(queue))
+        for cause in RONA:
+            rona = queue.rona.get(cause, RONA[cause])
+            self.core.set_rona(q, Cause[cause.upper()], rona.after, rona.rest_ms)
 
     def _atom(self, question: Atom | str) -> int:
         """The number of a question, or of the membership in a queue. O(1) when known, else O(groups)."""
@@ -192,19 +242,20 @@ class Naming:
         found = self.groups.get(key)
         if found is not None:
             return found
-        view = GroupView(skills=agent.skills, labels=agent.labels, queues=agent.queues, units=agent.units)
+        view = view_of(agent)
         atoms = [number for question, number in self.atoms.items() if _holds(question, view)]
-        g = self.groups[key] = self.core.add_group(atoms, agent.units, self.at_most(agent))
+        g = self.groups[key] = self.core.add_group(atoms, agent.units, self.capacity.at_most(agent))
+        self.capacity.tell_group(g)
+        if agent.auto_accept or agent.burst:
+            self.core.set_manners(g, int(agent.auto_accept), agent.burst, agent.burst_per_ms)
         self.group_views.append(view)
+        self.group_values.append(attrs.evolve(agent, id="group", order=0, windows=()))
         self.marks = mark(self.marks[0], key), self.marks[1]
         for q, classes in enumerate(self.queue_classes):
             if classes:
                 self.write(classes, [g], self.answer(q, Kind.GROUP, classes, [g]))
+                self.bind(q, classes, [g])
         return g
-
-    def at_most(self, agent: Agent) -> list[int]:
-        """The most interactions of each channel at one time, by number of channel. O(channels)."""
-        return [agent.at_most.get(name, limits.UNITS_MAX) for name in self.channels]
 
     # Requirements and classes ----------------------------------------------------------------------------------------
 
@@ -217,7 +268,7 @@ class Naming:
             found = self._requirements[text] = parse(text)
         return found
 
-    def wish(self, queue: object, channel: object, needs: object, priority: int) -> Wish:
+    def wish(self, queue: object, channel: object, needs: object, priority: int, labels: object = ()) -> Wish:
         """Read what an interaction asks for; nothing is numbered yet. O(steps * atoms log atoms).
 
         Raises MisuseError for a wrong shape and RequirementError for a requirement that cannot be read, or that is
@@ -231,38 +282,70 @@ class Naming:
             raise MisuseError(f"an interaction waits in 1 to {most} different queues, got {len(names)}")
         queues = tuple(map(str.__str__, names))
         requirement = self.requirement(str.__str__(needs))
-        for name in queues:
-            if name in self.queues:
-                chain_of(self.queue_values[self.queues[name]], requirement)
+        self.missing([name for name in queues if name in self.queues], -1, requirement)
         key = queues if isinstance(queue, tuple | list) else queues[0]
-        return Wish((key, str.__str__(channel), str.__str__(needs), priority), queues, requirement)
+        kind = str.__str__(channel), str.__str__(needs), priority, self._labels(labels)
+        return Wish((key, *kind), queues, requirement)
+
+    def _labels(self, labels: object) -> tuple[str, ...]:
+        """Labels of an interaction, sorted, each once. O(pools). Raises MisuseError for what was never in a plan."""
+        if labels == ():
+            return ()
+        if not isinstance(labels, tuple | list):
+            raise MisuseError(f"labels is {shown(labels)}, expected a tuple of text")
+        known = self.capacity.labels
+        for label in labels:
+            if not isinstance(label, str) or label not in known:
+                raise MisuseError(f"unknown label {shown(label)}{nearest(label, known)}")
+        return tuple(sorted(set(labels)))
 
     def new_classes(self, wish: Wish) -> int:
         """How many classes the core would get by :meth:`grant`. O(queues * steps)."""
-        c = self.channels[wish.key[1]]
-        return sum(self.missing(self.queues[name], c, wish.requirement) for name in wish.queues)
+        _, channel, _, _, labels = wish.key
+        return len(self.missing(wish.queues, self.capacity.numbers.get((channel, labels), -1), wish.requirement))
+
+    def no_channel(self, wish: Wish) -> bool:
+        """Whether :meth:`grant` would want one more channel than the core has room for. O(1)."""
+        return self.capacity.is_full(wish.key[1], wish.key[4])
 
     def would_ask(self, wish: Wish) -> bool:
         """Whether :meth:`grant` would ask a strategy, if the wish is granted at all. O(queues)."""
-        _, channel, _, priority = wish.key
-        c, numbers = self.channels.get(channel), [self.queues.get(name) for name in wish.queues]
-        if c is None or any(q is None for q in numbers):
+        _, channel, _, priority, labels = wish.key
+        c, numbers = self.capacity.numbers.get((channel, labels)), [self.queues.get(name) for name in wish.queues]
+        if channel not in self.channels or any(q is None for q in numbers):
             return False
         text = wish.requirement.text
-        known = all((q, c, text, 0) in self.classes for q in numbers)
+        known = c is not None and all((q, c, text, 0) in self.classes for q in numbers)
         return not known or (numbers[0], priority) not in self.places
 
-    def missing(self, q: int, c: int, part: Requirement, queue: Queue | None = None) -> int:
-        """How many classes :meth:`class_` would add for a queue, as it is or as ``queue`` says. O(steps)."""
-        queue = queue or self.queue_values[q]
-        key = agent_key_of(queue)
-        steps = enumerate(chain_of(queue, part))
-        return sum((q, c, asks.text, step, whole.text, key) not in self.definitions for step, (asks, whole) in steps)
+    def missing(
+        self, queues: Sequence[str], c: int, part: Requirement, value_of: Callable[[str], Queue] | None = None
+    ) -> set[tuple[object, ...]]:
+        """What would be new classes of channel ``c`` (-1: one to come) for what is asked of queues.
+
+        Those that steps lead to are among them; ``value_of`` says what the queues are, if not what they are now.
+        O(steps * atoms log atoms). Raises RequirementError.
+        """
+        found: set[tuple[object, ...]] = set()
+        pending, seen = list(queues), set(queues)
+        while pending:
+            name = pending.pop()
+            queue = self.queue_values[self.queues[name]] if value_of is None else value_of(name)
+            q = self.queues.get(name, -1)
+            if q < 0 and name in self.queue_names:
+                q = self.queue_names.index(name)
+            key = agent_key_of(queue)
+            for step, (whole, passing) in enumerate(chain_of(queue, part)):
+                found.add((q if q >= 0 else name, c, part.text, step, whole.text, key, passing))
+            ways = [way for step_ in queue.steps for way in (step_.queue, step_.copy) if way is not None]
+            pending.extend(way for way in ways if way not in seen)
+            seen.update(ways)
+        return found - self.definitions.keys()
 
     def grant(self, wish: Wish) -> Ask:
         """Number what a wish needs and remember it. Queues and channel are known. Strategies may be asked."""
-        _, channel, needs, priority = wish.key
-        c = self.channels[channel]
+        _, channel, needs, priority, labels = wish.key
+        c = self.capacity.number(channel, labels, len(self.group_views))
         classes = tuple(self.class_(self.queues[name], c, wish.requirement) for name in wish.queues)
         first = self.queues[wish.queues[0]]
         place = self._place(first, priority)
@@ -276,6 +359,7 @@ class Naming:
             channel,
             needs,
             priority,
+            labels,
         )
         if place is not None:
             if len(self.asks) >= CACHE_MAX:
@@ -305,40 +389,58 @@ class Naming:
             return found
         queue, new = self.queue_values[q], []
         following = -1
-        parts = chain_of(queue, part)
-        for step in range(len(parts) - 1, -1, -1):
-            part, whole = parts[step]
-            key = (q, c, part.text, step)
-            number = self.classes.get(key)
-            if number is None:
-                number = self._add_class(key, part, whole, following)
-                new.append(number)
-            following = number
+        for at, (whole, passing) in reversed(list(enumerate(chain_of(queue, part)))):
+            step = queue.steps[at] if at < len(queue.steps) else None
+            copy = -1 if step is None or step.copy is None else self.class_(self.queues[step.copy], c, part)
+            if passing:
+                following = self._way_out(queue.steps[at - 1], c, part)
+            view = ClassView(queue=queue.name, channel=self.capacity.kinds[c][0], requirement=whole, step=at)
+            name = ClassName(q, c, part, view, following, agent_key_of(queue), copy, passing)
+            following = self._add_class(name)
+            if passing:
+                self.set_class(following, 1, 0, 0)
+            else:
+                self.classes[q, c, part.text, at] = following
+                self.queue_classes[q].append(following)
+                new.append(following)
         self._fill(q, new)
         return following
 
-    def _add_class(self, key: tuple[int, int, str, int], part: Requirement, whole: Requirement, following: int) -> int:
-        q, c, _, step = key
-        queue = self.queue_values[q]
-        channel = next(name for name, known in self.channels.items() if known == c)
-        view = ClassView(queue=queue.name, channel=channel, requirement=whole, step=step)
-        name = ClassName(q, c, part, view, following, agent_key_of(queue))
+    def _way_out(self, step: Step, c: int, part: Requirement) -> int:
+        """Where a step leads that leads out of its queue."""
+        return CANCEL if step.queue is None else self.class_(self.queues[step.queue], c, part)
+
+    def _add_class(self, name: ClassName) -> int:
+        """The number of a class; one that was there before gets its number again."""
         number = self.definitions.get(name.definition())
         if number is None:
-            number = self.core.add_class(q, c, self._program(queue, whole), name.agent_key)
+            view, queue = name.view, self.queue_values[name.queue]
+            program = self._program(queue.name, view.requirement)
+            number = self.core.add_class(name.queue, name.channel, program, name.agent_key)
             self.definitions[name.definition()] = number
             self.class_names.append(name)
             self.marks = self.marks[0], mark(self.marks[1], name.definition())
         self.class_names[number] = name
-        self.classes[key] = number
-        self.queue_classes[q].append(number)
         return number
 
-    def _program(self, queue: Queue, whole: Requirement) -> list[int]:
-        """A requirement and the membership in its queue, over the atoms of the core."""
+    def available(self, queue: str, channel: str) -> int:
+        """The gauge of a queue's agents with room for one more of a channel. O(1) but for the first time."""
+        value = self.queue_values[self.queues[queue]]
+        return self.gauges.available(value, channel, self.channels, self._agents)
+
+    def step_of(self, k: int) -> Step | None:
+        """The step that leads to a class, of those that its queue has now. O(1)."""
+        name = self.class_names[k]
+        steps, at = self.queue_values[name.queue].steps, name.view.step
+        return steps[at - 1] if 0 < at <= len(steps) else None
+
+    def _program(self, queue: str | None, whole: Requirement) -> list[int]:
+        """A requirement and the membership in a queue, over the atoms of the core."""
         positions = [self._atom(atom) for atom in whole.atoms]
         program = [positions[word] if word >= 0 else word for word in whole.program]
-        member = self._atom(queue.name)
+        if queue is None:
+            return program
+        member = self._atom(queue)
         return [member] if program == [TRUE] else [*program, member, AND]
 
     def _fill(self, q: int, new: Sequence[int]) -> None:
@@ -347,6 +449,20 @@ class Naming:
             self.set_class(number, 1, 0, 0)
         groups = range(len(self.group_views))
         self.write(new, groups, self.answer(q, Kind.CLASSES, new, groups))
+        self.bind(q, new, groups)
+
+    def bind(self, q: int, classes: Sequence[int], groups: Sequence[int]) -> None:
+        """Let the pairs of a queue hold only while its rules say so; the first rule that fits counts. O(cells)."""
+        if not self.gauges.conditions:
+            return
+        found: dict[int, list[int]] = {}
+        for g in groups:
+            view = self.group_views[g]
+            fits = (rule for rule in self.queue_values[q].only_while if _meets(rule.requirement, view))
+            rule = next(fits, None)
+            found.setdefault(-1 if rule is None else self.gauges.names[rule.condition], []).append(g)
+        for condition, members in found.items():
+            self.core.set_condition(list(classes), members, condition)
 
     # Strategies ------------------------------------------------------------------------------------------------------
 
@@ -383,23 +499,28 @@ class Naming:
         rates = [getattr(tables, name) for name in CLASS_COLUMNS]
         if all(column is None for column in rates):
             return
-        age_rate, length_rate, offset = rates
+        age_rate, length_rate, offset, age_cap = rates
         for at, k in enumerate(classes):
             self.set_class(
                 k,
                 1 if age_rate is None else age_rate[at],
                 0 if length_rate is None else length_rate[at],
                 0 if offset is None else offset[at],
+                -1 if age_cap is None else age_cap[at],
             )
 
-    def set_class(self, k: int, age_rate: int, length_rate: int, offset: int) -> None:
+    def set_class(self, k: int, age_rate: int, length_rate: int, offset: int, age_cap: int = -1) -> None:
         """Write a class's rates and the step that leads out of it. O(steps)."""
         name = self.class_names[k]
-        after, tier = -1, -1
-        if name.following >= 0:
-            step = self.queue_values[name.queue].steps[name.view.step]
+        after, tier, when, skip = 0 if name.passing else -1, -1, -1, -1
+        if not name.passing and name.following >= 0:
+            step, conditions = self.queue_values[name.queue].steps[name.view.step], self.gauges.names
             after, tier = step.after_ms, -1 if step.tier is None else step.tier + TIER_BASE
-        self.core.set_class(k, age_rate, length_rate, offset, after, name.following, tier)
+            when = -1 if step.when is None else conditions[step.when]
+            skip = -1 if step.at_once_if is None else conditions[step.at_once_if]
+        way = (after, name.following, tier, when, skip, name.copy)
+        patient = int(self.queue_values[name.queue].patient)
+        self.core.set_class(k, age_rate, length_rate, offset, *way, age_cap, patient)
 
     def forget(self) -> None:
         """Forget every spelling; what is asked next is numbered under the plan of that moment."""
@@ -412,9 +533,22 @@ class Naming:
         for name, value in vars(self).items():
             if isinstance(value, dict | list):
                 setattr(other, name, value.copy())
+        other.capacity, other.gauges = self.capacity.fork(core), self.gauges.fork(core)
+        other.channels = other.capacity.channels
         other.marks = self.marks
         other.queue_classes = [classes.copy() for classes in self.queue_classes]
         return other
+
+
+def view_of(agent: Agent) -> GroupView:
+    """What strategies see of the group of an agent. O(1)."""
+    return GroupView(
+        skills=agent.skills, labels=agent.labels, queues=agent.queues, units=agent.units, delays=agent.delays
+    )
+
+
+def _meets(requirement: Requirement, group: GroupView) -> bool:
+    return requirement.matches(group.skills, group.labels)
 
 
 def _holds(question: Atom | str, group: GroupView) -> bool:
@@ -422,77 +556,3 @@ def _holds(question: Atom | str, group: GroupView) -> bool:
     if isinstance(question, str):
         return group.queues is None or question in group.queues
     return question.holds(group.skills, group.labels)
-
-
-def chain_of(queue: Queue, part: Requirement) -> list[tuple[Requirement, Requirement]]:
-    """What an interaction asks, and what it needs in all, before and behind each step.
-
-    Before the first step that is what its queue needs and what it asks. O(steps * atoms log atoms). Raises
-    RequirementError.
-    """
-    whole = conjunction(queue.requirement, part)
-    found = [(part, whole)]
-    for step in queue.steps:
-        whole = step.applied(whole)
-        found.append((part, whole))
-    return found
-
-
-def strategy_of(queue: Queue) -> Any:
-    """The strategy of a queue; None in the plan means first come, first served. O(1)."""
-    if queue.strategy is not None:
-        return queue.strategy
-    from omniroute.strategies.fifo import FirstComeFirstServed
-
-    return FirstComeFirstServed()
-
-
-def agent_key_of(queue: Queue) -> int:
-    """What orders equal agents in a queue, as a number. Raises PlanError."""
-    key = getattr(strategy_of(queue), "agent_key", AgentKey.LONGEST_IDLE)
-    if not isinstance(key, int) or not 0 <= key < len(AgentKey):
-        raise PlanError(f"the strategy of {queue.name!r} has no AgentKey as its agent_key", field="strategy")
-    return int(key)
-
-
-def control_interval(queue: Queue) -> int:
-    """How often a queue's strategy wants to be asked again, in ms; -1 never. Raises PlanError."""
-    strategy = strategy_of(queue)
-    interval = getattr(strategy, "interval_ms", None)
-    if interval is None or not hasattr(strategy, "revise"):
-        return -1
-    if not isinstance(interval, int) or not 1 <= interval <= limits.TIME_MAX:
-        raise PlanError(f"the strategy of {queue.name!r} has an interval_ms below 1", field="strategy")
-    return interval
-
-
-def queue_numbers(queue: Queue) -> tuple[int, int, int, int, int]:
-    """Offers, offer timeout, limit, retry and target of a queue as the core wants them, -1 for none. O(1).
-
-    An exclusion lasts at least a millisecond, so that the one who declined is not asked again in the same instant.
-    """
-    offers = limits.OFFERS_ALL if isinstance(queue.offers, str) else queue.offers
-    target = None if queue.target is None else queue.target.within_ms
-    optional = (queue.offer_timeout_ms, queue.limit, queue.retry_after_ms, target)
-    timeout, limit, retry, within = (-1 if value is None else value for value in optional)
-    return offers, timeout, limit, max(retry, 1) if queue.retry_after_ms is not None else -1, within
-
-
-def check_plan(plan: Plan) -> None:
-    """Refuse what a plan may say and this core cannot do. O(size of the plan). Raises PlanError naming the field."""
-    if len(plan.channels) > limits.CHANNELS_MAX:
-        raise PlanError(f"at most {limits.CHANNELS_MAX} channels, got {len(plan.channels)}", field="channels")
-    for q, queue in enumerate(plan.queues):
-        agent_key_of(queue)
-        control_interval(queue)
-        for s, step in enumerate(queue.steps):
-            if step.tier is not None and not -TIER_BASE < step.tier < TIER_BASE:
-                raise PlanError(f"must be in {1 - TIER_BASE}..{TIER_BASE - 1}", field=f"queues[{q}].steps[{s}].tier")
-    for a, agent in enumerate(plan.agents):
-        check_order(agent, f"agents[{a}].order")
-
-
-def check_order(agent: Agent, field: str = "order") -> None:
-    """Refuse a place in the fixed order that the core cannot hold. O(1). Raises PlanError."""
-    if not -ORDER_BASE < agent.order < ORDER_BASE:
-        raise PlanError(f"must be in {1 - ORDER_BASE}..{ORDER_BASE - 1}, got {agent.order}", field=field)

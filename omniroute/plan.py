@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections.abc import Iterable, Mapping
 from datetime import date, time
 from typing import Final, Literal, Protocol
@@ -33,12 +32,13 @@ from typing import Final, Literal, Protocol
 import attrs
 
 from omniroute.checks import DURATION_MAX_MS, Duration, duration_text, milliseconds, parsed, unique, values
+from omniroute.conditions import Condition, OnlyWhile, share
+from omniroute.core.limits import OPENS_MAX
 from omniroute.errors import PlanError
 from omniroute.intake import Intake
 from omniroute.journey_rules import JourneyRules
 from omniroute.model import (
     INTEGER_MAX,
-    INTEGER_MIN,
     NAME_LENGTH_MAX,
     UNITS_MAX,
     Agent,
@@ -48,15 +48,20 @@ from omniroute.model import (
     nearest,
     shown,
 )
-from omniroute.requirements import Requirement, conjunction
+from omniroute.plan_checks import check_parts
+from omniroute.requirements import Requirement
+from omniroute.steps import Step, checked_steps
 
 __all__ = [
     "DURATION_MAX_MS",
     "Channel",
+    "Condition",
     "Duration",
     "Limits",
+    "OnlyWhile",
     "Plan",
     "Queue",
+    "Rona",
     "Step",
     "StrategyValue",
     "Target",
@@ -65,6 +70,8 @@ __all__ = [
 ]
 
 OFFERS_MAX: Final = 1_000
+RESERVES: Final = ("offered", "wrap_up", "hold")
+"""When an interaction can hold capacity besides the conversation itself."""
 DEPTH_MAX: Final = 8
 """Tables inside tables in ``[csv]`` and ``[replay]``."""
 
@@ -98,8 +105,12 @@ def _load(value: int) -> int:
     return checked_integer(value, "load", 1, UNITS_MAX)
 
 
-def _after(value: Duration) -> int:
-    return milliseconds(value, "after")
+def _after_count(value: int) -> int:
+    return checked_integer(value, "after", 0, UNITS_MAX)
+
+
+def _rest(value: Duration) -> int:
+    return checked_integer(milliseconds(value, "rest"), "rest", 0, OPENS_MAX)
 
 
 def _within(value: Duration) -> int:
@@ -120,6 +131,16 @@ def _offer_timeout(value: Duration | None) -> int | None:
     return _at_least_one(milliseconds(value, "offer_timeout"), "offer_timeout")
 
 
+def _setup_timeout(value: Duration | None) -> int | None:
+    return None if value is None else _at_least_one(milliseconds(value, "setup_timeout"), "setup_timeout")
+
+
+def _estimates(value: Duration | None) -> int | None:
+    if value is None or value == _NEVER:
+        return None
+    return _at_least_one(milliseconds(value, "estimates"), "estimates")
+
+
 def _wrap_up(value: Duration | None) -> int | None:
     return None if value is None or value == _UNTIL_RELEASED else milliseconds(value, "wrap_up")
 
@@ -132,10 +153,6 @@ def _limit(value: int | None) -> int | None:
     return None if value is None else checked_integer(value, "limit", 0, INTEGER_MAX)
 
 
-def _tier(value: int | None) -> int | None:
-    return None if value is None else checked_integer(value, "tier", INTEGER_MIN, INTEGER_MAX)
-
-
 def _offers(value: int | Literal["all"]) -> int | Literal["all"]:
     if isinstance(value, str):
         if value != "all":
@@ -146,64 +163,70 @@ def _offers(value: int | Literal["all"]) -> int | Literal["all"]:
 
 def _share(value: float | str) -> float:
     """Return a share in (0, 1] from a number or a text such as ``"80%"``."""
-    share: object = value
-    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,6})?%", value):
-        share = float(value[:-1]) / 100
-    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
+    found = share(value, "share")
+    if not found:
         raise PlanError(f'expected a share such as 0.8 or "80%", got {shown(value)}', field="share")
-    return float(share)
+    return found
+
+
+def _names(value: object, field: str) -> tuple[str, ...]:
+    """Return names as they are written, each once."""
+    names = values(value, str, field)
+    unique(names, "", field)
+    return tuple(checked_name(name, f"{field}[{position}]") for position, name in enumerate(names))
+
+
+def _reserves(value: Iterable[str]) -> tuple[str, ...]:
+    names = values(value, str, "reserves")
+    for position, name in enumerate(names):
+        if name not in RESERVES:
+            message = f"expected some of {', '.join(RESERVES)}, got {shown(name)}{nearest(name, RESERVES)}"
+            raise PlanError(message, field=f"reserves[{position}]")
+    return tuple(name for name in RESERVES if name in names)
+
+
+def _survives_sign_out(value: object) -> bool:
+    return _bool(value, "survives_sign_out")
+
+
+def _auto_accept(value: object) -> bool:
+    return _bool(value, "auto_accept")
+
+
+def _bool(value: object, field: str) -> bool:
+    if not isinstance(value, bool):
+        raise PlanError(f"expected true or false, got {shown(value)}", field=field)
+    return value
+
+
+def _allows(value: Iterable[str] | None) -> tuple[str, ...] | None:
+    return None if value is None else _names(value, "allows")
+
+
+def _interrupted_by(value: Iterable[str]) -> tuple[str, ...]:
+    return _names(value, "interrupted_by")
 
 
 @attrs.frozen
 class Channel:
-    """A kind of interaction; ``load`` is what one interaction takes of an agent's units. Raises PlanError.
+    """A kind of interaction; ``load`` is what one interaction takes of an agent's units.
 
-    >>> Channel("voice")
-    Channel(name='voice', load=1)
+    ``reserves`` says when it takes them besides the conversation itself: "offered", "wrap_up", "hold". What
+    ``survives_sign_out`` does not keep an agent from signing out, and stays in hand. ``allows`` names the channels that
+    may come while one of this channel is in hand (None: any); its own may always, up to an agent's ``at_most``. To the
+    channels of ``interrupted_by`` it gives way: what it holds does not count, and when one of them is connected, this
+    one is interrupted until it is over. Raises PlanError.
+
+    >>> Channel("chat", interrupted_by=["voice"]).interrupted_by
+    ('voice',)
     """
 
     name: str = attrs.field(converter=_name)
     load: int = attrs.field(default=1, converter=_load)
-
-
-@attrs.frozen
-class Step:
-    """What a queue changes for an interaction after it has waited ``after_ms`` (real wait, not ordering age).
-
-    ``needs`` replaces the whole requirement, that of the queue and that of the interaction (None keeps it, the empty
-    text drops it), ``also`` is added with ``and``, ``tier`` replaces the tier. Raises PlanError.
-
-    >>> from omniroute.requirements import parse
-    >>> Step("30s", also="senior").applied(parse("spanish")).text
-    'senior and spanish'
-    """
-
-    after_ms: int = attrs.field(converter=_after)
-    needs: str | None = attrs.field(default=None, kw_only=True)
-    also: str | None = attrs.field(default=None, kw_only=True)
-    tier: int | None = attrs.field(default=None, converter=_tier, kw_only=True)
-    replacement: Requirement | None = attrs.field(init=False, eq=False, repr=False)
-    addition: Requirement | None = attrs.field(init=False, eq=False, repr=False)
-
-    @replacement.default
-    def _replacement(self) -> Requirement | None:
-        return None if self.needs is None else parsed(self.needs, "needs")
-
-    @addition.default
-    def _addition(self) -> Requirement | None:
-        return None if self.also is None else parsed(self.also, "also")
-
-    def __attrs_post_init__(self) -> None:
-        if self.needs is None and self.also is None and self.tier is None:
-            raise PlanError("changes nothing; give needs, also or tier", field="after")
-
-    def applied(self, requirement: Requirement) -> Requirement:
-        """Return what an interaction needs behind this step. Cost: O(atoms log atoms).
-
-        Raises RequirementError if both together are over the limits of expressions.
-        """
-        kept = requirement if self.replacement is None else self.replacement
-        return kept if self.addition is None else conjunction(kept, self.addition)
+    reserves: tuple[str, ...] = attrs.field(default=RESERVES, converter=_reserves, kw_only=True)
+    survives_sign_out: bool = attrs.field(default=False, converter=_survives_sign_out, kw_only=True)
+    allows: tuple[str, ...] | None = attrs.field(default=None, converter=_allows, kw_only=True)
+    interrupted_by: tuple[str, ...] = attrs.field(default=(), converter=_interrupted_by, kw_only=True)
 
 
 @attrs.frozen
@@ -218,17 +241,40 @@ class Target:
     share: float = attrs.field(converter=_share)
 
 
-def _steps(value: Iterable[Step]) -> tuple[Step, ...]:
-    """Return steps at strictly later times, so that no cascade happens in one instant."""
-    steps = values(value, Step, "steps")
-    for position in range(1, len(steps)):
-        before, after = steps[position - 1].after_ms, steps[position].after_ms
-        if after <= before:
-            message = (
-                f"must be later than the step ahead of it, got {duration_text(after)} behind {duration_text(before)}"
-            )
-            raise PlanError(message, field=f"steps[{position}].after")
-    return steps
+@attrs.frozen
+class Rona:
+    """What happens to an agent whose offers come to nothing for one cause (redirection on no answer).
+
+    After the ``after``-th in a row the agent turns not ready; 0: never. Before that each one leaves the agent alone for
+    ``rest_ms``, twice as long each time. An accepted offer, or turning ready, begins the count anew. Raises PlanError.
+
+    >>> Rona(3, "10s")
+    Rona(after=3, rest_ms=10000)
+    """
+
+    after: int = attrs.field(converter=_after_count)
+    rest_ms: int = attrs.field(default=0, converter=_rest)
+
+
+RONA: Final = {"no_answer": Rona(1), "declined": Rona(0), "busy": Rona(0), "unreachable": Rona(0)}
+"""What holds for a queue that does not say otherwise, by cause."""
+
+
+def _rona(value: Mapping[str, Rona]) -> dict[str, Rona]:
+    """Return what differs from RONA, in its order."""
+    if not isinstance(value, Mapping):
+        raise PlanError(f"expected a table from causes to Rona, got {shown(value)}", field="rona")
+    for cause, item in value.items():
+        if cause not in RONA:
+            message = f"expected causes of {', '.join(RONA)}, got {shown(cause)}{nearest(cause, RONA)}"
+            raise PlanError(message, field=f"rona.{cause}" if isinstance(cause, str) else "rona")
+        if not isinstance(item, Rona):
+            raise PlanError(f"expected Rona, got {shown(item)}", field=f"rona.{cause}")
+    return {cause: value[cause] for cause in RONA if value.get(cause, RONA[cause]) != RONA[cause]}
+
+
+def _only_while(value: Iterable[OnlyWhile]) -> tuple[OnlyWhile, ...]:
+    return values(value, OnlyWhile, "only_while")
 
 
 @attrs.frozen
@@ -240,7 +286,13 @@ class Queue:
     ``offer_timeout_ms`` None lets an offer stand until it is answered. ``wrap_up_ms`` holds capacity after the finish:
     0 releases at once, None until the release command. ``limit`` bounds the interactions waiting. ``retry_after_ms`` is
     how long a decline keeps the agent from that interaction; None: until he signs in again or it is requeued. An
-    abandonment before ``short_abandon_ms`` is counted apart. Raises PlanError.
+    abandonment before ``short_abandon_ms`` is counted apart.
+
+    With a ``setup_timeout_ms`` an accepted offer is not connected yet: the host says when it is, or the attempt fails
+    after so long. ``auto_accept`` takes each offer for its agent at once. ``rona`` says by cause ("no_answer",
+    "declined", "busy", "unreachable") when an agent turns not ready; what it does not name is as in RONA. By
+    ``only_while`` some agents serve this queue under a condition. A step is taken at once where nobody known could ever
+    match before it but somebody behind it; a ``patient`` queue waits for it all the same. Raises PlanError.
 
     >>> Queue("support", needs="spanish >= 3", offer_timeout_ms="15s").offer_timeout_ms
     15000
@@ -249,7 +301,7 @@ class Queue:
     name: str = attrs.field(converter=_name)
     needs: str = attrs.field(default="", kw_only=True)
     strategy: StrategyValue | None = attrs.field(default=None, kw_only=True)
-    steps: tuple[Step, ...] = attrs.field(default=(), converter=_steps, kw_only=True)
+    steps: tuple[Step, ...] = attrs.field(default=(), converter=checked_steps, kw_only=True)
     offers: int | Literal["all"] = attrs.field(default=1, converter=_offers, kw_only=True)
     offer_timeout_ms: int | None = attrs.field(default=20_000, converter=_offer_timeout, kw_only=True)
     wrap_up_ms: int | None = attrs.field(default=0, converter=_wrap_up, kw_only=True)
@@ -257,6 +309,11 @@ class Queue:
     retry_after_ms: int | None = attrs.field(default=None, converter=_retry_after, kw_only=True)
     target: Target | None = attrs.field(default=None, kw_only=True)
     short_abandon_ms: int = attrs.field(default=0, converter=_short_abandon, kw_only=True)
+    setup_timeout_ms: int | None = attrs.field(default=None, converter=_setup_timeout, kw_only=True)
+    auto_accept: bool = attrs.field(default=False, converter=_auto_accept, kw_only=True)
+    rona: dict[str, Rona] = attrs.field(factory=dict, converter=_rona, hash=False, kw_only=True)
+    patient: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool), kw_only=True)
+    only_while: tuple[OnlyWhile, ...] = attrs.field(default=(), converter=_only_while, kw_only=True)
     requirement: Requirement = attrs.field(init=False, eq=False, repr=False)
 
     @requirement.default
@@ -320,6 +377,14 @@ def _skills(value: Iterable[str]) -> tuple[str, ...]:
     )
 
 
+def _labels(value: Iterable[str]) -> tuple[str, ...]:
+    return tuple(checked_name(name, f"labels[{at}]") for at, name in enumerate(values(value, str, "labels")))
+
+
+def _conditions(value: Iterable[Condition]) -> tuple[Condition, ...]:
+    return values(value, Condition, "conditions")
+
+
 def _csv(value: Mapping[str, object]) -> dict[str, object]:
     return _table(value, "csv")
 
@@ -358,8 +423,9 @@ class Plan:
     Where ``skills`` is not empty it declares the names: agents have no other skills, and requirements name nothing but
     these and labels of the plan's agents. Finished interactions are forgotten after ``retention_ms``. ``intake`` says
     where interactions go; without ``journey`` nobody keeps journeys. ``csv`` (a column mapping) and ``replay`` are kept
-    for the readers of logs; they are dictionaries that nobody may change. Cost of the checks: O(size of the plan).
-    Raises PlanError.
+    for the readers of logs; they are dictionaries that nobody may change. ``labels`` are those of interactions that
+    limits of agents name. Where a condition needs estimates, they are made every ``estimates_ms`` while anything waits.
+    Cost of the checks: O(size of the plan). Raises PlanError.
 
     >>> plan = Plan(queues=[Queue("sales"), Queue("support", needs="spanish")], agents=[Agent("ana")])
     >>> [queue.name for queue in plan.queues], plan.channels[0].name
@@ -376,99 +442,18 @@ class Plan:
     replay: dict[str, object] = attrs.field(factory=dict, converter=_replay, hash=False)
     intake: Intake | None = None
     journey: JourneyRules | None = None
+    labels: tuple[str, ...] = attrs.field(default=(), converter=_labels)
+    conditions: tuple[Condition, ...] = attrs.field(default=(), converter=_conditions)
+    estimates_ms: int | None = attrs.field(default=5_000, converter=_estimates)
 
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.limits, Limits):
             raise PlanError(f"expected Limits, got {shown(self.limits)}", field="limits")
         if not isinstance(self.journey, JourneyRules | None):
             raise PlanError(f"expected JourneyRules, got {shown(self.journey)}", field="journey")
-        self._check_sizes()
-        self._check_agents()
-        if self.intake is not None:
-            self._check_intake(self.intake)
-        if self.skills:
-            self._check_declared()
-
-    def _check_sizes(self) -> None:
-        """Check counts, name lengths and that names are not given twice."""
-        limits = self.limits
-        for field, names, key in (
-            ("channels", [channel.name for channel in self.channels], ".name"),
-            ("queues", [queue.name for queue in self.queues], ".name"),
-            ("agents", [agent.id for agent in self.agents], ".id"),
-            ("skills", self.skills, ""),
-        ):
-            most = getattr(limits, field)
-            if len(names) > most:
-                raise PlanError(f"at most {most} (limits.{field}), got {len(names)}", field=field)
-            if not names and field in ("channels", "queues"):
-                raise PlanError("expected at least one", field=field)
-            for position, name in enumerate(names):
-                if len(name) > limits.name_length:
-                    message = f"at most {limits.name_length} characters (limits.name_length), got {len(name)}"
-                    raise PlanError(message, field=f"{field}[{position}]{key}")
-            unique(names, key, field)
-        for position, queue in enumerate(self.queues):
-            if len(queue.steps) > limits.steps:
-                message = f"at most {limits.steps} (limits.steps), got {len(queue.steps)}"
-                raise PlanError(message, field=f"queues[{position}].steps")
-
-    def _check_agents(self) -> None:
-        """Check that agents name queues and channels of this plan."""
-        queues = {queue.name for queue in self.queues}
-        channels = {channel.name for channel in self.channels}
-        for position, agent in enumerate(self.agents):
-            for field, named, known in (("queues", agent.queues or (), queues), ("at_most", agent.at_most, channels)):
-                unknown = next((name for name in named if name not in known), None)
-                if unknown is not None:
-                    word = "queue" if field == "queues" else "channel"
-                    message = f"unknown {word} {unknown!r}{nearest(unknown, sorted(known))}"
-                    raise PlanError(message, field=f"agents[{position}].{field}")
-
-    def _check_intake(self, intake: Intake) -> None:
-        """Check that rules name queues of this plan, not too many, and have names that are not too long."""
-        if not isinstance(intake, Intake):
-            raise PlanError(f"expected Intake, got {shown(intake)}", field="intake")
-        queues = {queue.name for queue in self.queues}
-        for field, rule in intake.places():
-            if len(rule.name) > self.limits.name_length:
-                message = f"at most {self.limits.name_length} characters (limits.name_length), got {len(rule.name)}"
-                raise PlanError(message, field=f"intake.{field}.name")
-            if len(rule.queue) > self.limits.entries:
-                message = f"at most {self.limits.entries} (limits.entries), got {len(rule.queue)}"
-                raise PlanError(message, field=f"intake.{field}.queue")
-            for key, unknown in rule.unknown_queues(queues):
-                message = f"unknown queue {unknown!r}{nearest(unknown, sorted(queues))}"
-                raise PlanError(message, field=f"intake.{field}.{key}")
-
-    def _check_declared(self) -> None:
-        """Check that agents and requirements use declared names."""
-        skills = set(self.skills)
-        labels: set[str] = set()
-        for position, agent in enumerate(self.agents):
-            labels |= agent.labels.keys()
-            for name in agent.skills:
-                if name not in skills:
-                    message = f"skill {name!r} is not declared in skills{nearest(name, self.skills)}"
-                    raise PlanError(message, field=f"agents[{position}].skills")
-        known = skills | labels
-        for field, requirement in self._requirements():
-            for atom in requirement.atoms:
-                if atom.name not in known:
-                    message = f"{atom.name!r} is neither declared in skills nor a label of an agent"
-                    raise PlanError(message + nearest(atom.name, sorted(known)), field=field)
-
-    def _requirements(self) -> Iterable[tuple[str, Requirement]]:
-        """Yield every requirement of the plan with its field."""
-        for position, queue in enumerate(self.queues):
-            yield f"queues[{position}].needs", queue.requirement
-            for number, step in enumerate(queue.steps):
-                for key, requirement in (("needs", step.replacement), ("also", step.addition)):
-                    if requirement is not None:
-                        yield f"queues[{position}].steps[{number}].{key}", requirement
-        for field, rule in self.intake.places() if self.intake else ():
-            if rule.requirement is not None:
-                yield f"intake.{field}.needs", rule.requirement
+        if not isinstance(self.intake, Intake | None):
+            raise PlanError(f"expected Intake, got {shown(self.intake)}", field="intake")
+        check_parts(self)
 
     @classmethod
     def from_toml(cls, path: str | os.PathLike[str]) -> Plan:

@@ -12,11 +12,12 @@ from typing import Any, Final, TypeVar
 
 import attrs
 
+from omniroute.conditions import Condition, OnlyWhile
 from omniroute.errors import PlanError
 from omniroute.intake import Intake, Rule
 from omniroute.journey_rules import Effort, JourneyRules
 from omniroute.model import Agent, Label, nearest, shown
-from omniroute.plan import Channel, Limits, Plan, Queue, Step, StrategyValue, Target, duration_text
+from omniroute.plan import RESERVES, Channel, Limits, Plan, Queue, Rona, Step, StrategyValue, Target, duration_text
 
 __all__ = ["read_file", "read_text", "written_plan"]
 
@@ -62,33 +63,23 @@ def read_text(text: str, *, source: str) -> Plan:
         raise PlanError(error.message, source=source, line=line, field=error.field) from error
 
 
-_CHANNEL_KEYS = {"name": "name", "load": "load"}
-_STEP_KEYS = {"after": "after_ms", "needs": "needs", "also": "also", "tier": "tier"}
-_TARGET_KEYS = {"within": "within_ms", "share": "share"}
-_QUEUE_KEYS = {
-    "name": "name",
-    "needs": "needs",
-    "strategy": "strategy",
-    "offers": "offers",
-    "offer_timeout": "offer_timeout_ms",
-    "wrap_up": "wrap_up_ms",
-    "limit": "limit",
-    "retry_after": "retry_after_ms",
-    "target": "target",
-    "short_abandon": "short_abandon_ms",
-    "steps": "steps",
-}
-_AGENT_KEYS = {field.name: field.name for field in attrs.fields(Agent)}
-_LIMITS_KEYS = {field.name: field.name for field in attrs.fields(Limits)}
-_EFFORT_KEYS = {field.name: field.name for field in attrs.fields(Effort)}
-_JOURNEY_KEYS = {field.name.removesuffix("_ms"): field.name for field in attrs.fields(JourneyRules)}
-_PLAN_KEYS = {
-    "retention": "retention_ms",
-    **{
-        name: name
-        for name in ("skills", "limits", "channels", "queues", "agents", "csv", "replay", "intake", "journey")
-    },
-}
+def _keys_of(kind: type) -> dict[str, str]:
+    """Return the attribute behind each key of a table: the same name, without the unit."""
+    return {field.name.removesuffix("_ms"): field.name for field in attrs.fields(kind) if field.init}
+
+
+_CHANNEL_KEYS = _keys_of(Channel)
+_STEP_KEYS = _keys_of(Step)
+_TARGET_KEYS = _keys_of(Target)
+_RONA_KEYS = _keys_of(Rona)
+_CONDITION_KEYS = _keys_of(Condition)
+_ONLY_WHILE_KEYS = _keys_of(OnlyWhile)
+_QUEUE_KEYS = _keys_of(Queue)
+_AGENT_KEYS = _keys_of(Agent)
+_LIMITS_KEYS = _keys_of(Limits)
+_PLAN_KEYS = _keys_of(Plan)
+_EFFORT_KEYS = _keys_of(Effort)
+_JOURNEY_KEYS = _keys_of(JourneyRules)
 _RULE_KEYS = {
     **{name: name for name in ("name", "when", "queue", "needs", "priority", "value", "treatment")},
     "head_start": "head_start_ms",
@@ -107,6 +98,9 @@ def _read_plan(document: dict[str, Any]) -> Plan:
     values = _keys(document, _PLAN_KEYS, ("queues",), "")
     if "channels" in values:
         values["channels"] = [_read(Channel, item, _CHANNEL_KEYS, at) for at, item in _rows(values, "channels", "")]
+    if "conditions" in values:
+        rows = _rows(values, "conditions", "")
+        values["conditions"] = [_read(Condition, item, _CONDITION_KEYS, at) for at, item in rows]
     values["queues"] = [_read_queue(item, at) for at, item in _rows(values, "queues", "")]
     values["agents"] = [_read(Agent, item, _AGENT_KEYS, at) for at, item in _rows(values, "agents", "")]
     if "limits" in values:
@@ -138,11 +132,17 @@ def _read_intake(table: object) -> Intake:
 
 
 def _read_queue(table: object, field: str) -> Queue:
-    """Build a queue with its steps, target and strategy."""
+    """Build a queue with its steps, target, strategy and rules."""
     if isinstance(table, dict):
         table = dict(table)
         if "steps" in table:
             table["steps"] = [_read(Step, item, _STEP_KEYS, at) for at, item in _rows(table, "steps", f"{field}.")]
+        if "only_while" in table:
+            rows = _rows(table, "only_while", f"{field}.")
+            table["only_while"] = [_read(OnlyWhile, item, _ONLY_WHILE_KEYS, at) for at, item in rows]
+        if isinstance(table.get("rona"), dict):
+            rona = table["rona"].items()
+            table["rona"] = {cause: _read(Rona, item, _RONA_KEYS, f"{field}.rona.{cause}") for cause, item in rona}
         if "target" in table:
             table["target"] = _read(Target, table["target"], _TARGET_KEYS, f"{field}.target")
         if "strategy" in table:
@@ -214,12 +214,14 @@ def _line(text: str, field: str) -> int | None:
     for number, line in enumerate(text.split("\n"), 1):
         header = re.match(r"\s*(\[\[?)\s*([^\[\]#]+?)\s*\]", line)
         if header:
-            parent, _, last = header[2].rpartition(".")
-            around = f"{parent}[{counts[parent] - 1}]." if parent in counts else f"{parent}." if parent else ""
-            name = f"{around}{last.strip()}"
+            *parents, last = (part.strip() for part in header[2].split("."))
+            name = ""
+            for parent in parents:
+                name = f"{name}{parent}"
+                name += f"[{counts[name] - 1}]." if name in counts else "."
+            name += last
             if header[1] == "[[":
-                counts[header[2]] = counts.get(name, 0) + 1
-                counts[name] = counts[header[2]]
+                counts[name] = counts.get(name, 0) + 1
                 name = f"{name}[{counts[name] - 1}]"
             table = f"{name}."
             lines.setdefault(name, number)
@@ -238,8 +240,12 @@ def written_plan(plan: Plan) -> str:
     top: dict[str, object] = {}
     if plan.retention_ms != 3_600_000:
         top["retention"] = duration_text(plan.retention_ms)
+    if plan.estimates_ms != 5_000:
+        top["estimates"] = _NEVER if plan.estimates_ms is None else duration_text(plan.estimates_ms)
     if plan.skills:
         top["skills"] = plan.skills
+    if plan.labels:
+        top["labels"] = plan.labels
     blocks = [_block("", top)] if top else []
     changed = {key: getattr(plan.limits, key) for key in _LIMITS_KEYS}
     changed = {key: value for key, value in changed.items() if value != getattr(defaults, key)}
@@ -248,10 +254,16 @@ def written_plan(plan: Plan) -> str:
             blocks.append(_block(header, table))
     if plan.journey is not None:
         blocks.append(_block("[journey]", _journey_table(plan.journey)))
-    channels = [_without({"name": channel.name, "load": channel.load}, {"load": 1}) for channel in plan.channels]
-    blocks.extend(_block("[[channels]]", table) for table in channels)
+    blocks.extend(_block("[[channels]]", _channel_table(channel)) for channel in plan.channels)
+    blocks.extend(_block("[[conditions]]", _condition_table(condition)) for condition in plan.conditions)
     for queue in plan.queues:
         blocks.append(_block("[[queues]]", _queue_table(queue)))
+        for cause, rona in queue.rona.items():
+            table = {"after": rona.after, "rest": duration_text(rona.rest_ms)}
+            blocks.append(_block(f"[queues.rona.{cause}]", _without(table, {"rest": "0s"})))
+        for rule in queue.only_while:
+            table = _without({"condition": rule.condition, "agents": rule.agents}, {"agents": ""})
+            blocks.append(_block("[[queues.only_while]]", table))
         blocks.extend(_block("[[queues.steps]]", _step_table(step)) for step in queue.steps)
     if plan.intake is not None:
         blocks.append(_block("[intake]", _intake_table(plan.intake)))
@@ -283,8 +295,23 @@ def _journey_table(rules: JourneyRules) -> dict[str, object]:
     return table
 
 
+def _channel_table(channel: Channel) -> dict[str, object]:
+    """Return what TOML says of a channel."""
+    table = {key: getattr(channel, name) for key, name in _CHANNEL_KEYS.items()}
+    return _without(table, {"load": 1, "reserves": RESERVES, "survives_sign_out": False, "interrupted_by": ()})
+
+
+def _condition_table(condition: Condition) -> dict[str, object]:
+    """Return what TOML says of a condition."""
+    table = {key: getattr(condition, name) for key, name in _CONDITION_KEYS.items()}
+    if condition.of == "wait":
+        thresholds = ("at_least", "at_most", "until")
+        table |= {key: duration_text(table[key]) for key in thresholds if table[key] is not None}
+    return _without(table, {"agents": ""})
+
+
 def _queue_table(queue: Queue) -> dict[str, object]:
-    """Return what TOML says of a queue, steps excepted."""
+    """Return what TOML says of a queue, the tables inside it excepted."""
     strategy: object = None
     if queue.strategy is not None:
         from omniroute.strategies import catalogue
@@ -303,14 +330,17 @@ def _queue_table(queue: Queue) -> dict[str, object]:
         "retry_after": None if queue.retry_after_ms is None else duration_text(queue.retry_after_ms),
         "target": target,
         "short_abandon": duration_text(queue.short_abandon_ms),
+        "setup_timeout": None if queue.setup_timeout_ms is None else duration_text(queue.setup_timeout_ms),
+        "auto_accept": queue.auto_accept,
     }
-    return _without(table, {"needs": "", "offers": 1, "short_abandon": "0s"})
+    return _without(table, {"needs": "", "offers": 1, "short_abandon": "0s", "auto_accept": False})
 
 
 def _step_table(step: Step) -> dict[str, object]:
     """Return what TOML says of a step."""
-    table = {"after": duration_text(step.after_ms), "needs": step.needs, "also": step.also, "tier": step.tier}
-    return _without(table, {})
+    table = {key: getattr(step, name) for key, name in _STEP_KEYS.items()}
+    table["after"] = duration_text(step.after_ms)
+    return _without(table, {"without": (), "cancel": False, "say": "", "offer": ""})
 
 
 def _intake_table(intake: Intake) -> dict[str, object]:
@@ -355,8 +385,13 @@ def _agent_table(agent: Agent) -> dict[str, object]:
         "at_most": agent.at_most or None,
         "order": agent.order,
         "windows": windows or None,
+        "label_at_most": agent.label_at_most or None,
+        "auto_accept": agent.auto_accept,
+        "burst": agent.burst,
+        "burst_per": duration_text(agent.burst_per_ms),
+        "delays": {queue: duration_text(delay) for queue, delay in agent.delays.items()} or None,
     }
-    return _without(table, {"units": 1, "order": 0})
+    return _without(table, {"units": 1, "order": 0, "auto_accept": False, "burst": 0, "burst_per": "1m"})
 
 
 def _label_value(label: Label) -> object:

@@ -15,8 +15,8 @@ from omniroute import commands as c
 from omniroute.answers import Answer
 from omniroute.core.codes import AgentKey
 from omniroute.errors import InputError, PlanError
-from omniroute.naming import agent_key_of, control_interval
 from omniroute.plan import Plan, Queue
+from omniroute.plan_numbers import agent_key_of, control_interval
 from omniroute.strategies import catalogue
 from omniroute.strategies.protocol import Absent
 

@@ -10,26 +10,29 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import attrs
 
 from omniroute import commands as c
 from omniroute.answers import CLASS_COLUMNS, PAIR_COLUMNS, Kind, check_tables
+from omniroute.capacity import flags_of
 from omniroute.core import limits
 from omniroute.core.codes import Reason
 from omniroute.door import HANDLERS, Door
 from omniroute.errors import MisuseError, RequirementError
 from omniroute.events import IN_USE, REASONS, Event, PlanChanged, Revised
 from omniroute.model import shown
-from omniroute.naming import agent_key_of, check_plan, control_interval, queue_numbers
 from omniroute.plan import Plan, Queue
+from omniroute.plan_numbers import agent_key_of, check_plan, control_interval
 from omniroute.strategies.protocol import Tables
 
 __all__: list[str] = []
 
 Problem: TypeAlias = tuple[int, str]
+Numbers: TypeAlias = Mapping[str, int]
+"""Conditions of a plan, by name."""
 _IN_USE = REASONS.index(IN_USE)
 
 
@@ -59,14 +62,23 @@ def _used_classes(door: Door) -> list[int]:
 
 
 def _channel_problem(door: Door, plan: Plan) -> Problem | None:
-    """A channel that was ever known keeps its load, because capacity in use is counted with it."""
-    loads = door.naming.loads
+    """A channel that was ever known keeps its load and its flags, because capacity in use is counted with them."""
+    capacity = door.naming.capacity
+    fresh = []
     for channel in plan.channels:
-        if loads.get(channel.name, channel.load) != channel.load:
-            return _IN_USE, f"the load of channel {channel.name!r} cannot change; take another name"
-    channels = {**loads, **{channel.name: channel.load for channel in plan.channels}}
-    if len(channels) > limits.CHANNELS_MAX:
-        return Reason.LIMIT_REACHED, f"at most {limits.CHANNELS_MAX} channels, those of earlier plans included"
+        old = capacity.values.get(channel.name)
+        if old is None:
+            fresh.append(channel.name)
+            continue
+        what = "load" if old.load != channel.load else "reserves or survives_sign_out"
+        if old.load != channel.load or flags_of(old) != flags_of(channel):
+            return _IN_USE, f"the {what} of channel {channel.name!r} cannot change; take another name"
+    if len(capacity.kinds) + len(fresh) > limits.CHANNELS_MAX:
+        detail = f"at most {limits.CHANNELS_MAX} channels, those of earlier plans and those with labels included"
+        return Reason.LIMIT_REACHED, detail
+    fresh += [label for label in plan.labels if label not in capacity.labels]
+    if len(capacity.pools) + len(fresh) > limits.POOLS_MAX:
+        return Reason.LIMIT_REACHED, f"at most {limits.POOLS_MAX} channels and labels, those of earlier plans included"
     return None
 
 
@@ -95,32 +107,44 @@ def _size_problem(door: Door, plan: Plan, used: Sequence[int]) -> Problem | None
     groups = {**naming.groups, **{agent.key(): 0 for agent in plan.agents}}
     if len(groups) > most.groups:
         return Reason.LIMIT_REACHED, "limits.groups"
+    gauges, conditions = naming.gauges.missing(plan)
+    if len(naming.gauges.gauges) + gauges > limits.GAUGES_MAX:
+        return (
+            Reason.LIMIT_REACHED,
+            f"at most {limits.GAUGES_MAX} gauges, those of earlier plans included",
+        )
+    if len(naming.gauges.conditions) + conditions > limits.CONDITIONS_MAX:
+        return Reason.LIMIT_REACHED, f"at most {limits.CONDITIONS_MAX} conditions, those of earlier plans included"
     wanted = {queue.name: queue for queue in plan.queues}
-    classes = len(naming.class_names)
+    classes: set[tuple[object, ...]] = set()
     for k in used:
         name = naming.class_names[k]
-        queue = wanted.get(name.view.queue)
-        if queue is None:
+        if name.view.queue not in wanted:
             continue
         try:
-            classes += naming.missing(name.queue, name.channel, name.part, queue)
+            classes |= naming.missing([name.view.queue], name.channel, name.part, wanted.__getitem__)
         except RequirementError as error:
-            return _IN_USE, f"queue {queue.name!r} and {name.part.text!r} together: {error.message}"
-    return (Reason.LIMIT_REACHED, "limits.classes") if classes > most.classes else None
+            return _IN_USE, f"queue {name.view.queue!r} and {name.part.text!r} together: {error.message}"
+    full = len(naming.class_names) + len(classes) > most.classes
+    return (Reason.LIMIT_REACHED, "limits.classes") if full else None
 
 
 def _write(door: Door, plan: Plan, used: Sequence[int], events: list[Event]) -> None:
     """Write an accepted plan: channels, queues, tables, then whoever waits, then agents."""
     naming, core, ledger = door.naming, door.core, door.ledger
-    for channel in plan.channels:
-        if channel.name not in naming.channels:
-            naming.add_channel(channel)
+    names = {queue.name for queue in plan.queues}
     for name, q in naming.queues.items():
-        if all(name != queue.name for queue in plan.queues):
+        if name not in names:
             _retire(door, q)
+    old, known = naming.plan, naming.gauges.names
     naming.plan = plan
-    changed = [queue.name for queue in plan.queues if _write_queue(door, queue)]
+    naming.add_kinds()
+    back = {queue.name for queue in plan.queues if queue.name not in naming.queues}
+    fresh = {queue.name: naming.add_queue(queue) for queue in plan.queues if queue.name not in naming.queue_names}
     naming.queues = {queue.name: naming.queue_names.index(queue.name) for queue in plan.queues}
+    naming.add_conditions()
+    other = _other_classes(old, known, plan, naming.gauges.names)
+    changed = [q.name for q in plan.queues if q.name in fresh or _write_queue(door, q, back, other, known)]
     naming.forget()
     _lead_over(door, used)
     for i, ask in enumerate(ledger.asks):
@@ -166,25 +190,50 @@ def _unlink(door: Door, q: int) -> None:
     door.core.revised(q)
 
 
-def _write_queue(door: Door, queue: Queue) -> bool:
-    """Write one queue of a new plan; whether its needs, steps or strategy changed, or it is new."""
+def _other_classes(old: Plan, known: Numbers, new: Plan, numbers: Numbers) -> set[str]:
+    """The queues of a plan whose classes are not those of the old plan, or lead to such. O(queues * steps)."""
+    before = {queue.name: _asks(queue, known) for queue in old.queues}
+    found = {queue.name for queue in new.queues if _asks(queue, numbers) != before.get(queue.name)}
+    while True:
+        further = {
+            queue.name
+            for queue in new.queues
+            if queue.name not in found and any(step.queue in found or step.copy in found for step in queue.steps)
+        }
+        if not further:
+            return found
+        found |= further
+
+
+def _asks(queue: Queue, numbers: Numbers) -> tuple[object, ...]:
+    """Everything that makes the classes of a queue and their steps; conditions by what they mean."""
+    conditions = [(numbers.get(step.when or ""), numbers.get(step.at_once_if or "")) for step in queue.steps]
+    return queue.requirement, queue.steps, agent_key_of(queue), conditions
+
+
+def _rules(queue: Queue, numbers: Numbers) -> list[tuple[int, str]]:
+    """When agents serve a queue; conditions by what they mean."""
+    return [(numbers[rule.condition], rule.requirement.text) for rule in queue.only_while]
+
+
+def _write_queue(door: Door, queue: Queue, back: set[str], other: set[str], known: Numbers) -> bool:
+    """Write one queue of a new plan that was known before; whether needs, steps, rules or strategy changed."""
     naming, core = door.naming, door.core
-    if queue.name not in naming.queue_names:
-        naming.add_queue(queue)
-        return True
-    q = naming.queue_names.index(queue.name)
-    old, back = naming.queue_values[q], queue.name not in naming.queues
+    q = naming.queues[queue.name]
+    old = naming.queue_values[q]
     naming.queue_values[q] = queue
-    core.set_queue(q, *queue_numbers(queue))
-    if back or control_interval(queue) != control_interval(old):
+    naming.set_queue(q)
+    if queue.name in back or control_interval(queue) != control_interval(old):
         core.set_control(q, control_interval(queue))
-    asks = (queue.requirement, queue.steps, agent_key_of(queue))
-    if back or asks != (old.requirement, old.steps, agent_key_of(old)):
+    if queue.name in back or queue.name in other:
         _unlink(door, q)
         return True
-    if naming.same_strategy(q, old):
-        return False
     classes, groups = naming.queue_classes[q], range(len(naming.group_views))
+    other_rules = _rules(queue, naming.gauges.names) != _rules(old, known)
+    if other_rules:
+        naming.bind(q, classes, groups)
+    if naming.same_strategy(q, old):
+        return other_rules
     tables = naming.answer(q, Kind.STRATEGY, classes, groups)
     naming.write(classes, groups, tables)
     if tables is not None and all(getattr(tables, name) is None for name in CLASS_COLUMNS):

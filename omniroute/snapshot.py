@@ -12,29 +12,32 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from omniroute.capacity import Capacity
 from omniroute.commands import AgentCard, Ref
 from omniroute.core import limits
 from omniroute.errors import InputError, OmnirouteError, PlanError
+from omniroute.gauges import GaugeName
 from omniroute.ledger import CallingBack, Ledger
-from omniroute.model import Agent
-from omniroute.naming import Ask, ClassName, Naming, strategy_of
-from omniroute.plan import Plan, Queue
+from omniroute.naming import Ask, ClassName, Naming, view_of
+from omniroute.plan import Channel, Plan, Queue
+from omniroute.plan_numbers import strategy_of
 from omniroute.requirements import Atom, parse
-from omniroute.strategies.protocol import ClassView, GroupView, Place
+from omniroute.strategies.protocol import ClassView, Place
 
 if TYPE_CHECKING:
     from omniroute.core import Core
 
 __all__ = ["FORMAT", "SEMANTICS", "digest", "read", "write"]
 
-FORMAT: Final = 3
+FORMAT: Final = 5
 """The number of this layout; another layout gets another number."""
 SEMANTICS: Final = 2
 """The number of what commands mean; it changes when the same commands would give other events."""
 _CHECKSUM: Final = 16
 
 _AtomRecord = tuple[str, str, str | int | tuple[str | int, ...] | None]
-_AskRecord = tuple[tuple[str, ...], str, str, int, int]
+_AskRecord = tuple[tuple[str, ...], str, str, int, int, tuple[str, ...]]
+_ChannelRecord = tuple[str, int, tuple[str, ...], bool, tuple[str, ...] | None, tuple[str, ...]]
 
 
 class Snapshot(msgspec.Struct, array_like=True, frozen=True):
@@ -47,11 +50,15 @@ class Snapshot(msgspec.Struct, array_like=True, frozen=True):
     core: bytes
     plan: str | None
     strategies: list[tuple[str, str, int]]
-    channels: list[tuple[str, int]]
+    channels: list[_ChannelRecord]
+    kinds: list[tuple[str, tuple[str, ...]]]
+    pools: list[tuple[bool, str]]
+    gauges: list[GaugeName]
+    conditions: list[tuple[int, int, int, int]]
     queues: list[str]
     atoms: list[str | _AtomRecord]
     groups: list[AgentCard]
-    classes: list[tuple[int, int, str, str, int, int, int]]
+    classes: list[tuple[int, int, str, str, int, int, int, int, bool]]
     current: list[list[int]]
     agents: list[AgentCard]
     interactions: list[tuple[str, Ref, _AskRecord] | None]
@@ -98,9 +105,10 @@ def write(now: int, naming: Naming, ledger: Ledger) -> bytes:
 
 def _snapshot(now: int, naming: Naming, ledger: Ledger, *, plan: str | None, seq: int) -> Snapshot:
     interactions = [
-        (name, ref, (ask.queues, ask.channel, ask.needs, ask.priority, ask.wrap_up)) if ask is not None else None
+        (name, ref, (ask.queues, ask.channel, ask.needs, ask.priority, ask.wrap_up, ask.labels)) if ask else None
         for name, ref, ask in zip(ledger.ids, ledger.refs, ledger.asks, strict=True)
     ]
+    gauges = naming.gauges.gauges
     return Snapshot(
         format=FORMAT,
         semantics=SEMANTICS,
@@ -109,14 +117,15 @@ def _snapshot(now: int, naming: Naming, ledger: Ledger, *, plan: str | None, seq
         core=naming.core.dump().tobytes(),
         plan=plan,
         strategies=_strategies(naming.plan),
-        channels=list(naming.loads.items()),
+        channels=[_channel_record(channel) for channel in naming.capacity.values.values()],
+        kinds=naming.capacity.kinds,
+        pools=naming.capacity.pools,
+        gauges=list(gauges),
+        conditions=[(gauges[gauge], on, off, below) for gauge, on, off, below in naming.gauges.conditions],
         queues=naming.queue_names,
         atoms=[atom if isinstance(atom, str) else (atom.name, atom.op, atom.value) for atom in naming.atoms],
-        groups=[_group_card(naming, key) for key in naming.groups],
-        classes=[
-            (k.queue, k.channel, k.part.text, k.view.requirement.text, k.view.step, k.following, k.agent_key)
-            for k in naming.class_names
-        ],
+        groups=[AgentCard.of(agent) for agent in naming.group_values],
+        classes=[_class_record(name) for name in naming.class_names],
         current=naming.queue_classes,
         agents=[AgentCard.of(agent) for agent in naming.agent_values],
         interactions=interactions,
@@ -145,14 +154,23 @@ def _strategies(plan: Plan) -> list[tuple[str, str, int]]:
     return [(name, str(strategy.name), int(strategy.version)) for name, strategy in strategies]
 
 
-def _group_card(naming: Naming, key: tuple[object, ...]) -> AgentCard:
-    """A group as the card of an agent without an id."""
-    view = naming.group_views[naming.groups[key]]
-    at_most = dict(key[4])  # type: ignore[call-overload]
-    agent = Agent(
-        "group", skills=view.skills, labels=view.labels, queues=view.queues, units=view.units, at_most=at_most
+def _channel_record(channel: Channel) -> _ChannelRecord:
+    """A channel as plain values, in the order of its arguments."""
+    return (
+        channel.name,
+        channel.load,
+        channel.reserves,
+        channel.survives_sign_out,
+        channel.allows,
+        channel.interrupted_by,
     )
-    return AgentCard.of(agent)
+
+
+def _class_record(name: ClassName) -> tuple[int, int, str, str, int, int, int, int, bool]:
+    """A class as plain values."""
+    view, part = name.view, name.part.text
+    ways = (view.step, name.following, name.agent_key, name.copy, name.passing)
+    return name.queue, name.channel, part, view.requirement.text, *ways
 
 
 def read(kind: type[Core], data: bytes, plan: Plan | None) -> tuple[int, Naming, Ledger]:
@@ -189,25 +207,32 @@ def read(kind: type[Core], data: bytes, plan: Plan | None) -> tuple[int, Naming,
 
 def _naming(core: Core, plan: Plan, found: Snapshot) -> Naming:
     naming = Naming(core, plan)
-    naming.channels = {name: number for number, (name, _) in enumerate(found.channels)}
-    naming.loads = dict(found.channels)
+    channels = [
+        Channel(name, load, reserves=reserves, survives_sign_out=survives, allows=allows, interrupted_by=interrupted_by)
+        for name, load, reserves, survives, allows, interrupted_by in found.channels
+    ]
+    naming.capacity = Capacity.of(core, channels, found.kinds, found.pools)
+    naming.channels = naming.capacity.channels
     naming.queue_names = found.queues
     values = {queue.name: queue for queue in plan.queues}
     naming.queues = {queue.name: found.queues.index(queue.name) for queue in plan.queues}
     naming.queue_values = [values.get(name) or Queue(name) for name in found.queues]
     naming.queue_classes = found.current
+    gauges = naming.gauges
+    gauges.gauges = {gauge: number for number, gauge in enumerate(found.gauges)}
+    gauges.conditions = {(found.gauges[row[0]], *row[1:]): number for number, row in enumerate(found.conditions)}
+    gauges.read(plan, naming.queues)
     for number, atom in enumerate(found.atoms):
         naming.atoms[atom if isinstance(atom, str) else Atom(*atom)] = number  # type: ignore[arg-type]
     for number, card in enumerate(found.groups):
         agent = card.agent()
         naming.groups[agent.key()] = number
-        view = GroupView(skills=agent.skills, labels=agent.labels, queues=agent.queues, units=agent.units)
-        naming.group_views.append(view)
-    for number, (q, channel, part, whole, step, following, agent_key) in enumerate(found.classes):
-        view_ = ClassView(
-            queue=found.queues[q], channel=found.channels[channel][0], requirement=parse(whole), step=step
-        )
-        name = ClassName(q, channel, parse(part), view_, following, agent_key)
+        naming.group_views.append(view_of(agent))
+        naming.group_values.append(agent)
+    for number, (q, channel, part, whole, step, following, agent_key, copy, passing) in enumerate(found.classes):
+        kind, _ = found.kinds[channel]
+        view = ClassView(queue=found.queues[q], channel=kind, requirement=parse(whole), step=step)
+        name = ClassName(q, channel, parse(part), view, following, agent_key, copy, passing)
         naming.class_names.append(name)
         naming.definitions[name.definition()] = number
     for classes in found.current:
@@ -233,8 +258,8 @@ def _ledger(naming: Naming, found: Snapshot) -> Ledger:
             ledger.asks.append(None)
             ledger.arrivals.append(0)
         else:
-            name, ref, (queues, channel, needs, priority, wrap_up) = row
-            ask = Ask((), 0, 0, wrap_up, queues, channel, needs, priority)
+            name, ref, (queues, channel, needs, priority, wrap_up, labels) = row
+            ask = Ask((), 0, 0, wrap_up, queues, channel, needs, priority, labels)
             ledger.enter(number, name, ask, ref, found.arrivals[number])
     ledger.offers = {offer: (i, j, due) for offer, i, j, due in found.offers}
     ledger.ended.update(found.ended)

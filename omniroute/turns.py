@@ -158,7 +158,7 @@ def _update(door: Door, now: int, command: c.Update) -> list[Event]:
     channel = channel if command.channel is None else command.channel
     needs = needs if command.needs is None else command.needs
     priority = priority if command.priority is None else command.priority
-    wish = door.naming.wish(queue, channel, needs, priority)
+    wish = door.naming.wish(queue, channel, needs, priority, () if old is None else old.labels)
     events = door.begin(now)
     i = _find(door, events, command, command.interaction)
     if i is None or old is None:
@@ -236,7 +236,7 @@ def _belong(
         problem = (int(Reason.UNKNOWN_AGENT), numbers)
     ask = None
     if problem is None:
-        wish = door.naming.wish(wanted.queue, wanted.channel, wanted.needs, wanted.priority)
+        wish = door.naming.wish(wanted.queue, wanted.channel, wanted.needs, wanted.priority, wanted.labels)
         granted = door.grant_turn(events, wish, -1)
         problem, ask = (granted, None) if isinstance(granted, tuple) else (None, granted)
     if problem is not None or ask is None or isinstance(numbers, str):

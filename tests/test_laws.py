@@ -23,7 +23,7 @@ import omniroute
 from omniroute import Plan, Queue, Router, commands, events, records
 from omniroute.answers import Answer, Kind
 from omniroute.errors import InputError, InvariantError, MisuseError
-from omniroute.naming import control_interval, strategy_of
+from omniroute.plan_numbers import control_interval, strategy_of
 from omniroute.strategies.protocol import Absent
 
 HERE = Path(__file__).parent

@@ -8,7 +8,7 @@ from typing import ClassVar
 import attrs
 
 from omniroute.core.codes import AgentKey
-from omniroute.strategies.knobs import key_text, membership_ranks
+from omniroute.strategies.knobs import delays, key_text, membership_ranks
 from omniroute.strategies.protocol import ClassView, GroupView, Place, Tables
 
 __all__ = ["FirstComeFirstServed"]
@@ -38,7 +38,7 @@ class FirstComeFirstServed:
     def tables(self, classes: Sequence[ClassView], groups: Sequence[GroupView]) -> Tables:
         """Answer with the penalties of memberships as ranks, in both directions. O(classes * groups)."""
         ranks = membership_ranks(classes, groups)
-        return Tables(rank_out=ranks, rank_in=ranks)
+        return Tables(opens=delays(classes, groups), rank_out=ranks, rank_in=ranks)
 
     def place(self, priority: int) -> Place:  # noqa: ARG002
         """Put every priority into one line. O(1)."""

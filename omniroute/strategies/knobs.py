@@ -85,3 +85,13 @@ def penalty(view: ClassView, group: GroupView) -> int:
 def membership_ranks(classes: Sequence[ClassView], groups: Sequence[GroupView]) -> array[int]:
     """Return the penalties of memberships as ranks, a row for each class. O(classes * groups)."""
     return array("q", [penalty(view, group) for view in classes for group in groups])
+
+
+def delays(classes: Sequence[ClassView], groups: Sequence[GroupView]) -> array[int] | None:
+    """Return the delays of agents as opening delays, a row for each class, None where there are none.
+
+    O(classes * groups).
+    """
+    if not any(group.delays for group in groups):
+        return None
+    return array("q", [group.delays.get(view.queue, 0) for view in classes for group in groups])

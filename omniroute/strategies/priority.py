@@ -11,7 +11,7 @@ from omniroute.core.codes import AgentKey
 from omniroute.errors import PlanError
 from omniroute.model import shown
 from omniroute.plan import DURATION_MAX_MS, Duration, milliseconds
-from omniroute.strategies.knobs import TIER_SPAN, by_priority, key_text, membership_ranks, strict_tier
+from omniroute.strategies.knobs import TIER_SPAN, by_priority, delays, key_text, membership_ranks, strict_tier
 from omniroute.strategies.protocol import ClassView, GroupView, Place, Tables
 
 __all__ = ["TIER_SPAN", "Priority"]
@@ -66,7 +66,7 @@ class Priority:
     def tables(self, classes: Sequence[ClassView], groups: Sequence[GroupView]) -> Tables:
         """Answer with the penalties of memberships as ranks, in both directions. O(classes * groups)."""
         ranks = membership_ranks(classes, groups)
-        return Tables(rank_out=ranks, rank_in=ranks)
+        return Tables(opens=delays(classes, groups), rank_out=ranks, rank_in=ranks)
 
     def place(self, priority: int) -> Place:
         """Return the tier and the head start of a priority. O(1)."""

@@ -53,6 +53,8 @@ class GroupView:
     queues: Mapping[str, int] | None
     """Memberships with their penalties; None: every queue whose needs the group meets."""
     units: int
+    delays: Mapping[str, int] = field(factory=dict)
+    """By queue, the ordering age in ms from which the group may take an interaction; a strategy answers with opens."""
 
 
 @frozen(kw_only=True)
@@ -79,7 +81,8 @@ class Tables:
     The first five have ``len(classes) * len(groups)`` cells, row by row of a class; None stands for 0 everywhere
     (``opens`` 0 opens at once, :data:`NEVER` is not allowed; delays are milliseconds of ordering age). A pair whose
     requirement does not hold stays closed whatever ``opens`` says. ``age_rate`` (None: 1 per ms), ``length_rate`` and
-    ``offset`` have a cell for each class and are weighed against ``cost_in``.
+    ``offset`` have a cell for each class and are weighed against ``cost_in``. So has ``age_cap``, the age in ms from
+    which an interaction weighs no more (None or -1: none).
     """
 
     opens: array[int] | None = field(default=None, converter=_as_column)
@@ -90,6 +93,7 @@ class Tables:
     age_rate: array[int] | None = field(default=None, converter=_as_column)
     length_rate: array[int] | None = field(default=None, converter=_as_column)
     offset: array[int] | None = field(default=None, converter=_as_column)
+    age_cap: array[int] | None = field(default=None, converter=_as_column)
 
 
 @frozen(kw_only=True)

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, TypeAlias
 import attrs
 
 from omniroute.core.codes import AgentKey
-from omniroute.strategies.knobs import key_text, one_of, penalty
+from omniroute.strategies.knobs import delays, key_text, one_of, penalty
 from omniroute.strategies.protocol import ClassView, GroupView, Place, Tables
 
 __all__ = ["SkillsFirst"]
@@ -71,7 +71,7 @@ class SkillsFirst:
                 cost, fit = penalty(view, group), self._over(required, group)
                 rank_out.append(_packed(cost, len(group.skills) if self.specialist_first else 0, fit))
                 rank_in.append(_packed(cost, 0, fit if self.takes == "best_fit" else 0))
-        return Tables(rank_out=rank_out, rank_in=rank_in)
+        return Tables(opens=delays(classes, groups), rank_out=rank_out, rank_in=rank_in)
 
     def _over(self, required: Mapping[str, int], group: GroupView) -> int:
         """How far from the wished fit a group is; 0 is best."""

@@ -139,6 +139,7 @@ def _queue(name: str, table: Table, profiles: Mapping[str, _Profile]) -> Queue:
     with inside(table.field):
         return Queue(
             name,
+            patient=True,
             needs=texts[0],
             steps=few([Step(at, needs=text) for at, text in zip(instants, texts[1:], strict=True)]),
             strategy=ByMembership(prefers="agent_key", takes="penalty"),

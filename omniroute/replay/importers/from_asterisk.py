@@ -150,6 +150,7 @@ def _queue(
     limit = table.integer("maxlen", 0, INTEGER_MAX, 0)
     return Queue(
         name,
+        patient=True,
         needs=start.needs(_label(name)),
         strategy=ByMembership(
             prefers="penalty" if by_penalty else "agent_key",

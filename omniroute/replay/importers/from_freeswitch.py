@@ -144,6 +144,7 @@ def _queue(name: str, table: Table, levels: list[int], wrap_up_ms: int) -> Queue
     start, later = _circles(name, table, levels)
     return Queue(
         name,
+        patient=True,
         needs=start,
         steps=later,
         strategy=ByMembership(takes="longest_waiting", agent_key=_KEYS[strategy]),

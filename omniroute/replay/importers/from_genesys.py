@@ -92,6 +92,7 @@ def _queue(name: str, table: Table) -> Queue:
     strategy = ByMembership(prefers="agent_key", takes="longest_waiting", point="60s")
     return Queue(
         name,
+        patient=True,
         needs=needs,
         steps=steps,
         strategy=strategy,

@@ -1,0 +1,105 @@
+"""What the values of a plan are as integers of the core, and what this core cannot do."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from omniroute.answers import TIER_BASE
+from omniroute.core import limits
+from omniroute.core.codes import AgentKey
+from omniroute.errors import PlanError
+from omniroute.model import Agent
+from omniroute.plan import Plan, Queue
+from omniroute.requirements import Requirement, conjunction
+
+__all__ = [
+    "ORDER_BASE",
+    "agent_key_of",
+    "chain_of",
+    "check_order",
+    "check_plan",
+    "control_interval",
+    "queue_numbers",
+    "strategy_of",
+]
+
+ORDER_BASE: Final = 2**30
+"""An agent's place in the fixed order may be negative, that of the core may not: this is added."""
+
+
+def chain_of(queue: Queue, part: Requirement) -> list[tuple[Requirement, bool]]:
+    """What an interaction that asks ``part`` needs in all, before and behind each step, and whether it only passes.
+
+    Before the first step that is what its queue needs and what it asks. O(steps * atoms log atoms). Raises
+    RequirementError.
+    """
+    whole = conjunction(queue.requirement, part)
+    found = [(whole, False)]
+    for step in queue.steps:
+        whole = step.applied(whole)
+        found.append((whole, step.leads_out))
+    return found
+
+
+def strategy_of(queue: Queue) -> Any:
+    """The strategy of a queue; None in the plan means first come, first served. O(1)."""
+    if queue.strategy is not None:
+        return queue.strategy
+    from omniroute.strategies.fifo import FirstComeFirstServed
+
+    return FirstComeFirstServed()
+
+
+def agent_key_of(queue: Queue) -> int:
+    """What orders equal agents in a queue, as a number. Raises PlanError."""
+    key = getattr(strategy_of(queue), "agent_key", AgentKey.LONGEST_IDLE)
+    if not isinstance(key, int) or not 0 <= key < len(AgentKey):
+        raise PlanError(f"the strategy of {queue.name!r} has no AgentKey as its agent_key", field="strategy")
+    return int(key)
+
+
+def control_interval(queue: Queue) -> int:
+    """How often a queue's strategy wants to be asked again, in ms; -1 never. Raises PlanError."""
+    strategy = strategy_of(queue)
+    interval = getattr(strategy, "interval_ms", None)
+    if interval is None or not hasattr(strategy, "revise"):
+        return -1
+    if not isinstance(interval, int) or not 1 <= interval <= limits.TIME_MAX:
+        raise PlanError(f"the strategy of {queue.name!r} has an interval_ms below 1", field="strategy")
+    return interval
+
+
+def queue_numbers(queue: Queue) -> tuple[int, int, int, int, int, int, int]:
+    """Offers, offer timeout, limit, retry, target, set-up timeout (-1 for none) and auto as the core wants them. O(1).
+
+    An exclusion lasts at least a millisecond, so that the one who declined is not asked again in the same instant.
+    """
+    offers = limits.OFFERS_ALL if isinstance(queue.offers, str) else queue.offers
+    target = None if queue.target is None else queue.target.within_ms
+    optional = (queue.offer_timeout_ms, queue.limit, queue.retry_after_ms, target, queue.setup_timeout_ms)
+    timeout, limit, retry, within, setup = (-1 if value is None else value for value in optional)
+    retry = max(retry, 1) if queue.retry_after_ms is not None else -1
+    return offers, timeout, limit, retry, within, setup, int(queue.auto_accept)
+
+
+def check_plan(plan: Plan) -> None:
+    """Refuse what a plan may say and this core cannot do. O(size of the plan). Raises PlanError naming the field."""
+    if len(plan.channels) > limits.CHANNELS_MAX:
+        raise PlanError(f"at most {limits.CHANNELS_MAX} channels, got {len(plan.channels)}", field="channels")
+    if len(plan.channels) + len(plan.labels) > limits.POOLS_MAX:
+        message = f"at most {limits.POOLS_MAX} channels and labels, got {len(plan.channels) + len(plan.labels)}"
+        raise PlanError(message, field="labels")
+    for q, queue in enumerate(plan.queues):
+        agent_key_of(queue)
+        control_interval(queue)
+        for s, step in enumerate(queue.steps):
+            if step.tier is not None and not -TIER_BASE < step.tier < TIER_BASE:
+                raise PlanError(f"must be in {1 - TIER_BASE}..{TIER_BASE - 1}", field=f"queues[{q}].steps[{s}].tier")
+    for a, agent in enumerate(plan.agents):
+        check_order(agent, f"agents[{a}].order")
+
+
+def check_order(agent: Agent, field: str = "order") -> None:
+    """Refuse a place in the fixed order that the core cannot hold. O(1). Raises PlanError."""
+    if not -ORDER_BASE < agent.order < ORDER_BASE:
+        raise PlanError(f"must be in {1 - ORDER_BASE}..{ORDER_BASE - 1}, got {agent.order}", field=field)
