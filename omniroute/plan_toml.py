@@ -332,8 +332,9 @@ def _queue_table(queue: Queue) -> dict[str, object]:
         "short_abandon": duration_text(queue.short_abandon_ms),
         "setup_timeout": None if queue.setup_timeout_ms is None else duration_text(queue.setup_timeout_ms),
         "auto_accept": queue.auto_accept,
+        "patient": queue.patient,
     }
-    return _without(table, {"needs": "", "offers": 1, "short_abandon": "0s", "auto_accept": False})
+    return _without(table, {"needs": "", "offers": 1, "short_abandon": "0s", "auto_accept": False, "patient": False})
 
 
 def _step_table(step: Step) -> dict[str, object]:

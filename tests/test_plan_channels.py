@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 import pytest
 from cores import CORES, using
+from terms import kinds, offers, opened, same, take
 
 from omniroute import Agent, Channel, Plan, Queue, Router, commands, events
 from omniroute.core.limits import POOLS_MAX
@@ -20,41 +21,6 @@ def core(request: pytest.FixtureRequest) -> Iterator[str]:
     """Every router of the test stands on this core."""
     with using(request.param):
         yield request.param
-
-
-def kinds(told: list[events.Event]) -> list[str]:
-    """The kinds of events."""
-    return [type(event).__name__ for event in told]
-
-
-def offers(router: Router, agent: str) -> list[str]:
-    """The interactions that an agent is offered, oldest first."""
-    j = router._naming.agents[agent]
-    return [router._ledger.ids[i] for _, (i, to, _) in sorted(router._ledger.offers.items()) if to == j]
-
-
-def take(router: Router, now: int, interaction: str) -> list[events.Event]:
-    """Accept the one offer of an interaction."""
-    (offer,) = router.interaction(interaction).offers
-    return router.accept(now, offer)
-
-
-def opened(plan: Plan) -> Router:
-    """A router whose agents have signed in at 0."""
-    router = Router(plan)
-    router.sign_in_many(0, [agent.id for agent in plan.agents])
-    return router
-
-
-def same(router: Router) -> None:
-    """A restored and a forked router are in the state of the first, and prove their invariants."""
-    for other in (Router.restore(router.snapshot()), Router.restore(router.snapshot(), router.plan), router.fork()):
-        assert other.digest() == router.digest()
-        assert other._naming.capacity.mixes == router._naming.capacity.mixes
-        assert other._naming.capacity.values == router._naming.capacity.values
-        assert other._naming.gauges.names == router._naming.gauges.names
-        assert other._naming.estimated == router._naming.estimated
-        other.check()
 
 
 CHANNELS = [
@@ -78,7 +44,10 @@ MIXED = Plan(channels=CHANNELS, queues=[Queue("q")], agents=[Agent("ana", units=
     ],
 )
 def test_what_may_come_beside_what(held: str, comes: str, fits: bool) -> None:
-    """A channel comes while another is in hand if that one allows it; its own always may. Seen to fail unread."""
+    """A channel comes while another is in hand if that one allows it; its own always may.
+
+    Seen to fail with the bitmap left out of the core, and with its channels read the wrong way round.
+    """
     router = opened(MIXED)
     router.enqueue(1, "c1", "q", channel=held)
     take(router, 2, "c1")

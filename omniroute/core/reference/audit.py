@@ -157,6 +157,8 @@ def _agent(
     group: int, order: int, presence: Presence, numbers: list[int], misses: list[int], counts: list[int]
 ) -> Agent:
     used, idle_since, stamp, handled, offered, rest, burst_from, burst_count = numbers
+    for what, value in (("misses", min(misses)), ("offers in a burst", burst_count)):
+        within(what, value, 0, 2**26)
     return Agent(
         group, order, presence, used, counts, idle_since, stamp, handled, offered, rest, burst_from, burst_count, misses
     )
