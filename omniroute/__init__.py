@@ -21,9 +21,10 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from omniroute import commands, errors, events
+    from omniroute.conditions import Condition, OnlyWhile
     from omniroute.intake import Context, Intake, Rule
     from omniroute.model import Agent
-    from omniroute.plan import Channel, Limits, Plan, Queue, Step, Target
+    from omniroute.plan import Channel, Limits, Plan, Queue, Rona, Step, Target
     from omniroute.router import Router
     from omniroute.strategies.best_match import BestMatch
     from omniroute.strategies.fifo import FirstComeFirstServed
@@ -39,12 +40,15 @@ _WHERE = {
     "ByMembership": "strategies.membership",
     "Channel": "plan",
     "Context": "intake",
+    "Condition": "conditions",
     "FirstComeFirstServed": "strategies.fifo",
     "Intake": "intake",
     "Limits": "plan",
+    "OnlyWhile": "conditions",
     "Plan": "plan",
     "Priority": "strategies.priority",
     "Queue": "plan",
+    "Rona": "plan",
     "Router": "router",
     "ServiceObjective": "strategies.service_objective",
     "Rule": "intake",
@@ -63,13 +67,16 @@ __all__ = [
     "BestMatch",
     "ByMembership",
     "Channel",
+    "Condition",
     "Context",
     "FirstComeFirstServed",
     "Intake",
     "Limits",
+    "OnlyWhile",
     "Plan",
     "Priority",
     "Queue",
+    "Rona",
     "Router",
     "Rule",
     "ServiceObjective",

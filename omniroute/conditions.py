@@ -105,7 +105,7 @@ class Condition:
         on, off = self.on_off
         if (off > on) if self.at_most is None else (off < on):
             way = "below at_least" if self.at_most is None else "above at_most"
-            raise PlanError(f"lies {way} or is the same, got {self.until}", field="until")
+            raise PlanError(f"must lie {way} or be the same, got {self.until}", field="until")
         self._check_subject()
 
     def _threshold(self, value: object, field: str) -> int | float | None:
