@@ -6,6 +6,7 @@ A journey is fed with what the core tells, at the instant of each event; it clos
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from omniroute import commands as c
@@ -13,14 +14,14 @@ from omniroute import forms
 from omniroute.core import limits
 from omniroute.core.codes import Reason, TieKind
 from omniroute.core.lifecycle import Presence
-from omniroute.door import HANDLERS, Door
+from omniroute.door import HANDLERS, WISHES, Door
 from omniroute.errors import MisuseError, PlanError, RequirementError
 from omniroute.events import CLOSED, REASONS, Classified, Event
 from omniroute.intake import Context, Decision
 from omniroute.journey_facts import Contact, ContextValue, checked_changes
 
 if TYPE_CHECKING:
-    from omniroute.naming import Ask
+    from omniroute.naming import Ask, Wish
 
 __all__: list[str] = []
 
@@ -180,4 +181,18 @@ def _erase(door: Door, now: int, command: c.Erase) -> list[Event]:
     return events
 
 
+def _may_arrive(door: Door, command: c.Arrive) -> list[Wish] | None:
+    """What an arrival may ask for, whatever rule decides; None with rules that are merged."""
+    intake = door.naming.plan.intake
+    possible = () if intake is None else intake.possible()
+    if possible is None:
+        return None
+    found = []
+    for decision in possible:
+        with suppress(RequirementError):
+            found.append(door.naming.wish(decision.queue, command.channel, decision.needs, decision.priority))
+    return found
+
+
+WISHES[c.Arrive] = _may_arrive
 HANDLERS.update({c.Arrive: _arrive, c.Note: _note, c.Resolve: _resolve, c.Erase: _erase})

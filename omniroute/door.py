@@ -16,7 +16,7 @@ from omniroute.answers import HEAD_START_MAX, Answer, ReplayedError
 from omniroute.core import limits
 from omniroute.core.codes import Reason
 from omniroute.core.lifecycle import INTERACTION, REFUSALS, InteractionMove, InteractionState, Presence, PresenceMove
-from omniroute.errors import InvariantError, MisuseError, TimeError
+from omniroute.errors import InvariantError, MisuseError, RequirementError, TimeError
 from omniroute.events import CLOSED, REASONS, AgentUpdated, Event, Rejected, StrategyFailed
 from omniroute.ledger import Ledger
 from omniroute.model import INTEGER_MAX, INTEGER_MIN, Agent, shown
@@ -25,7 +25,7 @@ from omniroute.naming import ORDER_BASE, Ask, Naming, Wish
 if TYPE_CHECKING:
     from omniroute.core import Core
 
-__all__ = ["HANDLERS", "REACTIONS", "Door"]
+__all__ = ["HANDLERS", "REACTIONS", "WISHES", "Door"]
 
 _TIME_MAX: Final = limits.TIME_MAX
 _BUSY: Final = "a command is being handled: no command from inside a strategy or from another thread"
@@ -124,6 +124,9 @@ class Door:
             return any(self._is_new(forms.sign_in(item)) for item in forms.many(command.agents, c.SignIn))
         if isinstance(command, c.UpdateAgent):
             return self._is_new(forms.card(command.agent))
+        if type(command) in WISHES:
+            wishes = WISHES[type(command)](self, command)
+            return wishes is None or any(self._would_ask(wish) for wish in wishes)
         return isinstance(command, c.ChangePlan)
 
     def _would_ask(self, ask: Ask | Wish) -> bool:
@@ -384,32 +387,36 @@ class Door:
             channel = ask.key[1]
             if not self.is_open(channel):
                 return self.refuse(events, command, Reason.UNKNOWN_CHANNEL, name, channel, command.ref)
-            granted = self.grant(events, ask, -1)
+        if ledger.closed and (closed := self.closed_queue(ask.queues)):
+            return self.refuse(events, command, REASONS.index(CLOSED), name, closed, command.ref)
+        ties: list[tuple[int, int, int]] | str = self.ties(command.binds) if command.binds else []
+        if isinstance(ties, str):
+            return self.refuse(events, command, Reason.UNKNOWN_AGENT, name, ties, command.ref)
+        if isinstance(ask, Wish):
+            later = command.at is not None and command.at > self.now
+            granted = self.grant(events, ask, -1, room=not later)
             if isinstance(granted, tuple):
                 return self.refuse(events, command, granted[0], name, granted[1], command.ref)
             ask = granted
-        if ledger.closed and (closed := self.closed_queue(ask.queues)):
-            return self.refuse(events, command, REASONS.index(CLOSED), name, closed, command.ref)
         now, head_start = self.now, ask.head_start + command.head_start_ms
         if command.at is not None or command.due is not None or command.resume_key or command.binds:
-            return self._enqueue_placed(events, command, ask, head_start)
+            return self._enqueue_placed(events, command, ask, head_start, ties)
         i = self.core.enqueue(now, ask.classes, ask.tier, now - head_start)
         if i < 0:
             return self.refuse(events, command, -i, name, self.full_queue(ask.queues, -1), command.ref)
         ledger.enter(i, name, ask, command.ref, now)
         return ledger.tell(events)
 
-    def _enqueue_placed(self, events: list[Event], command: c.Enqueue, ask: Ask, head_start: int) -> list[Event]:
+    def _enqueue_placed(
+        self, events: list[Event], command: c.Enqueue, ask: Ask, head_start: int, ties: list[tuple[int, int, int]]
+    ) -> list[Event]:
         """An arrival with a time, a due date, a place that was kept for it, or ties."""
         ledger, name, now = self.ledger, command.interaction, self.now
-        ties = self.ties(command.binds)
-        if isinstance(ties, str):
-            return self.refuse(events, command, Reason.UNKNOWN_AGENT, name, ties, command.ref)
         at = command.at if command.at is not None and command.at > now else -1
         since, waited, arrived = max(now, at) - head_start, 0, max(now, at)
         if command.due is not None:
             target = self.naming.queue_values[self.naming.queues[ask.queues[0]]].target
-            since = command.due - (0 if target is None else target.within_ms) - head_start
+            since = max(command.due - (0 if target is None else target.within_ms) - head_start, -limits.TIME_MAX)
         kept = ledger.kept.get(command.resume_key)
         if kept is not None and kept[0] >= now:
             _, since, waited, arrived = kept
@@ -417,7 +424,7 @@ class Door:
         if i < 0:
             return self.refuse(events, command, -i, name, self.full_queue(ask.queues, -1), command.ref)
         ledger.kept.pop(command.resume_key, None)
-        ledger.kept_ms = waited
+        ledger.kept_ms = waited if at < 0 else 0
         ledger.enter(i, name, ask, command.ref, arrived)
         if command.resume_key:
             ledger.resume_keys[i] = command.resume_key
@@ -438,15 +445,18 @@ class Door:
         """The first of some queues that is closed, or nothing. O(queues)."""
         return next((queue for queue in queues if queue in self.ledger.closed), "")
 
-    def grant_turn(self, events: list[Event], wish: Wish, own: int) -> Ask | tuple[int, str]:
+    def grant_turn(self, events: list[Event], wish: Wish, own: int, *, room: bool = True) -> Ask | tuple[int, str]:
         """As :meth:`grant`, for what lives already: its channel and queues must be open as well."""
         if not self.is_open(wish.key[1]):
             return Reason.UNKNOWN_CHANNEL, wish.key[1]
         closed = self.closed_queue(wish.queues)
-        return (REASONS.index(CLOSED), closed) if closed else self.grant(events, wish, own)
+        return (REASONS.index(CLOSED), closed) if closed else self.grant(events, wish, own, room=room)
 
-    def grant(self, events: list[Event], wish: Wish, own: int) -> Ask | tuple[Reason, str]:
-        """Number what a wish needs, or say why not before anything is numbered; ``own`` is who is transferred."""
+    def grant(self, events: list[Event], wish: Wish, own: int, *, room: bool = True) -> Ask | tuple[Reason, str]:
+        """Number what a wish needs, or say why not before anything is numbered; ``own`` is who is transferred.
+
+        Without ``room`` it does not matter whether a queue is full.
+        """
         known = self._asks.get(wish.key)
         if known is not None:
             return known
@@ -458,7 +468,7 @@ class Door:
             return Reason.LIMIT_REACHED, "limits.classes"
         if naming.no_channel(wish):
             return Reason.LIMIT_REACHED, "channels"
-        full = self.full_queue(wish.queues, own)
+        full = self.full_queue(wish.queues, own) if room else ""
         if full:
             return Reason.QUEUE_FULL, full
         ask = naming.grant(wish)
@@ -599,11 +609,12 @@ class Door:
         state = InteractionState(numbers[0])
         if (state, InteractionMove.TRANSFER) not in INTERACTION:
             return self.refuse(events, command, REFUSALS[state, InteractionMove.TRANSFER], name)
-        ask, ties = self.grant_turn(events, wish, i), self.ties(command.binds)
-        if isinstance(ask, tuple):
-            return self.refuse(events, command, ask[0], name, ask[1])
+        ties = self.ties(command.binds)
         if isinstance(ties, str):
             return self.refuse(events, command, Reason.UNKNOWN_AGENT, name, ties)
+        ask = self.grant_turn(events, wish, i)
+        if isinstance(ask, tuple):
+            return self.refuse(events, command, ask[0], name, ask[1])
         since = numbers[8] if command.age == "keep" else now - ask.head_start
         reason = self.core.transfer(now, i, ask.classes, ask.tier, since, ties)
         if reason:
@@ -612,14 +623,24 @@ class Door:
         return self.ledger.tell(events)
 
     def move(self, i: int, command: c.Command, queue: str, events: list[Event]) -> None:
-        """Move what waits to another queue, its age kept; where that is refused it stays, and the refusal is told."""
+        """Move what waits to another queue, its age kept, and what is parked stays so.
+
+        Where that is refused it stays, and the refusal is told.
+        """
         old, name = self.ledger.asks[i], self.ledger.ids[i]
         assert old is not None
-        ask = self.grant_turn(events, self.naming.wish(queue, old.channel, old.needs, old.priority, old.labels), i)
+        try:
+            wish = self.naming.wish(queue, old.channel, old.needs, old.priority, old.labels)
+        except RequirementError:
+            self.refuse(events, command, Reason.LIMIT_REACHED, name, "the requirement, with what the queue asks")
+            return
+        ask = self.grant_turn(events, wish, i)
         if isinstance(ask, tuple):
             self.refuse(events, command, ask[0], name, ask[1])
             return
-        reason = self.core.transfer(self.now, i, ask.classes, ask.tier, self.core.interaction(i)[8])
+        numbers = self.core.interaction(i)
+        change = self.core.update if numbers[0] == InteractionState.PARKED else self.core.transfer
+        reason = change(self.now, i, ask.classes, ask.tier, numbers[8])
         if reason:
             self.refuse(events, command, reason, name, self.full_queue(ask.queues, i))
             return
@@ -635,6 +656,9 @@ class Door:
 
 REACTIONS: dict[str, Callable[[Door, int, list[Event]], None]] = {}
 """What the door does by itself when an event asks for it; ``turns`` fills it."""
+
+WISHES: dict[type, Callable[..., Sequence[Wish] | None]] = {}
+"""What a command of ``turns`` or ``contacts`` may ask for, None where that cannot be said; its form may raise."""
 
 HANDLERS: dict[type, Callable[..., list[Event]]] = {
     c.SignIn: Door._sign_in,

@@ -359,6 +359,12 @@ class Intake:
             rules=tuple(rule.name for rule in (*matched, *([default] if lacking else []))),
         )
 
+    def possible(self) -> tuple[Decision, ...] | None:
+        """Return every decision that :meth:`classify` can take; None with merge, where they are too many. O(rules)."""
+        if self.mode == "merge":
+            return None
+        return tuple(self._decided(matched) for matched in ([], *([rule] for rule in self.rules)))
+
     def shown(self, context: Context) -> Context:
         """Return the context without private fields, as events and reports may have it. O(fields)."""
         return Context({name: label for name, label in context.fields.items() if name not in self.private})

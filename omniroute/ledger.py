@@ -121,8 +121,8 @@ class Ledger:
         self.due_reactions: list[tuple[str, int]] = []
         """What the door has to answer at this very instant; empty between commands."""
         self.said = ""
-        self.ending = ""
-        """How a command takes out what waits; a step does where no command says."""
+        self.ending: dict[int, str] = {}
+        """How a command takes out what waits, by number; a step does where no command says."""
         self.finished = 0
         """How many interactions have gone for good."""
         self._tellers: list[Callable[[int, int, int, int, int, int], Event | None]] = [
@@ -304,7 +304,7 @@ class Ledger:
         return TakenOver(seq, at, self.ids[i], agents[j], agents[x], self.refs[i])
 
     def _cancelled(self, seq: int, at: int, i: int, _j: int, x: int, y: int) -> Event:
-        how = self.ending or "step"
+        how = self.ending.pop(i, "step")
         if self.journeys is not None:
             self.journeys.ended(at, self.ids[i], "self_served" if how == "self_served" else "cancelled")
         event = Cancelled(seq, at, self.ids[i], self.naming.queue_names[x], y, how, self.refs[i])

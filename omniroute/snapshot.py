@@ -36,7 +36,7 @@ SEMANTICS: Final = 2
 _CHECKSUM: Final = 16
 
 _AtomRecord = tuple[str, str, str | int | tuple[str | int, ...] | None]
-_AskRecord = tuple[tuple[str, ...], str, str, int, int, tuple[str, ...]]
+_AskRecord = tuple[tuple[str, ...], str, str, int, int, tuple[str, ...], int]
 _ChannelRecord = tuple[str, int, tuple[str, ...], bool, tuple[str, ...] | None, tuple[str, ...]]
 
 
@@ -105,7 +105,9 @@ def write(now: int, naming: Naming, ledger: Ledger) -> bytes:
 
 def _snapshot(now: int, naming: Naming, ledger: Ledger, *, plan: str | None, seq: int) -> Snapshot:
     interactions = [
-        (name, ref, (ask.queues, ask.channel, ask.needs, ask.priority, ask.wrap_up, ask.labels)) if ask else None
+        (name, ref, (ask.queues, ask.channel, ask.needs, ask.priority, ask.wrap_up, ask.labels, ask.head_start))
+        if ask is not None
+        else None
         for name, ref, ask in zip(ledger.ids, ledger.refs, ledger.asks, strict=True)
     ]
     gauges = naming.gauges.gauges
@@ -258,8 +260,8 @@ def _ledger(naming: Naming, found: Snapshot) -> Ledger:
             ledger.asks.append(None)
             ledger.arrivals.append(0)
         else:
-            name, ref, (queues, channel, needs, priority, wrap_up, labels) = row
-            ask = Ask((), 0, 0, wrap_up, queues, channel, needs, priority, labels)
+            name, ref, (queues, channel, needs, priority, wrap_up, labels, head_start) = row
+            ask = Ask((), 0, head_start, wrap_up, queues, channel, needs, priority, labels)
             ledger.enter(number, name, ask, ref, found.arrivals[number])
     ledger.offers = {offer: (i, j, due) for offer, i, j, due in found.offers}
     ledger.ended.update(found.ended)

@@ -7,6 +7,7 @@ the door does by itself it does at the instant of the event that asked for it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -15,12 +16,14 @@ from omniroute import commands as c
 from omniroute import forms
 from omniroute.core import limits
 from omniroute.core.codes import Reason, TieKind
-from omniroute.core.lifecycle import INTERACTION, REFUSALS, InteractionMove, InteractionState
-from omniroute.door import HANDLERS, REACTIONS, Door
-from omniroute.errors import MisuseError
+from omniroute.core.lifecycle import INTERACTION, REFUSALS, InteractionMove, InteractionState, Presence
+from omniroute.door import HANDLERS, REACTIONS, WISHES, Door
+from omniroute.errors import MisuseError, RequirementError
 from omniroute.events import CLOSED, REASONS, CallBackDue, Event, QueueClosed, QueueOpened, Rejected
 from omniroute.ledger import CallingBack
 from omniroute.model import INTEGER_MAX, INTEGER_MIN, shown
+from omniroute.naming import Wish
+from omniroute.requirements import TRUE
 
 __all__ = ["CALL_BACK_LOOK_MS"]
 
@@ -92,11 +95,9 @@ def _missed(door: Door, i: int, events: list[Event]) -> list[Event]:
 
 def _take_out(door: Door, i: int, how: str, events: list[Event]) -> list[Event]:
     """Cancel what waits, is set up or is parked, and say how."""
-    door.ledger.ending = how
+    door.ledger.ending[i] = how
     door.core.leave(door.now, i, _CANCEL)
-    door.ledger.tell(events)
-    door.ledger.ending = ""
-    return events
+    return door.ledger.tell(events)
 
 
 def _cancel(door: Door, now: int, command: c.Cancel) -> list[Event]:
@@ -145,36 +146,61 @@ def _activate(door: Door, now: int, command: c.Activate) -> list[Event]:
 
 def _update(door: Door, now: int, command: c.Update) -> list[Event]:
     """Other classes where it needs something else; only another place, at logarithmic cost, where it does not."""
+    wish = _checked_update(door, command)
+    events = door.begin(now)
+    i = _find(door, events, command, command.interaction)
+    return events if i is None else _updated(door, events, command, i, wish, command.head_start_ms)
+
+
+def _checked_update(door: Door, command: c.Update) -> Wish:
+    """Look at the form of an update; what it does not say is that of the interaction."""
     forms.text("interaction", command.interaction)
     forms.integer("head_start_ms", command.head_start_ms, 0, limits.TIME_MAX)
     if command.priority is not None:
         forms.integer("priority", command.priority, INTEGER_MIN, INTEGER_MAX)
-    number = door.ledger.numbers.get(command.interaction)
+    return _changed(door, command.interaction, command.queue, command.channel, command.needs, command.priority)
+
+
+def _changed(
+    door: Door,
+    name: str,
+    queue: object = None,
+    channel: object = None,
+    needs: object = None,
+    priority: int | None = None,
+) -> Wish:
+    """What an interaction asks for, with what is given instead; nobody's where it does not live."""
+    number = door.ledger.numbers.get(name)
     old = None if number is None else door.ledger.asks[number]
-    queue, channel, needs, priority = (
-        ("", "", "", 0) if old is None else (old.queues, old.channel, old.needs, old.priority)
+    was = ("", "", "", 0) if old is None else (old.queues, old.channel, old.needs, old.priority)
+    labels = () if old is None else old.labels
+    return door.naming.wish(
+        was[0] if queue is None else queue,
+        was[1] if channel is None else channel,
+        was[2] if needs is None else needs,
+        was[3] if priority is None else priority,
+        labels,
     )
-    queue = queue if command.queue is None else command.queue
-    channel = channel if command.channel is None else command.channel
-    needs = needs if command.needs is None else command.needs
-    priority = priority if command.priority is None else command.priority
-    wish = door.naming.wish(queue, channel, needs, priority, () if old is None else old.labels)
-    events = door.begin(now)
-    i = _find(door, events, command, command.interaction)
-    if i is None or old is None:
-        return events
+
+
+def _updated(
+    door: Door, events: list[Event], command: c.Command, i: int, wish: Wish, head_start_ms: int = 0
+) -> list[Event]:
+    """Judge and move one update; a call-back with another channel is one as well."""
+    now, name, old = door.now, door.ledger.ids[i], door.ledger.asks[i]
+    assert old is not None
     numbers = door.core.interaction(i)
     state = InteractionState(numbers[0])
     if (state, InteractionMove.UPDATE) not in INTERACTION:
-        return door.refuse(events, command, REFUSALS[state, InteractionMove.UPDATE], command.interaction)
+        return door.refuse(events, command, REFUSALS[state, InteractionMove.UPDATE], name)
     ask = door.grant_turn(events, wish, i)
     if isinstance(ask, tuple):
-        return door.refuse(events, command, ask[0], command.interaction, ask[1])
+        return door.refuse(events, command, ask[0], name, ask[1])
     same = (ask.queues, ask.channel, ask.needs) == (old.queues, old.channel, old.needs)
-    since = max(numbers[8] + old.head_start - ask.head_start - command.head_start_ms, -limits.TIME_MAX)
+    since = max(numbers[8] + old.head_start - ask.head_start - head_start_ms, -limits.TIME_MAX)
     reason = door.core.update(now, i, () if same else ask.classes, ask.tier, since)
     if reason:
-        return door.refuse(events, command, reason, command.interaction, door.full_queue(ask.queues, i))
+        return door.refuse(events, command, reason, name, door.full_queue(ask.queues, i))
     door.ledger.asks[i] = ask
     return door.ledger.tell(events)
 
@@ -208,17 +234,31 @@ def _occupy(door: Door, now: int, command: c.Occupy) -> list[Event]:
     j = door.naming.agents.get(command.agent)
     if j is None:
         return door.refuse(events, command, Reason.UNKNOWN_AGENT, command.agent, "", command.ref)
-    ask = door.grant_turn(events, wish, -1)
-    if isinstance(ask, tuple) and ask[0] != Reason.QUEUE_FULL:
-        return door.refuse(events, command, ask[0], name, ask[1], command.ref)
+    if door.core.agent(j)[0] == Presence.SIGNED_OUT:
+        return door.refuse(events, command, Reason.SIGNED_OUT, name, "", command.ref)
+    if not command.force and _too_full(door, wish, j):
+        return door.refuse(events, command, Reason.NO_ROOM, name, "", command.ref)
+    ask = door.grant_turn(events, wish, -1, room=False)
     if isinstance(ask, tuple):
-        ask = door.naming.grant(wish)
-        door.tell_failures(events)
+        return door.refuse(events, command, ask[0], name, ask[1], command.ref)
     i = door.core.occupy(now, ask.classes[0], j, int(command.force))
     if i < 0:
         return door.refuse(events, command, -i, name, "", command.ref)
     ledger.enter(i, name, ask, command.ref, now)
     return ledger.tell(events)
+
+
+def _too_full(door: Door, wish: Wish, j: int) -> bool:
+    """Whether an agent has no room, where nothing of that queue and channel was asked for before. O(state) then.
+
+    A copy of the core is asked, because a refusal numbers no classes.
+    """
+    naming = door.naming
+    q, channel = naming.queues.get(wish.queues[0]), naming.channels.get(wish.key[1])
+    if q is None or channel is None or wish.key in naming.asks:
+        return False
+    core = door.core.fork()
+    return core.occupy(door.now, core.add_class(q, channel, (TRUE,), 0), j, 0) == -Reason.NO_ROOM
 
 
 def _belong(
@@ -261,6 +301,8 @@ def _consult(door: Door, now: int, command: c.Consult) -> list[Event]:
     forms.text("interaction", command.interaction)
     forms.flag("hold", command.hold)
     forms.binds(command.binds)
+    if len(command.binds) == limits.TIES_MAX:
+        raise limits.out_of_range("binds of a consultation", len(command.binds), 0, limits.TIES_MAX - 1)
     forms.integer("priority", command.priority, INTEGER_MIN, INTEGER_MAX)
     door.checked_name(command.consultation, command.ref)
     door.naming.wish(command.queue, "", command.needs, command.priority)
@@ -336,18 +378,21 @@ def _call_back(door: Door, now: int, command: c.CallBack) -> list[Event]:
     forms.integer("ahead", command.ahead, 0, INTEGER_MAX)
     forms.integer("tries", command.tries, 1, TRIES_MAX)
     forms.integer("gap_ms", command.gap_ms, 1, limits.OPENS_MAX)
-    if command.channel is None:
-        events = door.begin(now)
-    else:
-        events = _update(door, now, c.Update(command.interaction, channel=command.channel))
-        if events and isinstance(events[-1], Rejected):
-            return events
+    wish = None if command.channel is None else _changed(door, command.interaction, channel=command.channel)
+    events = door.begin(now)
     i = _find(door, events, command, command.interaction)
     if i is None:
         return events
     state = InteractionState(door.core.interaction(i)[0])
     if state not in _ASIDE:
         return door.refuse(events, command, REFUSALS[state, InteractionMove.PARK], command.interaction)
+    if wish is not None:
+        _updated(door, events, command, i, wish)
+        if isinstance(events[-1], Rejected) or door.ledger.ids[i] != command.interaction:
+            return events
+        state = InteractionState(door.core.interaction(i)[0])
+        if state not in _ASIDE:
+            return events
     door.ledger.call_backs[i] = CallingBack(first, command.ahead, command.tries, command.gap_ms)
     if first == "customer":
         door.need_estimates(CALL_BACK_LOOK_MS)
@@ -448,6 +493,44 @@ def _estimates(door: Door, _: int, events: list[Event]) -> None:
         _look_at(door, i, events)
 
 
+def _may_move(door: Door, command: c.CloseQueue) -> list[Wish]:
+    """What the closing of a queue may ask for: all that live in it, in the queue that they move to."""
+    queues = door.naming.queues
+    if command.waiting != "move" or command.queue not in queues or command.to not in queues:
+        return []
+    found = []
+    for ask in door.ledger.asks:
+        if ask is not None:
+            with suppress(RequirementError):
+                found.append(door.naming.wish(command.to, ask.channel, ask.needs, ask.priority, ask.labels))
+    return found
+
+
+def _may_consult(door: Door, command: c.Consult) -> list[Wish]:
+    """What a consultation may ask for, in the channel of its interaction."""
+    number = door.ledger.numbers.get(command.interaction)
+    ask = None if number is None else door.ledger.asks[number]
+    return [] if ask is None else [door.naming.wish(command.queue, ask.channel, command.needs, command.priority)]
+
+
+def _may_assist(door: Door, command: c.Assist) -> list[Wish]:
+    """What an assistance may ask for, in its own channel or that of its interaction."""
+    number = door.ledger.numbers.get(command.interaction)
+    ask = None if number is None else door.ledger.asks[number]
+    channel = command.channel or ("" if ask is None else ask.channel)
+    return [door.naming.wish(command.queue, channel, command.needs, 0)]
+
+
+WISHES.update(
+    {
+        c.Update: lambda door, command: [_checked_update(door, command)],
+        c.Occupy: lambda door, command: [door.naming.wish(command.queue, command.channel, "", 0)],
+        c.Consult: _may_consult,
+        c.Assist: _may_assist,
+        c.CallBack: lambda door, command: [_changed(door, command.interaction, channel=command.channel)],
+        c.CloseQueue: _may_move,
+    }
+)
 REACTIONS.update(end=_end, missed=_missed_by_itself, estimates=_estimates)
 HANDLERS.update(
     {

@@ -22,7 +22,9 @@ from omniroute.strategies.skills import SkillsFirst
 Move = tuple[int, int, int, int]
 """What to do, two choices, and how far time goes: see :func:`instant`."""
 
-IDS = tuple(f"c{n}" for n in range(12))
+IDS = tuple(f"c{n}" for n in range(18))
+FAR = 2**41
+"""No play jumps beyond; a consultation is kept from the one who asks until the end of time."""
 NEEDS = ("", "", "", "es", "es >= 2 and not trainee", "klingon")
 
 PLAN = Plan(
@@ -108,6 +110,10 @@ def with_(queue: Queue, strategy: Whim | None) -> Queue:
 
 
 TEXTS = PLAN.to_toml(), OTHER.to_toml()
+CAUSES = ("declined", "no_answer", "busy", "unreachable")
+KINDS = ("prefer", "only", "forbid")
+FIRST = ("agent", "customer")
+WAITING = ("keep", "cancel", "move")
 QUEUES: tuple[str | tuple[str, ...], ...] = ("sales", "care", "mail", ("care", "sales"), "nowhere")
 AGENTS = ("ana", "ben", "cy", "dee")
 
@@ -115,15 +121,21 @@ AGENTS = ("ana", "ben", "cy", "dee")
 def instant(router: Router, gap: int) -> int:
     """When: now, soon, later, or within a millisecond of the next deadline, where most bugs are."""
     due = router.next_deadline()
-    around = router.now if due is None else due
+    around = router.now if due is None or due >= FAR else due
     now = router.now
-    return max(now, (now, now + 1, now + 2_500, now + 10_000, around - 1, around, around + 1)[gap % 7])
+    when = (now, now, now, now + 1, now + 1, now + 400, now + 2_500, now + 10_000, around - 1, around, around + 1)
+    return max(now, when[gap % 11])
 
 
 def command(
-    router: Router, kind: int, a: int, b: int, plans: tuple[Plan | str, Plan | str] = TEXTS
+    router: Router, kind: int, a: int, b: int, plans: tuple[Plan | str, Plan | str] = TEXTS, now: int = 0
 ) -> commands.Command:
     """What: every command, legal or not as it falls."""
+    if kind % 4 == 1:
+        return forward(router, kind // 4, a, b)
+    if kind % 4:
+        return turn(router, kind // 4 * 2 + kind % 2, a, b, now)
+    kind //= 4
     agent = AGENTS[a % 4]
     offers = live_offers(router) if a % 7 else [7, *router._ledger.ended][-3:]
     offer = offers[a % len(offers)] if offers else 7
@@ -138,7 +150,7 @@ def command(
         commands.SignIn(agent),
         commands.Accept(offer),
         commands.Accept(offer),
-        commands.Decline(offer),
+        commands.Decline(offer, CAUSES[b % 4]),  # type: ignore[arg-type]
         commands.Finish(held, (None, 0, 1_500, -1)[b % 4]),
         commands.Release(held),
         commands.Leave(waits),
@@ -151,6 +163,62 @@ def command(
         commands.ChangePlan(plans[b % 2]),
         commands.Reconcile({"ana": "ready", "ben": "draining"}, (*router._ledger.numbers, new)[b % 3 :]),
         commands.EnqueueMany((enqueue, commands.Enqueue(IDS[b % 12], "mail", "chat"))),
+    )
+    return choices[kind % len(choices)]
+
+
+def forward(router: Router, kind: int, a: int, b: int) -> commands.Command:
+    """What brings interactions into hands, so that there is something to turn."""
+    agent, offers = AGENTS[b % 3], live_offers(router)
+    enqueue = commands.Enqueue(IDS[a % len(IDS)], QUEUES[b % 4], ("voice", "chat", "chat")[a % 3], ref=b)
+    take = commands.Accept(offers[a % len(offers)]) if offers else enqueue
+    presence = router.agent(agent).presence
+    come = commands.SignIn(agent) if presence == "signed_out" else commands.SetPresence(agent, "ready")
+    return (take, take, take, enqueue, enqueue, come if presence != "ready" else take)[kind % 6]
+
+
+def turn(router: Router, kind: int, a: int, b: int, now: int) -> commands.Command:
+    """One of the turns of an interaction, legal or not as it falls."""
+    new, agent, queue, channel = IDS[a % len(IDS)], AGENTS[b % 4], QUEUES[b % 5], ("voice", "chat")[a % 2]
+    first = queue if isinstance(queue, str) else queue[0]
+    name, waits, held, aside = (
+        some(router, a, states) for states in ((), ("waiting", "offered"), ("connected",), ("waiting", "parked"))
+    )
+    accepting, on_hold, parked = (some(router, a, (state,)) for state in ("accepting", "on_hold", "parked"))
+    later = (None, now + 1, now + 2_500, now + 9_000)[b % 4]
+    binds = (commands.Bind(agent, KINDS[a % 3], (None, 4_000)[b % 2], a % 5 == 0),)  # type: ignore[arg-type]
+    linked = [router._ledger.ids[i] for i, (_, kind) in router._ledger.links.items() if kind == "consultation"]
+    in_hand = [child for child in linked if router.interaction(child).agent] or linked
+    consultation = in_hand[a % len(in_hand)] if in_hand and a % 9 else name
+    choices: tuple[commands.Command, ...] = (
+        commands.Connect(accepting),
+        commands.Connect(accepting),
+        commands.FailSetup((accepting, parked)[a % 2], later if b % 3 == 0 else None),
+        commands.Hold(held),
+        commands.Resume(on_hold),
+        commands.Park(waits, later),
+        commands.Activate(parked, b % 2 == 0),
+        commands.Update(aside, priority=b % 3),
+        commands.Update(aside, (None, queue)[b % 2], (None, channel)[b // 2 % 2], (None, "es")[b // 4 % 2], None, a),
+        commands.Assign(aside, agent, b % 2 == 0),
+        commands.Occupy(new, agent, first, channel, b % 3 == 0, b),
+        commands.Consult(held, new, queue, NEEDS[a % 3], b % 2, a % 2 == 0, binds if a % 4 == 0 else (), "k"),
+        commands.TakeOver(consultation),
+        commands.TakeOver(consultation),
+        commands.Assist(aside, new, first, (None, channel)[b % 2]),
+        commands.CallBack(aside, FIRST[a % 2], (None, channel)[b % 4 == 0], b % 2, 1 + b % 3, 4_000),  # type: ignore[arg-type]
+        commands.CallBack(aside, FIRST[b % 2], None, b % 3, 1 + a % 3, 2_500),  # type: ignore[arg-type]
+        commands.CloseQueue(first, WAITING[a % 3], ("care", "mail", "sales")[b % 3]),  # type: ignore[arg-type]
+        commands.OpenQueue(next(iter(router._ledger.closed), first)),
+        commands.OpenQueue(next(iter(router._ledger.closed), first)),
+        commands.Cancel(waits, "self_served"),
+        commands.Leave(waits, 15_000),
+        commands.Enqueue(new, queue, channel, NEEDS[(a + b) % 4], b % 3, 0, a, later, None, "key"[: b % 4]),
+        commands.Enqueue(new, queue, channel, "", 0, a, a, None, now + 100 * b, "key", binds),
+        commands.Enqueue(new, queue, channel, resume_key="key"),
+        commands.Requeue(held, later),
+        commands.Transfer(name, queue, None, b % 3, "keep", binds, (None, channel)[b % 2]),
+        commands.SetPresence(agent, "ready", "back"),
     )
     return choices[kind % len(choices)]
 
@@ -178,15 +246,22 @@ def recorded(
     """Play moves; the records with what strategies answered, and what happened at each command."""
     written, told = [], []
     for kind, a, b, gap in moves:
-        now, what = instant(router, gap), command(router, kind, a, b, plans)
+        now = instant(router, gap)
+        what = command(router, kind, a, b, plans, now)
         told.append(router.apply(now, what))
         written.append(records.Record(now, what, router.answers))
     return written, told
 
 
 def opened(plan: Plan = PLAN) -> Router:
-    """A router at 100,000 ms whose agents have come."""
+    """A router at 100,000 ms whose agents have come: care has set-ups, a call interrupts chats, causes bring rest."""
     router = Router(plan)
+    core = router._core
+    core.set_queue(1, 1, -1, -1, 6_000, -1, 5_000)
+    for group in range(3):
+        core.set_mix(group, 0, 3, 2)
+    for cause, after, rest in ((0, 2, 2_000), (2, 0, 1_500), (3, 2, 0)):
+        core.set_rona(0, cause, after, rest)
     router.sign_in_many(100_000, AGENTS[:3])
     return router
 
