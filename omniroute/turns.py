@@ -71,6 +71,7 @@ def _fail_setup(door: Door, now: int, command: c.FailSetup) -> list[Event]:
     calling = ledger.call_backs.get(i)
     state = InteractionState(door.core.interaction(i)[0])
     if calling is not None and calling.first == "customer" and calling.called and state == InteractionState.PARKED:
+        door.core.advance(now)
         return _missed(door, i, events)
     at = door.later(command.at)
     if calling is not None and at < 0:
@@ -393,6 +394,7 @@ def _call_back(door: Door, now: int, command: c.CallBack) -> list[Event]:
         state = InteractionState(door.core.interaction(i)[0])
         if state not in _ASIDE:
             return events
+    door.core.advance(now)
     door.ledger.call_backs[i] = CallingBack(first, command.ahead, command.tries, command.gap_ms)
     if first == "customer":
         door.need_estimates(CALL_BACK_LOOK_MS)
@@ -431,6 +433,7 @@ def _close_queue(door: Door, now: int, command: c.CloseQueue) -> list[Event]:
             return door.refuse(events, command, Reason.UNKNOWN_QUEUE, queue)
     if command.queue in ledger.closed or command.to in ledger.closed or command.to == command.queue:
         return door.refuse(events, command, REASONS.index(CLOSED), command.queue)
+    door.core.advance(now)
     ledger.closed[command.queue] = None
     events.append(QueueClosed(ledger.next_seq(), now, command.queue))
     waits = [] if command.waiting == "keep" else _waits_in(door, command.queue)
@@ -459,6 +462,7 @@ def _open_queue(door: Door, now: int, command: c.OpenQueue) -> list[Event]:
     events = door.begin(now)
     if command.queue not in door.ledger.closed:
         return door.refuse(events, command, Reason.UNKNOWN_QUEUE, command.queue, "it is not closed")
+    door.core.advance(now)
     del door.ledger.closed[command.queue]
     events.append(QueueOpened(door.ledger.next_seq(), now, command.queue))
     return events
