@@ -138,6 +138,7 @@ def _write(door: Door, plan: Plan, used: Sequence[int], events: list[Event]) -> 
             _retire(door, q)
     old, known = naming.plan, naming.gauges.names
     naming.plan = plan
+    ledger.purge(door.now - plan.retention_ms)
     naming.add_kinds()
     back = {queue.name for queue in plan.queues if queue.name not in naming.queues}
     fresh = {queue.name: naming.add_queue(queue) for queue in plan.queues if queue.name not in naming.queue_names}

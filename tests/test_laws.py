@@ -98,7 +98,7 @@ def test_ticks_do_not_matter(core: str, moves: list[Move], ticks: list[list[int]
 
     Nor does whoever calls it right after a command. Seen to fail: events of deadlines were stamped with the instant of
     the command that noticed them; and: a refused command left the time where it was. Not planted: so did a queue that
-    closed or opened, and a call-back.
+    closed or opened, and a call-back; a plan with a shorter retention forgot names only with the next command.
     """
     plain, ticked = opened(), opened()
     for number_, move in enumerate(moves):

@@ -655,7 +655,7 @@ def test_only_force_goes_beyond_the_room() -> None:
 
 
 def test_work_that_was_not_routed_takes_capacity_at_once() -> None:
-    """An outbound call is neither an arrival nor an answer in the counts of a queue; it can be given back as any other."""
+    """An outbound call is no arrival and no answer in the counts of a queue; it can be given back as any other."""
     router = built("ana")
     assert words(router.occupy(5 * S, "out", "ana", "q", ref="r"), "ref", "wait_ms") == ["Connected out ana r 0"]
     assert (router.queue("q").entered, router.queue("q").connected) == (0, 0)
