@@ -487,7 +487,7 @@ def _end(door: Door, child: int, events: list[Event]) -> None:
 def _missed_by_itself(door: Door, i: int, events: list[Event]) -> None:
     """The set-up of a call-back has failed, by command or by its deadline."""
     state = InteractionState(door.core.interaction(i)[0]) if door.ledger.ids[i] else InteractionState.GONE
-    if i in door.ledger.call_backs and state in _ASIDE:
+    if i in door.ledger.call_backs and (state in _ASIDE or state == InteractionState.ACCEPTING):
         _missed(door, i, events)
 
 

@@ -417,6 +417,25 @@ def test_a_call_back_agent_first() -> None:
     assert refusal(router.fail_setup(200 * S, "x")) == "unknown_interaction it went at 110000"
 
 
+def test_tries_count_also_where_agents_are_given_things_at_once() -> None:
+    """The set-up's deadline gives it to the next agent at that very instant, and still that was a try.
+
+    Seen to fail: it went from agent to agent for ever, because it was not waiting when the try was counted.
+    """
+    router = built("ana", "ben", setup_ms=30 * S)
+    router.set_presence(0, "ana", "not_ready")
+    router.set_presence(0, "ben", "not_ready")
+    router.enqueue(0, "x", "q")
+    router.call_back(0, "x", tries=2)
+    router._core.set_queue(0, 1, -1, -1, -1, -1, 30 * S, 1)
+    router.set_presence(1 * S, "ana", "ready")
+    router.set_presence(1 * S, "ben", "ready")
+    told = words(router.advance(600 * S), "how")
+    assert told.count("SetupFailed x ana") + told.count("SetupFailed x ben") == 2
+    assert "Cancelled x unreached" in told
+    router.check()
+
+
 def test_the_wait_of_a_call_back_is_net_and_gross() -> None:
     """What is parked between two tries is no waiting in the queue, but it is time since the customer came."""
     router = built("ana", setup_ms=30 * S)
