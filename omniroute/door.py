@@ -437,7 +437,7 @@ class Door:
             j = self.naming.agents.get(bind.agent)
             if j is None:
                 return bind.agent
-            until = -1 if bind.for_ms is None else min(self.now + bind.for_ms, limits.TIME_MAX)
+            until = -1 if bind.for_ms is None else self.later(min(self.now + bind.for_ms, limits.TIME_MAX))
             found.append((j, int(forms.TIES[bind.kind, bind.anyhow]), until))
         return found
 

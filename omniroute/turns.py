@@ -75,7 +75,7 @@ def _fail_setup(door: Door, now: int, command: c.FailSetup) -> list[Event]:
         return _missed(door, i, events)
     at = door.later(command.at)
     if calling is not None and at < 0:
-        at = min(now + calling.gap_ms, limits.TIME_MAX)
+        at = door.later(min(now + calling.gap_ms, limits.TIME_MAX))
     reason = door.core.setup_failed(now, i, at)
     return door.refuse(events, command, reason, command.interaction) if reason else ledger.tell(events)
 
@@ -90,7 +90,7 @@ def _missed(door: Door, i: int, events: list[Event]) -> list[Event]:
     next_at = min(now + calling.gap_ms, limits.TIME_MAX)
     ledger.call_backs[i] = msgspec.structs.replace(calling, tries=calling.tries - 1, next_at=next_at, called=False)
     if numbers[0] in _IN_QUEUE:
-        door.core.park(now, i, next_at)
+        door.core.park(now, i, door.later(next_at))
     return ledger.tell(events)
 
 
@@ -285,7 +285,7 @@ def _belong(
         door.refuse(events, command, problem[0], wanted.interaction, problem[1], wanted.ref)
         return -1
     if own >= 0:
-        numbers.append((own, TieKind.FORBID, limits.TIME_MAX))
+        numbers.append((own, TieKind.FORBID, door.later(limits.TIME_MAX)))
     child = door.core.enqueue(door.now, ask.classes, ask.tier, door.now - ask.head_start, numbers)
     if child < 0:
         detail = door.full_queue(ask.queues, -1)

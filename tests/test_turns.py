@@ -12,6 +12,7 @@ from telling import refusal, take, the, words
 
 from omniroute import Agent, Channel, Plan, Priority, Queue, Router, Step
 from omniroute.commands import Bind
+from omniroute.core import limits
 from omniroute.core.codes import AgentKey, Cause
 from omniroute.errors import MisuseError
 from omniroute.plan import Target
@@ -819,6 +820,23 @@ def test_ranges_that_meet_at_the_edge_are_bounded() -> None:
     """
     router = built(queues=[Queue("q", strategy=Generous(), target=Target("20s", "80%"))])
     assert words(router.enqueue(0, "x", "q", priority=1, head_start_ms=2**41, due=0))[0] == "Queued x"
+    router.check()
+
+
+def test_the_end_of_time_is_an_instant_like_any_other() -> None:
+    """What would end after it has no end.
+
+    Seen to fail: a tie that ended at once was refused by the core, and the router shut itself.
+    """
+    router = built("ana", "ben", setup_ms=10 * S)
+    last = limits.TIME_MAX
+    told = router.enqueue(last, "x", "q", binds=[Bind("ana", for_ms=5)])
+    assert words(told) == ["Queued x", "Offered x ana"]
+    router.call_back(last, "x", tries=2)
+    take(router, last, "ana")
+    assert words(router.fail_setup(last, "x"))[0] == "SetupFailed x ana"
+    router.occupy(last, "y", "ana", "q", force=True)
+    assert words(router.consult(last, "y", "k", "r"))[0] == "Queued k"
     router.check()
 
 
