@@ -182,8 +182,9 @@ def test_connect_routing_criteria() -> None:
         0s   sign_in ana ben
         0s   come x help
         20s              -> x:ana
-        20s  decline x:ana
-        40s              -> x:ben
+        20s  accept x:ana
+        21s  come y help
+        61s              -> y:ben
         """,
     )
 
@@ -272,8 +273,12 @@ def test_genesys_removes_skills_at_the_exit_of_a_ring() -> None:
         0s   come x q
         30s                     -> x:one-es
         30s  decline x:one-es   -> x:two-es
-        31s  decline x:two-es
-        50s                     -> x:two
+        30s  accept x:two-es
+        31s  come y q
+        61s                     -> y:one-es
+        61s  accept y:one-es
+        62s  come z q
+        112s                    -> z:two
         """,
     )
 
@@ -307,8 +312,9 @@ def test_salesforce_drops_the_highest_value_first() -> None:
         Agent("no case", skills={"gold": 1, "es": 1, "fr": 1, "it": 1}),
     ]
     agents = [Agent(agent.id.replace(" ", "-"), skills=agent.skills) for agent in agents]
+    needs = "case and gold and es and fr and it"
     trace(
-        Plan(queues=[Queue("q", needs="case and gold and es and fr and it", steps=steps)], agents=agents),
+        Plan(queues=[Queue("q", needs=needs, steps=steps, patient=True, retry_after_ms="5m")], agents=agents),
         """
         0s   sign_in no-case case gold all-but-it
         0s   come x q
@@ -559,6 +565,39 @@ def test_asterisk_raised_above_the_maximum() -> None:
     )
 
 
+def test_asterisk_weight() -> None:
+    """A member of two queues serves the heavier one as long as anybody waits there, whoever has waited longer."""
+    queues = {"light": {"member": "SIP/a,0,ana"}, "heavy": {"weight": 5, "member": "SIP/a,1,ana"}}
+    trace(
+        asterisk(queues),
+        """
+        0s   come old light
+        9s   come new heavy
+        10s  sign_in ana       -> new:ana
+        10s  accept new:ana
+        11s  come newer heavy
+        12s  release new       -> newer:ana
+        12s  accept newer:ana
+        13s  release newer     -> old:ana
+        """,
+    )
+
+
+def test_asterisk_no_answer() -> None:
+    """A member who does not answer may ring again after ``retry``; with ``autopause`` he is paused."""
+    queue = {"timeout": 10, "retry": 5, "member": ["SIP/a,0,ana"]}
+    head = """
+        0s   sign_in ana
+        0s   come x q     -> x:ana
+    """
+    again = """
+        10s               -> OfferExpired!x
+        15s               -> x:ana
+    """
+    trace(asterisk({"q": queue}), head + again)
+    trace(asterisk({"q": queue | {"autopause": "yes"}}), head + "10s -> PresenceChanged!ana\n1h")
+
+
 # FreeSWITCH -----------------------------------------------------------------------------------------------------------
 
 
@@ -567,7 +606,7 @@ def tiers(**rules: str) -> Plan:
     queue = {"tier-rules-apply": "true", "tier-rule-wait-second": "10"}
     queue |= {key.replace("_", "-"): value for key, value in rules.items()}
     rows = [{"queue": "q", "agent": f"l{level}", "level": level, "position": 1} for level in (1, 2, 3)]
-    return freeswitch({"q": queue}, {f"l{level}": {} for level in (1, 2, 3)}, rows)
+    return freeswitch({"q": queue}, {f"l{level}": {"reject-delay-time": 60} for level in (1, 2, 3)}, rows)
 
 
 def test_freeswitch_tiers_multiplied() -> None:
@@ -575,13 +614,15 @@ def test_freeswitch_tiers_multiplied() -> None:
     trace(
         tiers(tier_rule_wait_multiply_level="true"),
         """
-        0s   sign_in l3 l2
+        0s   sign_in l3 l2 l1
+        0s   come b q     -> b:l1
+        0s   accept b:l1
         0s   come x q
         19s
         20s               -> x:l2
-        21s  decline x:l2
+        21s  decline x:l2 -> Resting!l2
         30s               -> x:l3
-        31s  sign_in l1
+        31s  release b
         32s  come y q     -> y:l1
         """,
     )
@@ -592,12 +633,68 @@ def test_freeswitch_tiers_not_multiplied() -> None:
     trace(
         tiers(tier_rule_wait_multiply_level="false"),
         """
-        0s   sign_in l3 l2
+        0s   sign_in l3 l2 l1
+        0s   come b q     -> b:l1
+        0s   accept b:l1
         0s   come x q
         10s               -> x:l2
         11s  decline x:l2 -> x:l3
         """,
     )
+
+
+def test_freeswitch_no_agent_no_wait() -> None:
+    """A level opens at once while everybody of the levels below it is logged out, and else by its time."""
+    trace(
+        tiers(tier_rule_wait_multiply_level="true"),
+        """
+        0s   sign_in l3
+        0s   come x q      -> x:l3
+        1s   sign_in l2 l1
+        1s   come b q      -> b:l1
+        1s   accept b:l1
+        2s   come y q
+        3s   leave y
+        4s   release b
+        4s   sign_out l1
+        5s   come z q      -> z:l2
+        """,
+    )
+
+
+def test_freeswitch_delays_and_no_answer() -> None:
+    """After a reject, a busy line or no answer the agent is left alone for a while each, and after two he is away."""
+    manners = {"reject-delay-time": 10, "busy-delay-time": 60, "no-answer-delay-time": 5, "max-no-answer": 2}
+    trace(
+        freeswitch({"q": {"max-wait-time": 300}}, {"ana": manners}, [{"queue": "q", "agent": "ana"}]),
+        """
+        0s    sign_in ana
+        0s    come x q                  -> x:ana
+        1s    decline x:ana             -> Resting!ana
+        11s                             -> x:ana
+        12s   decline x:ana cause=busy  -> Resting!ana
+        72s                             -> x:ana
+        92s                             -> OfferExpired!x Resting!ana
+        97s                             -> x:ana
+        117s                            -> OfferExpired!x PresenceChanged!ana
+        300s                            -> Cancelled!x
+        """,
+    )
+
+
+def test_freeswitch_resumes_who_was_abandoned() -> None:
+    """Who calls again within the grace time has his old place and age; who comes later begins anew."""
+    table = """
+        0s    come x q key=+4930
+        5s    come y q
+        10s   leave x grace=60s
+        {again}  come x2 q key=+4930
+        {again}  sign_in ana          -> {first}:ana
+    """
+    plan = freeswitch({"q": {}}, {"ana": {}}, [{"queue": "q", "agent": "ana"}])
+    router = trace(plan, table.format(again="70s", first="x2"))
+    assert router.interaction("x2").wait_from == 60_000
+    trace(plan, table.format(again="71s", first="y"))
 
 
 def test_freeswitch_levels_wait_even_for_nobody() -> None:

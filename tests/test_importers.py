@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omniroute import Plan, Router
+from omniroute import Plan, Router, Step
 from omniroute.errors import InputError, PlanError
+from omniroute.plan import Rona
 from omniroute.replay.importers import amazon_connect, asterisk, freeswitch, genesys
 
 ASTERISK: tuple[Any, ...] = (
@@ -39,7 +40,10 @@ FREESWITCH: tuple[Any, ...] = (
         "q": {"strategy": "top-down", "moh-sound": "x", "tier-rules-apply": "true", "tier-rule-wait-second": "15"},
         "r": {"strategy": "longest-idle-agent"},
     },
-    {"ana": {"type": "callback", "wrap-up-time": "10"}, "ben": {"wrap-up-time": 10, "max-no-answer": "1"}},
+    {
+        "ana": {"type": "callback", "wrap-up-time": "10", "max-no-answer": 1, "reject-delay-time": 0},
+        "ben": {"wrap-up-time": 10, "max-no-answer": "1"},
+    },
     [
         {"queue": "q", "agent": "ana", "level": "1", "position": "2"},
         {"queue": "q", "agent": "ben", "level": 2, "position": 1},
@@ -126,9 +130,7 @@ REFUSED = [
     # Asterisk: what cannot be expressed
     ("asterisk", "0/q/strategy", "random", "queues.q.strategy: cannot be expressed"),
     ("asterisk", "0/q/strategy", "wrandom", "queues.q.strategy: cannot be expressed"),
-    ("asterisk", "0/q/weight", 5, "queues.q.weight: cannot be expressed"),
     ("asterisk", "0/q/autofill", "no", "queues.q.autofill: cannot be expressed"),
-    ("asterisk", "0/q/autopause", "no", "queues.q.autopause: cannot be expressed"),
     ("asterisk", "0/q/ringinuse", "yes", "queues.q.ringinuse: cannot be expressed"),
     ("asterisk", "0/q/timeoutpriority", "conf", "queues.q.timeoutpriority: cannot be expressed"),
     ("asterisk", "0/q/joinempty", "no", "queues.q.joinempty: cannot be expressed"),
@@ -156,10 +158,11 @@ REFUSED = [
     ("freeswitch", "0/q/strategy", "ring-all", "queues.q.strategy: cannot be expressed"),
     ("freeswitch", "0/q/time-base-score", "system", "queues.q.time-base-score: cannot be expressed"),
     ("freeswitch", "0/q/abandoned-resume-allowed", "true", "queues.q.abandoned-resume-allowed: cannot be expressed"),
-    ("freeswitch", "0/q/max-wait-time", "60", "queues.q.max-wait-time: cannot be expressed"),
+    ("freeswitch", "0/q/max-wait-time-with-no-agent", "60", "queues.q.max-wait-time-with-no-agent: cannot be expr"),
     ("freeswitch", "1/ana/wrap-up-time", "20", r"tiers\[1\].agent: cannot be expressed"),
-    ("freeswitch", "1/ana/max-no-answer", "3", "agents.ana.max-no-answer: cannot be expressed"),
-    ("freeswitch", "1/ana/reject-delay-time", "10", "agents.ana.reject-delay-time: cannot be expressed"),
+    ("freeswitch", "1/ana/max-no-answer", "3", r"tiers\[1\].agent: cannot be expressed"),
+    ("freeswitch", "1/ana/reject-delay-time", "10", r"tiers\[1\].agent: cannot be expressed"),
+    ("freeswitch", "1/ana/reject-delay-time", "-1", "agents.ana.reject-delay-time: must be in"),
     ("freeswitch", "2/2/queue", "x", r"tiers\[2\].queue: unknown queue"),
     ("freeswitch", "2/2/queue", "q", r"tiers\[2\]: 'ben' is in 'q' already"),
     ("freeswitch", "2/2/agent", "be", r"tiers\[2\].agent: unknown agent 'be'; did you mean 'ben'"),
@@ -176,7 +179,6 @@ REFUSED = [
     ("genesys", "0/q/rings", [{}, {}, {}], r"queues.q.rings\[0\].timeout: is needed"),
     ("genesys", "0/q/rings/2", {"timeout": 5}, r"queues.q.rings\[2\].timeout: nothing follows"),
     ("genesys", "0/q/rings/2", {"skills_to_remove": ["es"]}, r"queues.q.rings\[2\].skills_to_remove: nothing follows"),
-    ("genesys", "0/q/rings/0/skills_to_remove", ["it"], r"queues.q.rings\[0\].skills_to_remove\[0\]: 'it' is not"),
     ("genesys", "0/q/members", {"ana": 4}, "queues.q.members.ana: must be in 1..3"),
     ("genesys", "0/q/members", {"an": 1}, "queues.q.members.an: unknown agent 'an'; did you mean 'ana'"),
     ("genesys", "0/q/alerting_timeout", 0, "queues.q.alerting_timeout"),
@@ -225,13 +227,60 @@ def test_what_a_plan_cannot_say_is_refused(name: str, path: str, value: Any, mes
         build(*config)
 
 
-def test_channels_that_exclude_one_another_with_several_each() -> None:
-    """Chats and tasks, several of each and never both, would need to know what excludes what."""
-    profile = {"queues": [], "concurrency": {"CHAT": 3, "TASK": 2}}
+def test_profiles_that_differ_in_what_a_channel_allows() -> None:
+    """What a channel allows is one thing for all; where profiles differ it is capacity, as far as that goes."""
+    apart = {"queues": [], "concurrency": {"CHAT": 3, "TASK": 2}}
+    mixed = apart | {"cross_channel": True}
     with pytest.raises(PlanError, match=r"profiles.p.concurrency: cannot be expressed in a plan: CHAT and TASK"):
-        amazon_connect({"q": {}}, {"p": profile}, {})
-    plan = amazon_connect({"q": {}}, {"p": profile | {"cross_channel": True}}, {"ana": {"profile": "p"}})
-    assert (plan.agents[0].units, dict(plan.agents[0].at_most)) == (5, {"chat": 3, "task": 2})
+        amazon_connect({"q": {}}, {"p": apart, "o": mixed}, {})
+    with pytest.raises(PlanError, match=r"profiles.o.cross_channel: cannot be expressed in a plan: other profiles"):
+        amazon_connect({"q": {}}, {"p": apart, "o": apart | {"cross_channel": {"CHAT": True}}}, {})
+    for profile, allows in ((apart, ()), (mixed, None)):
+        plan = amazon_connect({"q": {}}, {"p": profile}, {"ana": {"profile": "p"}})
+        assert [(channel.load, channel.allows) for channel in plan.channels] == [(1, allows), (1, allows)]
+        assert (plan.agents[0].units, dict(plan.agents[0].at_most)) == (5, {"chat": 3, "task": 2})
+    one: dict[str, Any] = {"queues": [], "concurrency": {"VOICE": 1, "CHAT": 3}}
+    crew = {"ana": {"profile": "p"}, "ben": {"profile": "o"}}
+    plan = amazon_connect({"q": {}}, {"p": one, "o": one | {"cross_channel": True}}, crew)
+    assert [(channel.load, channel.allows) for channel in plan.channels] == [(3, None), (1, None)]
+    assert [agent.units for agent in plan.agents] == [3, 6]
+
+
+LIFTED: list[tuple[str, str, Any, Callable[[Any], object], object]] = [
+    ("asterisk", "0/q/weight", 5, lambda plan: plan.queues[0].strategy.tier, -5),
+    ("asterisk", "0/q/autopause", "no", lambda plan: plan.queues[0].rona, {"no_answer": Rona(0)}),
+    ("asterisk", "0/q/autopause", "all", lambda plan: plan.queues[0].rona, {}),
+    ("asterisk", "0/q/autopausebusy", "yes", lambda plan: plan.queues[0].rona["busy"], Rona(1)),
+    ("freeswitch", "0/q/max-wait-time", 60, lambda plan: plan.queues[0].steps[-1], Step("60s", cancel=True)),
+    ("freeswitch", "0/q/max-wait-time", 5, lambda plan: plan.queues[0].steps, (Step("5s", cancel=True),)),
+    ("freeswitch", "2", [], lambda plan: plan.queues[0].rona, {"no_answer": Rona(0)}),
+    ("genesys", "0/q/wrap_up", "until released", lambda plan: plan.queues[0].wrap_up_ms, None),
+    ("genesys", "1/ana/acd_auto_answer", True, lambda plan: [a.auto_accept for a in plan.agents], [True, False]),
+    ("genesys", "0/q/rings/0/skills_to_remove", ["it"], lambda p: p.queues[0].steps[0].without, ("it", "ring:q")),
+    ("amazon_connect", "2/ana/auto_accept", "yes", lambda p: [a.auto_accept for a in p.agents], [True, False]),
+    ("amazon_connect", "2/ana/after_contact_work", 0, lambda plan: plan.queues[0].wrap_up_ms, None),
+    ("amazon_connect", "2/ana/after_contact_work", 30, lambda plan: plan.queues[0].wrap_up_ms, 30_000),
+    ("amazon_connect", "0/q", {}, lambda plan: dict(plan.agents[0].delays), {"q": 30_000}),
+]
+
+
+@pytest.mark.parametrize(("name", "path", "value", "found", "expected"), LIFTED)
+def test_what_a_plan_can_say(
+    name: str, path: str, value: Any, found: Callable[[Any], object], expected: object
+) -> None:
+    """One value is changed, and its part of the plan with it."""
+    build, given = IMPORTS[name]
+    config = list(copy.deepcopy(given))
+    put(config, path, value)
+    assert found(build(*config)) == expected
+
+
+def test_after_contact_work_is_that_of_the_queue() -> None:
+    """Agents with different after contact work are refused, because a queue has one wrap-up."""
+    agents = {"ana": {"profile": "p", "after_contact_work": 10}, "ben": {"profile": "p", "after_contact_work": 20}}
+    profile = {"queues": [], "concurrency": {"VOICE": 1}}
+    with pytest.raises(PlanError, match=r"agents.ben.after_contact_work: cannot be expressed"):
+        amazon_connect({"q": {}}, {"p": profile}, agents)
 
 
 def test_expressions_have_a_depth() -> None:

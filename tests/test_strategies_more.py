@@ -227,9 +227,9 @@ def test_who_comes_first_among_open_circles(core: str) -> None:
 
 def test_raised_penalties(core: str) -> None:
     """From a step on, members below the raised penalty are equal, and the longest idle of them goes first."""
-    strategy = ByMembership(raised={1: 5})
+    strategy, steps = ByMembership(raised={1: 5}), [Step("10s", needs="", tier=0)]
     plan = Plan(
-        queues=[Queue("q", strategy=strategy, steps=[Step("10s", needs="", tier=0)], offer_timeout_ms=None)],
+        queues=[Queue("q", strategy=strategy, steps=steps, offer_timeout_ms=None, patient=True)],
         agents=[Agent("idle longest", queues={"q": 4}), Agent("preferred", queues={"q": 0}), Agent("c", queues=[])],
     )
     router = Router(plan)
@@ -239,6 +239,16 @@ def test_raised_penalties(core: str) -> None:
     router.enqueue(0, "x", "q", needs="patience")
     router.sign_in_many(1, ["idle longest", "preferred"])
     assert router.advance(10_000)[-1].agent == "idle longest"  # type: ignore[union-attr]
+
+
+def test_a_tier_for_the_whole_queue(core: str) -> None:
+    """Of two queues a free agent serves the one of the lower tier, also where a point of priority counts."""
+    queues = [Queue("light", strategy=ByMembership(point="1h")), Queue("heavy", strategy=ByMembership(tier=-5))]
+    router = Router(Plan(queues=queues, agents=[Agent("a")]))
+    router.enqueue(0, "old", "light", priority=3)
+    router.enqueue(9, "new", "heavy")
+    assert router.sign_in(10, "a")[-1].interaction == "new"  # type: ignore[union-attr]
+    assert (router.interaction("old").tier, router.interaction("new").tier) == (0, -5)
 
 
 def test_points_of_priority(core: str) -> None:
@@ -251,6 +261,26 @@ def test_points_of_priority(core: str) -> None:
 
 
 # All of them ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "strategy", [BestMatch(), ServiceObjective(objective="20s"), ByMembership(), ByMembership(opens={0: "5s"})]
+)
+def test_delays_of_agents(core: str, strategy: Any) -> None:
+    """An agent's own delay for a queue holds under each of these strategies, and the longer of two delays counts.
+
+    Seen to fail with delays that no strategy but three others answered.
+    """
+    agents = [Agent("late", delays={"q": "30s"}), Agent("soon")]
+    router = Router(Plan(queues=[Queue("q", strategy=strategy, offer_timeout_ms=None)], agents=agents))
+    router.sign_in(0, "late")
+    router.enqueue(0, "x", "q")
+    told = router.advance(60_000)
+    assert [event.at for event in told if isinstance(event, events.Offered)] == [30_000]
+    router.sign_in(60_000, "soon")
+    told = [*router.enqueue(60_000, "y", "q"), *router.advance(70_000)]
+    assert [event.agent for event in told if isinstance(event, events.Offered)] == ["soon"]
+
 
 VALUES = (
     BestMatch(scoring="average", agent_key="fewest_handled"),

@@ -12,7 +12,7 @@ import attrs
 from omniroute.core.codes import AgentKey
 from omniroute.model import Label
 from omniroute.requirements import AND, NOT, OR, Atom, Requirement
-from omniroute.strategies.knobs import key_text, membership_ranks, one_of, penalty, strict_tier
+from omniroute.strategies.knobs import delays, key_text, membership_ranks, one_of, penalty, strict_tier
 from omniroute.strategies.protocol import ClassView, GroupView, Place, Tables
 
 __all__ = ["BestMatch", "score"]
@@ -147,7 +147,8 @@ class BestMatch:
             for group in groups:
                 conceded = _ONE - scored(group.skills, group.labels)
                 rank_out.append(min(penalty(view, group), _PENALTY_MAX) * (_ONE + 1) + conceded)
-        return Tables(rank_out=rank_out, rank_in=membership_ranks(classes, groups))
+        opens, rank_in = delays(classes, groups), membership_ranks(classes, groups)
+        return Tables(opens=opens, rank_out=rank_out, rank_in=rank_in)
 
     def place(self, priority: int) -> Place:
         """Put the greatest priority strictly first. O(1)."""

@@ -11,7 +11,7 @@ import attrs
 from omniroute.core.codes import AgentKey
 from omniroute.core.limits import OPENS_MAX, RANK_MAX
 from omniroute.errors import PlanError
-from omniroute.model import INTEGER_MAX, checked_integer, shown
+from omniroute.model import INTEGER_MAX, INTEGER_MIN, checked_integer, shown
 from omniroute.plan import Duration, milliseconds
 from omniroute.strategies.knobs import by_number, key_text, one_of, penalty
 from omniroute.strategies.protocol import ClassView, GroupView, Place, Tables
@@ -42,6 +42,10 @@ def _point(value: Duration | None) -> int | None:
     return None if value is None else milliseconds(value, "point")
 
 
+def _tier(value: object) -> int:
+    return checked_integer(value, "tier", INTEGER_MIN, INTEGER_MAX)
+
+
 def _prefers(value: object) -> str:
     return one_of(value, ("penalty", "agent_key"), "prefers")
 
@@ -65,14 +69,16 @@ class ByMembership:
     """Members of a queue are asked one circle after another; their penalty for the queue says which circle.
 
     ``opens`` maps a penalty to a duration: members with that penalty or more are not asked before the interaction has
-    so much ordering age; below the first entry they are asked at once. ``prefers`` says who comes first among those
-    who may be asked: "penalty" the smallest penalty, "agent_key" whoever the agent key says. ``takes`` says what a
-    free agent takes: "penalty" from the queue with his smallest penalty, "longest_waiting" from any. ``raised`` maps
-    a number of steps taken to a penalty: from that step on, smaller penalties count as that one in ``prefers``, so
-    members who differed become equal; the circle stays. ``point`` is a head start for each point of priority; with
-    None priorities are not looked at, and with a point a negative priority is an error. With points only those pass
-    who came less than ``point * difference of priorities`` later; between queues of different penalty ``takes``
-    "penalty" has no bound. Raises PlanError.
+    so much ordering age; below the first entry they are asked at once. A longer delay of a member's own counts.
+    ``prefers`` says who comes first among those who may be asked: "penalty" the smallest penalty, "agent_key" whoever
+    the agent key says. ``takes`` says what a free agent takes: "penalty" from the queue with his smallest penalty,
+    "longest_waiting" from any. ``raised`` maps a number of steps taken to a penalty: from that step on, smaller
+    penalties count as that one in ``prefers``, so members who differed become equal; the circle stays. ``point`` is a
+    head start for each point of priority; with None priorities are not looked at, and with a point a negative priority
+    is an error. With points only those pass who came less than ``point * difference of priorities`` later; between
+    queues of different penalty ``takes`` "penalty" has no bound. ``tier`` is that of all interactions of the queue:
+    where ``takes`` leaves a choice, a free agent serves the queue of the least tier as long as anybody waits in it, and
+    that has no bound either. Raises PlanError.
 
     >>> ByMembership(opens={2: "30s"}, prefers="agent_key").opens
     {'2': 30000}
@@ -88,6 +94,7 @@ class ByMembership:
     takes: Takes = attrs.field(default="penalty", converter=_takes)
     raised: Table | None = attrs.field(default=None, converter=_raised, hash=False)
     point: Duration | None = attrs.field(default=None, converter=_point)
+    tier: int = attrs.field(default=0, converter=_tier)
     _agent_key: str | AgentKey = attrs.field(default=AgentKey.LONGEST_IDLE, converter=key_text)
 
     @property
@@ -97,19 +104,18 @@ class ByMembership:
 
     def tables(self, classes: Sequence[ClassView], groups: Sequence[GroupView]) -> Tables:
         """Answer with openings and ranks by penalty. O(classes * groups * entries of the parameters)."""
-        delays = cast("Mapping[str, int]", self.opens or {})
+        opening = cast("Mapping[str, int]", self.opens or {})
         opens, rank_out, rank_in = array("q"), array("q"), array("q")
         for view in classes:
             least = _last(cast("Mapping[str, int]", self.raised or {}), view.step)
             for group in groups:
                 circle = penalty(view, group)
-                opens.append(_last(delays, circle))
+                opens.append(max(_last(opening, circle), group.delays.get(view.queue, 0)))
                 rank_out.append(max(circle, least) if self.prefers == "penalty" else 0)
                 rank_in.append(circle if self.takes == "penalty" else 0)
         return Tables(opens=opens, rank_out=rank_out, rank_in=rank_in)
 
     def place(self, priority: int) -> Place:
-        """Credit waiting for each point of priority. O(1). Raises PlanError for a negative one with a point."""
-        if self.point is None:
-            return Place()
-        return Place(head_start_ms=checked_integer(priority, "priority", 0, INTEGER_MAX) * milliseconds(self.point))
+        """The tier, and waiting for each point of priority. O(1). Raises PlanError for a negative one with a point."""
+        points = 0 if self.point is None else checked_integer(priority, "priority", 0, INTEGER_MAX)
+        return Place(tier=self.tier, head_start_ms=points * milliseconds(self.point or 0))

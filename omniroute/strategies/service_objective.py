@@ -11,7 +11,7 @@ from omniroute.core.codes import AgentKey
 from omniroute.core.limits import AGE_RATE_MAX
 from omniroute.errors import PlanError
 from omniroute.plan import Duration, duration_text, milliseconds
-from omniroute.strategies.knobs import key_text, membership_ranks, one_of, strict_tier
+from omniroute.strategies.knobs import delays, key_text, membership_ranks, one_of, strict_tier
 from omniroute.strategies.protocol import ClassView, GroupView, Observed, Place, Revision, Tables, column
 
 __all__ = ["OBJECTIVE_MAX_MS", "OBJECTIVE_MIN_MS", "ServiceObjective"]
@@ -122,6 +122,7 @@ class ServiceObjective:
     def _tables(self, classes: Sequence[ClassView], groups: Sequence[GroupView], next_ms: int) -> Tables:
         ranks, rate = membership_ranks(classes, groups), self.age_rate
         return Tables(
+            opens=delays(classes, groups),
             rank_out=ranks,
             rank_in=ranks,
             age_rate=column(rate, len(classes)),

@@ -14,7 +14,7 @@ import attrs
 from omniroute.errors import PlanError
 from omniroute.model import Agent, checked_term, nearest, shown
 from omniroute.plan import Channel, Plan, Queue, Step
-from omniroute.replay.importers.table import Table, few, inside, integer, named, rows
+from omniroute.replay.importers.table import Table, few, inside, integer, named, rows, same
 from omniroute.strategies.membership import ByMembership
 
 __all__ = ["amazon_connect"]
@@ -25,17 +25,29 @@ _MOST: Final = 10
 _DEPTH_MAX: Final = 8
 _OPERATORS: Final = ("NumberGreaterOrEqualTo", "Range", "Match")
 _CONDITION: Final = ("Name", "Value", "ProficiencyLevel", "Range", "ComparisonOperator")
+_AGENT: Final = ("profile", "proficiencies", "auto_accept", "after_contact_work")
 _NO_AGENTS: Final = {"MatchCriteria": "an interaction cannot name agents"}
 
 
 @attrs.frozen
 class _Profile:
-    """A routing profile: (priority, delay in ms) by queue, the most of each channel, and whether channels mix."""
+    """A routing profile: (priority, delay in ms) by queue, the most of each channel, and which allow any other."""
 
     queues: dict[str, tuple[int, int]]
     most: dict[str, int]
-    mixed: bool
+    open: frozenset[str]
     field: str
+
+    def allows(self, key: str) -> bool | None:
+        """Whether other channels may come beside one; None where the profile has none, so that it does not matter."""
+        return key in self.open if key in self.most and len(self.most) > 1 else None
+
+    def mixed(self) -> bool:
+        """Whether all channels mix; none must, if not. Raises PlanError."""
+        if self.open and self.open < set(self.most):
+            message = "cannot be expressed in a plan: other profiles say otherwise of the same channel"
+            raise PlanError(message, field=f"{self.field}.cross_channel")
+        return bool(self.open)
 
 
 def amazon_connect(
@@ -47,44 +59,55 @@ def amazon_connect(
 
     Of a queue: ``routing_criteria``, the ``Steps`` of UpdateRoutingCriteria that its contacts get. Of a profile:
     ``queues``, rows of ``queue``, ``priority`` (1 is best) and ``delay`` in seconds; ``concurrency``, the most of
-    VOICE, CHAT, TASK and EMAIL; ``cross_channel``, whether different channels may be handled at one time. Of an agent:
-    ``profile`` and ``proficiencies``, levels by ``Name:Value``. The priority becomes the penalty of the membership,
-    looked at when an agent chooses; contacts choose the longest idle. Delays and expiries become steps over a label
-    ``profile``; interactions have no needs of their own, since a step replaces them. Raises PlanError. O(size of the
-    configuration).
+    VOICE, CHAT, TASK and EMAIL; ``cross_channel``, whether other channels may come beside one that is in hand, for all
+    of them or by channel. Of an agent: ``profile``, ``proficiencies``, levels by ``Name:Value``, ``auto_accept`` and
+    ``after_contact_work``, the same seconds for all (0: until released). The priority becomes the penalty of the
+    membership, looked at when an agent chooses; contacts choose the longest idle. Delays are delays of the agents, on
+    the ordering age; expiries become steps that replace what is needed, so give these contacts no needs of their own.
+    What a channel allows is said by the channel; profiles that differ in it need channels that all mix or none, and
+    then it is capacity. Raises PlanError. O(size of the configuration).
 
     >>> rows = [{"queue": "sales", "priority": 1, "delay": 0}]
     >>> profile = {"queues": rows, "concurrency": {"VOICE": 1, "CHAT": 3}}
     >>> plan = amazon_connect({"sales": {}}, {"p": profile}, {"ana": {"profile": "p"}})
-    >>> [(channel.name, channel.load) for channel in plan.channels], plan.agents[0].units
-    ([('voice', 3), ('chat', 1)], 3)
+    >>> [(channel.name, channel.allows) for channel in plan.channels], plan.agents[0].units
+    ([('voice', ()), ('chat', ())], 4)
     """
     names = {name: Table(value, field, ("routing_criteria",)) for field, name, value in named(queues, "queues")}
     found = {name: _profile(value, field, names) for field, name, value in named(profiles, "profiles")}
-    loads = _loads(found)
-    labelled = any(delay_ms for profile in found.values() for _, delay_ms in profile.queues.values())
+    channels, units = _capacity(found)
     crew = []
+    work: dict[str, int] = {}
     for field, name, value in named(agents, "agents"):
-        table = Table(value, field, ("profile", "proficiencies"))
+        table = Table(value, field, _AGENT)
         profile = table.name("profile")
         if profile not in found:
             raise PlanError(f"unknown profile {shown(profile)}{nearest(profile, found)}", field=table.at("profile"))
-        levels = named(table.get("proficiencies") or {}, table.at("proficiencies"))
+        if table.has("after_contact_work"):
+            seconds = table.seconds("after_contact_work")
+            same(work, "everybody", seconds, table.at("after_contact_work"), "after contact work in ms")
         with inside(field):
-            crew.append(
-                Agent(
-                    name,
-                    skills={skill: integer(level, at, 1, 5) for at, skill, level in levels},
-                    labels={"profile": profile} if labelled else {},
-                    queues={queue: priority - 1 for queue, (priority, _) in found[profile].queues.items()},
-                    units=_units(found[profile], loads),
-                    at_most={_CHANNELS[key]: found[profile].most.get(key, 0) for key in loads},
-                )
-            )
+            crew.append(_agent(name, table, found[profile], units[profile], [channel.name for channel in channels]))
+    wrap_up = work.get("everybody", 0) or (None if work else 0)
     return Plan(
-        channels=[Channel(_CHANNELS[key], load) for key, load in loads.items()],
-        queues=[_queue(name, table, found) for name, table in names.items()],
+        channels=channels,
+        queues=[_queue(name, table, wrap_up) for name, table in names.items()],
         agents=crew,
+    )
+
+
+def _agent(name: str, table: Table, profile: _Profile, units: int, channels: Sequence[str]) -> Agent:
+    """Build an agent; of a channel that his profile does not have he gets nothing."""
+    most = {_CHANNELS[key]: count for key, count in profile.most.items()}
+    levels = named(table.get("proficiencies") or {}, table.at("proficiencies"))
+    return Agent(
+        name,
+        skills={skill: integer(level, at, 1, 5) for at, skill, level in levels},
+        queues={queue: priority - 1 for queue, (priority, _) in profile.queues.items()},
+        units=units,
+        at_most={channel: most.get(channel, 0) for channel in channels},
+        auto_accept=table.flag("auto_accept", False),
+        delays={queue: delay for queue, (_, delay) in profile.queues.items()},
     )
 
 
@@ -104,15 +127,35 @@ def _profile(value: object, field: str, queues: Mapping[str, object]) -> _Profil
     most = {key: limits.integer(key, 1, _MOST) for key in _CHANNELS if limits.has(key)}
     if not most:
         raise PlanError("expected at least one channel", field=table.at("concurrency"))
-    return _Profile(listed, most, table.flag("cross_channel", False), field)
+    return _Profile(listed, most, _open(table, most), field)
 
 
-def _loads(profiles: Mapping[str, _Profile]) -> dict[str, int]:
-    """The load of each channel: 1 where somebody who may not mix handles several, else so much that one fills him.
+def _open(table: Table, most: Mapping[str, int]) -> frozenset[str]:
+    """The channels beside which any other may come."""
+    if not isinstance(table.get("cross_channel"), Mapping):
+        return frozenset(most) if table.flag("cross_channel", False) else frozenset()
+    each = Table(table.get("cross_channel"), table.at("cross_channel"), tuple(most))
+    return frozenset(key for key in most if each.flag(key, False))
 
-    Two channels exclude one another by capacity alone only if one of them fills the agent.
+
+def _capacity(profiles: Mapping[str, _Profile]) -> tuple[list[Channel], dict[str, int]]:
+    """The channels, and what the agents of each profile can bear."""
+    used = [key for key in _CHANNELS if any(key in profile.most for profile in profiles.values())] or ["VOICE"]
+    said = {key: {profile.allows(key) for profile in profiles.values()} - {None} for key in used}
+    if all(len(answers) < 2 for answers in said.values()):
+        channels = [Channel(_CHANNELS[key], allows=() if False in said[key] else None) for key in used]
+        return channels, {name: sum(profile.most.values()) for name, profile in profiles.items()}
+    loads = _loads(profiles, used)
+    units = {name: _units(profile, loads) for name, profile in profiles.items()}
+    return [Channel(_CHANNELS[key], load) for key, load in loads.items()], units
+
+
+def _loads(profiles: Mapping[str, _Profile], used: Sequence[str]) -> dict[str, int]:
+    """The load of each channel where profiles differ: 1 where somebody who may not mix handles several.
+
+    Else it is so much that one fills him: two channels exclude one another by capacity alone only if one of them does.
     """
-    apart = [profile for profile in profiles.values() if not profile.mixed and len(profile.most) > 1]
+    apart = [profile for profile in profiles.values() if not profile.mixed() and len(profile.most) > 1]
     wide = {key for profile in apart for key, most in profile.most.items() if most > 1}
     for profile in apart:
         several = [key for key in profile.most if key in wide]
@@ -120,44 +163,29 @@ def _loads(profiles: Mapping[str, _Profile]) -> dict[str, int]:
             message = f"cannot be expressed in a plan: {' and '.join(several)} exclude one another, several of each"
             raise PlanError(message, field=f"{profile.field}.concurrency")
     full = max((most for profile in apart for most in profile.most.values()), default=1)
-    used = [key for key in _CHANNELS if any(key in profile.most for profile in profiles.values())]
-    return {key: 1 if key in wide else full for key in used or ("VOICE",)}
+    return {key: 1 if key in wide else full for key in used}
 
 
 def _units(profile: _Profile, loads: Mapping[str, int]) -> int:
     """What an agent can bear: everything together, or one channel at a time."""
     each = [loads[key] * most for key, most in profile.most.items()]
-    return sum(each) if profile.mixed else max(each)
+    return sum(each) if profile.mixed() else max(each)
 
 
-def _queue(name: str, table: Table, profiles: Mapping[str, _Profile]) -> Queue:
-    """Build a queue: at each instant the profiles whose delay is over, and the criteria that have not expired."""
-    delays = {key: profile.queues[name][1] for key, profile in profiles.items() if name in profile.queues}
+def _queue(name: str, table: Table, wrap_up_ms: int | None) -> Queue:
+    """Build a queue: at each instant the criteria that have not expired."""
     criteria = _criteria(table)
-    instants = sorted({*delays.values(), *(until for until, _ in criteria if until is not None)} - {0})
-    texts = [_needs(at, delays, criteria) for at in (0, *instants)]
+    instants = [until for until, _ in criteria if until is not None]
+    texts = [*(text for _, text in criteria), ""]
     with inside(table.field):
         return Queue(
             name,
             patient=True,
             needs=texts[0],
-            steps=few([Step(at, needs=text) for at, text in zip(instants, texts[1:], strict=True)]),
+            steps=few([Step(at, needs=text) for at, text in zip(instants, texts[1:], strict=False)]),
             strategy=ByMembership(prefers="agent_key", takes="penalty"),
+            wrap_up_ms=wrap_up_ms,
         )
-
-
-def _needs(now: int, delays: Mapping[str, int], criteria: Sequence[tuple[int | None, str]]) -> str:
-    """What is needed at this wait."""
-    parts = []
-    if any(delay > now for delay in delays.values()):
-        open_ = ", ".join(_quoted(key) for key, delay in delays.items() if delay <= now)
-        parts.append(f"profile in {{{open_}}}" if open_ else "false")
-    parts += [f"({text})" for until, text in criteria if until is None or now < until][:1]
-    return " and ".join(parts)
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _criteria(table: Table) -> list[tuple[int | None, str]]:

@@ -14,7 +14,7 @@ import attrs
 
 from omniroute.errors import PlanError
 from omniroute.model import INTEGER_MAX, Agent, checked_name, nearest, shown
-from omniroute.plan import Plan, Queue, Step
+from omniroute.plan import Plan, Queue, Rona, Step
 from omniroute.replay.importers.table import Table, few, inside, integer, named, rows, same
 from omniroute.strategies.membership import ByMembership
 
@@ -41,6 +41,8 @@ _KNOWN: Final = (
     "defaultrule",
     "autofill",
     "autopause",
+    "autopausebusy",
+    "autopauseunavail",
     "ringinuse",
     "timeoutpriority",
     "member",
@@ -59,7 +61,8 @@ _REFUSED: Final = {
     "autopausedelay": "an agent whose offer expired is not ready until the host says otherwise",
     "shared_lastcall": "an agent is idle in all his queues alike",
 }
-_NEVER: Final = "a member who does not answer is not ready until the host says otherwise"
+_PAUSES: Final = {"no_answer": "autopause", "busy": "autopausebusy", "unreachable": "autopauseunavail"}
+"""Which setting makes a member not ready, by what his telephone did."""
 
 
 @attrs.frozen
@@ -89,7 +92,9 @@ def asterisk(queues: Mapping[str, Mapping[str, object]], rules: Mapping[str, lis
     ``member`` is a text as in the file (``interface[,penalty[,name]]``) or a list of these; agents are called by their
     name, else by their interface. Of a rule each text is ``seconds,maximum[,minimum[,raise]]``, with a sign where it is
     relative. A section ``general`` is read over. Members ring by the least penalty; a rule becomes steps over a label
-    ``penalty:QUEUE``. Raises PlanError. O(members + rules).
+    ``penalty:QUEUE``. Who declines or does not answer may ring again after ``retry``; the settings of ``autopause`` say
+    when he turns not ready. ``weight`` is a tier: a member who is free serves the queue of the greatest weight as long
+    as anybody waits there. Raises PlanError. O(members + rules).
 
     >>> plan = asterisk({"support": {"strategy": "rrmemory", "member": ["PJSIP/10,0,Ana", "PJSIP/11,1,Ben"]}})
     >>> [(agent.id, dict(agent.queues)) for agent in plan.agents]
@@ -136,9 +141,7 @@ def _queue(
     strategy = table.choice("strategy", (*_KEYS, "random", "wrandom"), "ringall")
     if strategy not in _KEYS:
         raise PlanError("cannot be expressed in a plan: no dice are rolled", field=table.at("strategy"))
-    table.only("weight", 0, table.integer("weight", 0, INTEGER_MAX, 0), "queues have no weight; use priorities")
     table.only("autofill", True, table.flag("autofill", True), "every free agent is asked at once")
-    table.only("autopause", True, table.flag("autopause", True), _NEVER)
     table.only("ringinuse", False, table.flag("ringinuse", False), "an agent in use has no room")
     table.only("timeoutpriority", "app", table.choice("timeoutpriority", ("app", "conf"), "app"), "the host counts it")
     by_penalty = len(members) > table.integer("penaltymemberslimit", 0, INTEGER_MAX, 0)
@@ -156,6 +159,7 @@ def _queue(
             prefers="penalty" if by_penalty else "agent_key",
             takes="longest_waiting",
             raised=raised or None,
+            tier=-table.integer("weight", 0, INTEGER_MAX, 0),
             agent_key=_KEYS[strategy],
         ),
         steps=few([Step(after_ms, needs=window.needs(_label(name))) for after_ms, window in rule]),
@@ -163,8 +167,14 @@ def _queue(
         offer_timeout_ms=timeout or None,
         wrap_up_ms=table.seconds("wrapuptime", 0),
         retry_after_ms=table.seconds("retry", 5),
+        rona={cause: Rona(int(_pauses(table, key))) for cause, key in _PAUSES.items()},
         limit=limit or None,
     )
+
+
+def _pauses(table: Table, key: str) -> bool:
+    """Whether a setting pauses a member: "all" means in all his queues, which not ready always does here."""
+    return table.get(key) == "all" or table.flag(key, False)
 
 
 def _rule(table: Table, windows: Mapping[str, list[tuple[int, _Window]]]) -> list[tuple[int, _Window]]:

@@ -23,7 +23,7 @@ _KNOWN: Final = ("evaluation", "scoring", "skills", "rings", "members", "alertin
 _REFUSED: Final = {
     "preferred_agents": "an interaction cannot name agents",
     "predictive": "scores of single agents cannot be given",
-    "conditional_groups": "an estimate of another queue cannot open a group",
+    "conditional_groups": "give the queue steps, or only_while, over conditions of the plan by hand",
 }
 
 
@@ -32,21 +32,22 @@ def genesys(queues: Mapping[str, Mapping[str, object]], agents: Mapping[str, Map
 
     Of a queue: ``members``, the ring of each agent (1..6); ``rings``, from the first, each with its ``timeout`` in
     seconds (the last one has none) and ``skills_to_remove``; ``skills``, what its conversations ask; ``evaluation``
-    ``"ALL"`` skills or ``"NONE"``; ``alerting_timeout`` and ``wrap_up`` in seconds. Rings and removals become steps
-    over a label ``ring:QUEUE``: ring k joins the rings before it when their timeouts have passed, and skills stay
-    removed from the exit of their ring on. Interactions have no needs of their own, since a step replaces them. Agents
-    are ordered by idleness in all open rings alike; a point of priority is 60 s of waiting. Raises PlanError. O(members
-    + rings).
+    ``"ALL"`` skills or ``"NONE"``; ``alerting_timeout`` in seconds; ``wrap_up`` in seconds, or ``"until released"``. Of
+    an agent also ``acd_auto_answer``. Rings and removals become steps over a label ``ring:QUEUE``: ring k joins the
+    rings before it when their timeouts have passed, and skills stay removed from the exit of their ring on, those that
+    a conversation asks itself as well. Agents are ordered by idleness in all open rings alike; a point of priority is
+    60 s of waiting. Raises PlanError. O(members + rings).
 
     >>> rings = [{"timeout": 30, "skills_to_remove": ["fr"]}, {}]
     >>> plan = genesys({"q": {"skills": ["fr"], "rings": rings, "members": {"ana": 2}}}, {"ana": {}})
-    >>> plan.queues[0].needs, plan.queues[0].steps[0].needs
-    ('fr and ring:q < 2', '')
+    >>> plan.queues[0].needs, plan.queues[0].steps[0].without
+    ('fr and ring:q < 2', ('fr', 'ring:q'))
     """
     memberships: dict[str, dict[str, int]] = {}
-    skills = {}
+    skills, answers = {}, {}
     for field, name, value in named(agents, "agents"):
-        table = Table(value, field, ("skills",))
+        table = Table(value, field, ("skills", "acd_auto_answer"))
+        answers[name] = table.flag("acd_auto_answer", False)
         ratings = table.get("skills")
         skills[name] = [
             (skill, integer(rating, at, 0, 5)) for at, skill, rating in named(ratings or {}, f"{field}.skills")
@@ -71,7 +72,15 @@ def genesys(queues: Mapping[str, Mapping[str, object]], agents: Mapping[str, Map
     for name, rings in memberships.items():
         labels = {f"ring:{queue}": ring for queue, ring in rings.items() if queue in ringed}
         with inside(f"agents.{name}"):
-            crew.append(Agent(name, skills=dict(skills[name]), queues=dict.fromkeys(rings, 0), labels=labels))
+            crew.append(
+                Agent(
+                    name,
+                    skills=dict(skills[name]),
+                    queues=dict.fromkeys(rings, 0),
+                    labels=labels,
+                    auto_accept=answers[name],
+                )
+            )
     return Plan(queues=found, agents=crew)
 
 
@@ -97,7 +106,7 @@ def _queue(name: str, table: Table) -> Queue:
         steps=steps,
         strategy=strategy,
         offer_timeout_ms=timeout,
-        wrap_up_ms=table.seconds("wrap_up", 0),
+        wrap_up_ms=None if table.get("wrap_up") == "until released" else table.seconds("wrap_up", 0),
     )
 
 
@@ -106,27 +115,20 @@ def _rings(name: str, table: Table, asked: list[str]) -> tuple[str, list[Step]]:
     if not table.has("rings"):
         return _needs(asked, ""), []
     given = [Table(row, at, ("timeout", "skills_to_remove")) for at, row in rows(table.get("rings"), table.at("rings"))]
-    needs = _needs(asked, "" if len(given) == 1 else f"`ring:{name}` <= 1")
-    steps, after_ms, left = [], 0, list(asked)
+    label = f"ring:{name}"
+    needs = _needs(asked, "" if len(given) == 1 else f"`{label}` <= 1")
+    steps, after_ms = [], 0
     for number, ring in enumerate(given, 1):
-        removed = [
-            (at, checked_term(value, at))
-            for at, value in rows(ring.get("skills_to_remove") or (), ring.at("skills_to_remove"))
-        ]
         if number == len(given):
             for key in ("timeout", "skills_to_remove"):
                 if ring.get(key):
                     raise PlanError("nothing follows the last ring", field=ring.at(key))
             break
-        for at, skill in removed:
-            if skill not in asked:
-                message = f"{skill!r} is not among the skills that conversations of the queue ask"
-                raise PlanError(message + nearest(skill, asked), field=at)
-        left = [skill for skill in left if skill not in {gone for _, gone in removed}]
-        stay = ring.integer("timeout", 1, 315_360_000)
-        after_ms += 1_000 * stay
-        circle = "" if number + 1 == len(given) else f"`ring:{name}` <= {number + 1}"
-        steps.append(Step(after_ms, needs=_needs(left, circle)))
+        removed = rows(ring.get("skills_to_remove") or (), ring.at("skills_to_remove"))
+        gone = [checked_term(value, at) for at, value in removed]
+        after_ms += 1_000 * ring.integer("timeout", 1, 315_360_000)
+        circle = None if number + 1 == len(given) else f"`{label}` <= {number + 1}"
+        steps.append(Step(after_ms, without=[*gone, label], also=circle))
     return needs, steps
 
 
