@@ -193,6 +193,10 @@ def _auto_accept(value: object) -> bool:
     return _bool(value, "auto_accept")
 
 
+def _patient(value: object) -> bool:
+    return _bool(value, "patient")
+
+
 def _bool(value: object, field: str) -> bool:
     if not isinstance(value, bool):
         raise PlanError(f"expected true or false, got {shown(value)}", field=field)
@@ -312,7 +316,7 @@ class Queue:
     setup_timeout_ms: int | None = attrs.field(default=None, converter=_setup_timeout, kw_only=True)
     auto_accept: bool = attrs.field(default=False, converter=_auto_accept, kw_only=True)
     rona: dict[str, Rona] = attrs.field(factory=dict, converter=_rona, hash=False, kw_only=True)
-    patient: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool), kw_only=True)
+    patient: bool = attrs.field(default=False, converter=_patient, kw_only=True)
     only_while: tuple[OnlyWhile, ...] = attrs.field(default=(), converter=_only_while, kw_only=True)
     requirement: Requirement = attrs.field(init=False, eq=False, repr=False)
 

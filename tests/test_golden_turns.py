@@ -10,6 +10,7 @@ from traces import trace
 
 from omniroute import Agent, Plan, Queue, Step, events
 from omniroute.conditions import Condition, OnlyWhile
+from omniroute.replay.importers import amazon_connect, genesys
 
 
 @pytest.fixture(params=CORES, autouse=True)
@@ -391,6 +392,45 @@ def test_a_step_is_taken_when_its_condition_becomes_true() -> None:
 
 
 # Genesys Cloud --------------------------------------------------------------------------------------------------------
+
+
+def test_genesys_preferred_agent() -> None:
+    """A preferred agent is taken before everybody else, though the skills that are asked are missing.
+
+    Seen to fail with a preference that holds only for those who meet the requirement.
+    """
+    trace(
+        Plan(queues=[Queue("q")], agents=crew("ana", ben="es")),
+        """
+        0s   sign_in ben
+        1s   sign_in ana
+        2s   come x q needs=es prefer_any=ana  -> x:ana
+        2s   accept x:ana
+        3s   come y q needs=es prefer_any=ana  -> y:ben
+        """,
+    )
+
+
+@pytest.mark.parametrize("product", ["genesys", "amazon_connect"])
+def test_no_answer_makes_not_ready(product: str) -> None:
+    """Whoever does not answer gets nothing more until he says that he is ready; his caller goes to the next one."""
+    if product == "genesys":
+        plan = genesys({"q": {"members": {"ana": 1, "ben": 1}, "alerting_timeout": 20}}, {"ana": {}, "ben": {}})
+    else:
+        profile = {"queues": [{"queue": "q"}], "concurrency": {"VOICE": 1}}
+        plan = amazon_connect({"q": {}}, {"p": profile}, {"ana": {"profile": "p"}, "ben": {"profile": "p"}})
+    trace(
+        plan,
+        """
+        0s   sign_in ana
+        1s   sign_in ben
+        2s   come x q         -> x:ana
+        22s                   -> OfferExpired!x PresenceChanged!ana x:ben
+        23s  accept x:ben
+        24s  come y q
+        60s  ready ana        -> y:ana
+        """,
+    )
 
 
 def test_genesys_lending() -> None:

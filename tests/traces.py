@@ -70,12 +70,16 @@ class _Trace:
         return getattr(router, verb)(now, name)  # type: ignore[no-any-return]
 
     def _come(self, now: int, name: str, queues: str, more: dict[str, str]) -> list[events.Event]:
-        """An arrival; several queues are separated by commas, and ``only`` or ``prefer`` is an agent and a time."""
+        """An arrival; several queues are separated by commas, and ``only`` or ``prefer`` is an agent and a time.
+
+        ``prefer_any`` is an agent who need not have what is asked.
+        """
         binds = []
-        for kind in ("only", "prefer"):
-            if kind in more:
-                agent, _, duration = more[kind].partition(",")
-                binds.append(commands.Bind(agent, kind, milliseconds(duration) if duration else None))
+        for word, kind in (("only", "only"), ("prefer", "prefer"), ("prefer_any", "prefer")):
+            if word in more:
+                agent, _, duration = more[word].partition(",")
+                for_ms = milliseconds(duration) if duration else None
+                binds.append(commands.Bind(agent, kind, for_ms, word == "prefer_any"))  # type: ignore[arg-type]
         return self.router.enqueue(
             now,
             name,

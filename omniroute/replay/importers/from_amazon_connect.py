@@ -26,7 +26,7 @@ _DEPTH_MAX: Final = 8
 _OPERATORS: Final = ("NumberGreaterOrEqualTo", "Range", "Match")
 _CONDITION: Final = ("Name", "Value", "ProficiencyLevel", "Range", "ComparisonOperator")
 _AGENT: Final = ("profile", "proficiencies", "auto_accept", "after_contact_work")
-_NO_AGENTS: Final = {"MatchCriteria": "an interaction cannot name agents"}
+_NO_AGENTS: Final = {"MatchCriteria": "bind each interaction to its agents"}
 
 
 @attrs.frozen

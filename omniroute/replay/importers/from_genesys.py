@@ -21,7 +21,7 @@ __all__ = ["genesys"]
 _RINGS_MAX: Final = 6
 _KNOWN: Final = ("evaluation", "scoring", "skills", "rings", "members", "alerting_timeout", "wrap_up")
 _REFUSED: Final = {
-    "preferred_agents": "an interaction cannot name agents",
+    "preferred_agents": "bind each interaction to its agents",
     "predictive": "scores of single agents cannot be given",
     "conditional_groups": "give the queue steps, or only_while, over conditions of the plan by hand",
 }
