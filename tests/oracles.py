@@ -8,13 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
-from itertools import pairwise, permutations
+from itertools import pairwise, permutations, product
 from math import exp, factorial, prod
 
 import numpy as np
 
 State = tuple[int, ...]
 Rates = Callable[[State], Iterable[tuple[State, float]]]
+BATCHES = 40
+
+
+def assert_mean(series: np.ndarray, exact: float, s: float | None = None) -> None:
+    """The mean of a series in the order of time is the exact value within four standard errors."""
+    series = np.asarray(series, float)
+    if s is None:
+        batches = series[: len(series) // BATCHES * BATCHES].reshape(BATCHES, -1).mean(axis=1)
+        error = batches.std(ddof=1) / BATCHES**0.5
+    else:
+        error = s / len(series) ** 0.5
+    mean = series.mean()
+    assert abs(mean - exact) <= 4 * error, f"{mean:.6g} is not {exact:.6g} within {4 * error:.2g} (N={len(series)})"
 
 
 # Erlang ---------------------------------------------------------------------------------------------------------------
@@ -358,3 +371,110 @@ def capacity_blocking(offered: Sequence[Fraction], units: Sequence[int], capacit
         weights = states
     total = sum(states.values())
     return [sum(w for used, w in states.items() if used > capacity - size) / total for size in units]
+
+
+# Channels -------------------------------------------------------------------------------------------------------------
+
+
+def shared_attention(l: float, rates: Sequence[float], agents: int, room: int = 200) -> dict[str, float | list[float]]:  # noqa: E741
+    """Agents who hold up to ``len(rates)`` chats of exp(1) work, each of k chats progressing at ``rates[k - 1]``.
+
+    First come first served, lightest load first. A state is how many agents hold 0, 1... chats, and how many wait; all
+    are full while anybody waits. ``handle`` is the mean time from start to end, ``shares`` those of the first numbers.
+    """
+    most = len(rates)
+
+    def moved(state: State, a: int, b: int) -> State:
+        held = list(state)
+        held[a] -= 1
+        held[b] += 1
+        return tuple(held)
+
+    def moves(state: State) -> Iterator[tuple[State, float]]:
+        *held, waiting = state
+        least = next(k for k in range(most + 1) if held[k])
+        yield (*held, waiting + 1) if least == most else moved(state, least, least + 1), l
+        for k in range(1, most + 1):
+            if held[k]:
+                after = (*held, waiting - 1) if waiting else moved(state, k, k - 1)
+                yield after, held[k] * k * rates[k - 1]
+
+    levels: list[list[State]] = [[] for _ in range(agents * most + 1)]
+    for counts in product(range(agents + 1), repeat=most + 1):
+        if sum(counts) == agents:
+            levels[sum(k * count for k, count in enumerate(counts))].append((*counts, 0))
+    levels += [[(*[0] * most, agents, waiting)] for waiting in range(1, room + 1)]
+    p = stationary(levels, moves)
+    shares = [sum(s[k] * x for s, x in p.items()) / agents for k in range(most + 1)]
+    return {
+        "p_wait": sum(x for s, x in p.items() if s[most] == agents),
+        "wait": sum(s[-1] * x for s, x in p.items()) / l,
+        "handle": agents * sum(k * share for k, share in enumerate(shares)) / l,
+        "shares": shares,
+    }
+
+
+VOICE, CHAT = 0, 1
+NEVER_TOGETHER = frozenset({(VOICE, CHAT), (CHAT, VOICE)})
+"""Pairs (held, new) of channels: while an agent holds the one he is given no interaction of the other."""
+
+
+def compatible(
+    ls: Sequence[float] = (0.6, 1.2),
+    at_most: Sequence[int] = (1, 2),
+    agents: int = 2,
+    barred: frozenset[tuple[int, int]] = NEVER_TOGETHER,
+) -> dict[State, float]:
+    """The distribution of two channels on alike agents where some pairs of channels do not go together.
+
+    A state is (calls of agent 0, chats of agent 0, calls of agent 1, chats of agent 1...): what each of them holds. An
+    interaction ends at rate 1 whatever else is held. A new one goes to :func:`taker` and is lost where there is none.
+    Only states that can be reached from empty: with the rule on both sides an agent holds nothing, a call, one chat
+    or two, so two agents have 16; without the rule 36.
+    """
+
+    def moves(state: State) -> Iterator[tuple[State, float]]:
+        for new, rate in enumerate(ls):
+            j = taker(state, new, at_most, barred)
+            if j >= 0:
+                yield _with(state, 2 * j + new, 1), rate
+        for place, held in enumerate(state):
+            if held:
+                yield _with(state, place, -1), float(held)
+
+    seen, fresh = {(0,) * 2 * agents}, [(0,) * 2 * agents]
+    while fresh:
+        found = {target for target, _ in moves(fresh.pop())} - seen
+        seen |= found
+        fresh += found
+    return stationary([sorted(seen)], moves)
+
+
+def taker(state: State, new: int, at_most: Sequence[int], barred: frozenset[tuple[int, int]]) -> int:
+    """The agent who holds least of those who may take one more of channel ``new``, then the lowest number; -1: none."""
+
+    def may(j: int) -> bool:
+        bars = any(state[2 * j + held] for held, other in barred if other == new)
+        return not bars and state[2 * j + new] < at_most[new]
+
+    able = [(state[2 * j] + state[2 * j + 1], j) for j in range(len(state) // 2) if may(j)]
+    return min(able, default=(0, -1))[1]
+
+
+def _with(state: State, place: int, more: int) -> State:
+    return (*state[:place], state[place] + more, *state[place + 1 :])
+
+
+def compatible_loss(
+    ls: Sequence[float] = (0.6, 1.2),
+    at_most: Sequence[int] = (1, 2),
+    agents: int = 2,
+    barred: frozenset[tuple[int, int]] = NEVER_TOGETHER,
+) -> tuple[float, float]:
+    """The shares of voice and of chats that are lost in :func:`compatible`, where its states are explained.
+
+    Alike agents: which of two who hold the same is chosen changes who is busy, not what is lost.
+    """
+    p = compatible(ls, at_most, agents, barred)
+    voice, chat = (sum(x for s, x in p.items() if taker(s, new, at_most, barred) < 0) for new in (VOICE, CHAT))
+    return voice, chat

@@ -12,7 +12,8 @@ from fractions import Fraction
 import numpy as np
 import oracles
 import pytest
-from worlds import by_commands, skilled
+from oracles import assert_mean
+from worlds import UNIT, by_commands, drawn, skilled, warm
 
 from omniroute.core import IMPLEMENTATION
 from omniroute.world.bare import (
@@ -26,10 +27,6 @@ from omniroute.world.bare import (
     drive_columns,
     sign_in_all,
 )
-
-UNIT = 300_000
-"""Milliseconds of a time unit: rounding to milliseconds vanishes."""
-BATCHES = 40
 
 needs_kernel = pytest.mark.skipif(
     IMPLEMENTATION == "reference", reason="the reference core would need minutes for a sample of this size"
@@ -192,12 +189,6 @@ def test_pooled_table():
     assert a_first == pytest.approx((0.0355077141, 0.5841516433), rel=1e-9)
 
 
-def test_capacity_table():
-    """The product form of shared units gives the printed fractions."""
-    found = oracles.capacity_blocking((Fraction(3, 10), Fraction(1), Fraction(1, 2)), (12, 4, 3), 12)
-    assert found == [Fraction(6701, 8621), Fraction(1661, 8621), Fraction(1621, 8621)]
-
-
 # Samples --------------------------------------------------------------------------------------------------------------
 
 
@@ -206,43 +197,11 @@ def sample_size(rows: int) -> int:
     return rows if IMPLEMENTATION == "kernel" else rows // 20
 
 
-def drawn(rows: int, seed: int, ls, m: float, ths=None, tiers=None) -> Arrivals:
-    """Poisson arrivals of classes 0, 1... at rates ``ls``, exponential handling and patience, in milliseconds."""
-    random = np.random.default_rng(seed)
-    at = np.cumsum(random.exponential(UNIT / sum(map(float, ls)), rows))
-    class_ = random.choice(len(ls), rows, p=[float(l) / float(sum(ls)) for l in ls])  # noqa: E741
-    fields = {}
-    if ths is not None:
-        fields["patience"] = np.rint(random.exponential(UNIT, rows) / np.array(ths, float)[class_])
-    if tiers is not None:
-        fields["tier"] = np.array(tiers)[class_]
-    return Arrivals(at=np.rint(at), class_=class_, handle=np.rint(random.exponential(UNIT / m, rows)), **fields)
-
-
-def warm(arrivals: Arrivals, units: float) -> np.ndarray:
-    """The rows that arrive after the warm-up; at least half of the sample must be left."""
-    rows = arrivals.at >= units * UNIT
-    assert rows.mean() > 0.5, "the warm-up eats the sample"
-    return rows
-
-
 def warm_up(l: float, m: float, n: int, th: float = 0.0) -> float:  # noqa: E741
     """The warm-up in time units."""
     if th:
         return 20 / min(m, th)
     return 20 * max(1 / m, 1 / ((n * m) ** 0.5 - l**0.5) ** 2)
-
-
-def assert_mean(series: np.ndarray, exact: float, s: float | None = None) -> None:
-    """The mean of a series in the order of time is the exact value within four standard errors."""
-    series = np.asarray(series, float)
-    if s is None:
-        batches = series[: len(series) // BATCHES * BATCHES].reshape(BATCHES, -1).mean(axis=1)
-        error = batches.std(ddof=1) / BATCHES**0.5
-    else:
-        error = s / len(series) ** 0.5
-    mean = series.mean()
-    assert abs(mean - exact) <= 4 * error, f"{mean:.6g} is not {exact:.6g} within {4 * error:.2g} (N={len(series)})"
 
 
 def waits_of(arrivals: Arrivals, results: Results) -> np.ndarray:
@@ -522,18 +481,3 @@ def test_pooled_n_through_the_core(rows, b_first, exact, s):
     kept = warm(arrivals, 20 / (7**0.5 - 4.5**0.5) ** 2)
     for k in (0, 1):
         assert_mean(waits[kept & (arrivals.class_ == k)], exact[k], s[k])
-
-
-@sizes
-def test_capacity_units_without_waiting(rows):
-    """One agent of 12 units, loads 12, 4 and 3, nobody waits (patience 0): blocking is the product form's."""
-    loads, offered = (12, 4, 3), (Fraction(3, 10), Fraction(1), Fraction(1, 2))
-    arrivals = drawn(sample_size(rows), 41, offered, 1)
-    arrivals = Arrivals(
-        at=arrivals.at, class_=arrivals.class_, handle=arrivals.handle, patience=np.zeros(len(arrivals.at))
-    )
-    classes = tuple(BareClass(channel=channel) for channel in range(3))
-    _, results = run(BareWorld(groups=(BareGroup(units=12),), classes=classes, loads=loads), arrivals)
-    kept = warm(arrivals, 20)
-    for k, exact in enumerate(oracles.capacity_blocking(offered, loads, 12)):
-        assert_mean(results.abandoned[kept & (arrivals.class_ == k)], float(exact))
