@@ -307,6 +307,40 @@ def pooled_n(
     return sum(s[2] * x for s, x in p.items()) / ls[0], sum(s[3] * x for s, x in p.items()) / ls[1]
 
 
+def reserved(
+    ls: tuple[float, float], m: float, n: int, on: int, off: int, tops: tuple[int, int] = (30, 160)
+) -> tuple[float, float]:
+    """Mean waits where class 0 is first and class 1 starts only while its gate holds.
+
+    The gate holds from ``on`` idle agents, one just freed included, until fewer than ``off`` are idle. States (busy,
+    gate, queue 0, queue 1); only those in which nobody could start.
+    """
+
+    def started(state: State) -> State:
+        busy, gate, high, low = state
+        gate = int(n - busy >= (off if gate else on))
+        while busy < n and (high or (low and gate)):
+            busy, high, low = (busy + 1, high - 1, low) if high else (busy + 1, high, low - 1)
+            gate = int(gate and n - busy >= off)
+        return busy, gate, high, low
+
+    def rates(state: State) -> Iterator[tuple[State, float]]:
+        busy, gate, high, low = state
+        yield started((busy, gate, high + 1, low)), ls[0]
+        yield started((busy, gate, high, low + 1)), ls[1]
+        if busy:
+            yield started((busy - 1, gate, high, low)), m * busy
+
+    step = on - off + 1  # so many of class 1 may start at once
+    levels: list[list[State]] = [[] for _ in range(tops[1] // step + 1)]
+    for low in range(tops[1]):
+        states = [(busy, gate, 0, low) for busy in range(n + 1) for gate in (0, 1)]
+        states += [(n, 0, high, low) for high in range(1, tops[0])]
+        levels[low // step] += [state for state in states if started(state) == state]
+    p = stationary([level for level in levels if level], rates)
+    return sum(s[2] * x for s, x in p.items()) / ls[0], sum(s[3] * x for s, x in p.items()) / ls[1]
+
+
 # Skills, product form -------------------------------------------------------------------------------------------------
 
 
@@ -478,3 +512,30 @@ def compatible_loss(
     p = compatible(ls, at_most, agents, barred)
     voice, chat = (sum(x for s, x in p.items() if taker(s, new, at_most, barred) < 0) for new in (VOICE, CHAT))
     return voice, chat
+
+
+def interrupted(ls: tuple[float, float], ms: tuple[float, float], top: int = 600) -> dict[str, float]:
+    """One agent: calls that find no other call interrupt his e-mail and are else lost; e-mails wait and are resumed.
+
+    A state is (a call is held, an e-mail is begun, e-mails that are there). Shares of time, and the mean number there.
+    """
+
+    def moves(state: State) -> Iterator[tuple[State, float]]:
+        call, begun, mails = state
+        yield (call, int(begun or not call), mails + 1), ls[1]
+        if call:
+            yield (0, int(mails > 0), mails), ms[0]
+        else:
+            yield (1, begun, mails), ls[0]
+            if begun:
+                yield (0, int(mails > 1), mails - 1), ms[1]
+
+    levels = [[(call, begun, mails) for call in (0, 1) for begun in (0, 1)] for mails in range(top)]
+    levels = [[s for s in level if s[1] <= s[2] and (s[0] or s[1] == (s[2] > 0))] for level in levels]
+    p = stationary(levels, moves)
+    return {
+        "voice": sum(x for s, x in p.items() if s[0]),
+        "email": sum(x for s, x in p.items() if s[1] and not s[0]),
+        "interrupted": sum(x for s, x in p.items() if s[1] and s[0]),
+        "mails": sum(s[2] * x for s, x in p.items()),
+    }
