@@ -545,7 +545,7 @@ def encode(command: Command) -> bytes:
     """Return a command as a record. O(size). Raises PlanError for a plan with a strategy outside the catalogue.
 
     >>> decode(encode(Leave("c1")))
-    Leave(interaction='c1')
+    Leave(interaction='c1', grace_ms=0)
     """
     return _ENCODER.encode(command)
 

@@ -135,7 +135,7 @@ class DeadlineKind(IntEnum):
 
 
 class Clause(IntEnum):
-    """The clauses of *eligible*, in the order in which they are looked at; each names what makes it false."""
+    """The clauses of *eligible*; each names what makes it false. The reference core says in which order it looks."""
 
     NOT_READY = 1  # ends with the agent's presence
     NO_ROOM = 2  # ends when the agent releases something
