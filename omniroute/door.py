@@ -15,12 +15,12 @@ from omniroute import forms
 from omniroute.answers import HEAD_START_MAX, Answer, ReplayedError
 from omniroute.core import limits
 from omniroute.core.codes import Reason
-from omniroute.core.lifecycle import INTERACTION, REFUSALS, InteractionMove, InteractionState, Presence, PresenceMove
+from omniroute.core.lifecycle import INTERACTION, REFUSALS, InteractionMove, InteractionState
 from omniroute.errors import InvariantError, MisuseError, RequirementError, TimeError
-from omniroute.events import CLOSED, REASONS, AgentUpdated, Event, Rejected, StrategyFailed
+from omniroute.events import CLOSED, REASONS, Event, Rejected, StrategyFailed
 from omniroute.ledger import Ledger
 from omniroute.model import INTEGER_MAX, INTEGER_MIN, Agent, shown
-from omniroute.naming import ORDER_BASE, Ask, Naming, Wish
+from omniroute.naming import Ask, Naming, Wish
 
 if TYPE_CHECKING:
     from omniroute.core import Core
@@ -219,117 +219,11 @@ class Door:
             events.append(StrategyFailed(seq, self.now, queue, strategy, kind))
         self.naming.failures.clear()
 
-    # Agents ----------------------------------------------------------------------------------------------------------
-
-    def _sign_in(self, now: int, command: c.SignIn) -> list[Event]:
-        card = forms.sign_in(command)
-        return self._signed_in(self.begin(now), command, card)
-
-    def _sign_in_many(self, now: int, command: c.SignInMany) -> list[Event]:
-        items = forms.many(command.agents, c.SignIn)
-        cards = [forms.sign_in(item) for item in items]
-        events = self.begin(now)
-        self.core.advance(now)
-        for item, card in zip(items, cards, strict=True):
-            self._signed_in(events, item, card)
-        return events
-
-    def _signed_in(self, events: list[Event], command: c.SignIn, card: Agent | None) -> list[Event]:
-        """Judge and move one sign-in."""
-        name = command.agent if card is None else card.id
-        assert isinstance(name, str)
-        j = self.naming.agents.get(name)
-        if j is None and card is None:
-            return self.refuse(events, command, Reason.UNKNOWN_AGENT, name)
-        if j is not None and self.core.agent(j)[0] != Presence.SIGNED_OUT:
-            return self.refuse(events, command, Reason.ALREADY_SIGNED_IN, name)
-        if j is None and len(self.naming.agents) >= self.naming.plan.limits.agents:
-            return self.refuse(events, command, Reason.LIMIT_REACHED, name, "limits.agents")
-        if card is not None:
-            problem = self._card_problem(card)
-            if problem is not None:
-                return self.refuse(events, command, problem[0], name, problem[1])
-            j = self.describe(events, card)
-        assert j is not None
-        self.ledger.said = ""
-        self.core.set_presence(self.now, j, PresenceMove.SIGN_IN if command.ready else PresenceMove.SIGN_IN_NOT_READY)
-        return self.ledger.tell(events)
-
-    def _card_problem(self, card: Agent) -> tuple[Reason, str] | None:
-        """What the plan has against a card, if anything."""
-        naming = self.naming
-        for queue in (*(card.queues or ()), *card.delays):
-            if queue not in naming.queues:
-                return Reason.UNKNOWN_QUEUE, queue
-        for label in card.label_at_most:
-            if label not in naming.capacity.labels:
-                return Reason.UNKNOWN_CHANNEL, f"label {label}"
-        for channel in card.at_most:
-            if not self.is_open(channel):
-                return Reason.UNKNOWN_CHANNEL, channel
-        return (Reason.LIMIT_REACHED, "limits.groups") if naming.too_many_groups(card) else None
+    # Interactions ----------------------------------------------------------------------------------------------------
 
     def is_open(self, channel: str) -> bool:
         """Whether the plan has this channel. O(channels)."""
         return any(channel == known.name for known in self.naming.plan.channels)
-
-    def describe(self, events: list[Event], agent: Agent) -> int:
-        """Add an agent, or give a known one what the value says; his number. Cost: that of a new group."""
-        naming = self.naming
-        self.core.advance(self.now)  # tables that change look at openings from this instant on
-        j = naming.agents.get(agent.id)
-        if j is None:
-            j = naming.add_agent(agent)
-            self.ledger.reasons.append("")
-            self.tell_failures(events)
-            return j
-        known = naming.agent_values[j]
-        naming.agent_values[j] = agent
-        if (known.key(), known.order) != (agent.key(), agent.order):
-            group, order = naming.group(agent), agent.order + ORDER_BASE
-            self.tell_failures(events)
-            events.append(AgentUpdated(self.ledger.next_seq(), self.now, agent.id))
-            self.core.move_agent(self.now, j, group, order)
-            self.ledger.tell(events)
-        return j
-
-    def _update_agent(self, now: int, command: c.UpdateAgent) -> list[Event]:
-        agent = forms.card(command.agent)
-        events = self.begin(now)
-        self.core.advance(now)
-        if agent.id not in self.naming.agents:
-            return self.refuse(events, command, Reason.UNKNOWN_AGENT, agent.id)
-        problem = self._card_problem(agent)
-        if problem is not None:
-            return self.refuse(events, command, problem[0], agent.id, problem[1])
-        self.describe(events, agent)
-        return events
-
-    def _sign_out(self, now: int, command: c.SignOut) -> list[Event]:
-        forms.text("agent", command.agent)
-        return self._presence(self.begin(now), command, command.agent, PresenceMove.SIGN_OUT, "")
-
-    def _set_presence(self, now: int, command: c.SetPresence) -> list[Event]:
-        forms.text("agent", command.agent)
-        forms.text("reason", command.reason, forms.REF_LENGTH_MAX, empty=True)
-        move = forms.MOVES.get(command.presence) if isinstance(command.presence, str) else None
-        if move is None:
-            raise MisuseError(f"presence is {shown(command.presence)}, allowed is {', '.join(forms.MOVES)}")
-        return self._presence(self.begin(now), command, command.agent, move, command.reason)
-
-    def _presence(
-        self, events: list[Event], command: c.Command, agent: str, move: PresenceMove, said: str
-    ) -> list[Event]:
-        j = self.naming.agents.get(agent)
-        if j is None:
-            return self.refuse(events, command, Reason.UNKNOWN_AGENT, agent)
-        self.ledger.said = said
-        reason = self.core.set_presence(self.now, j, move)
-        if reason:
-            return self.refuse(events, command, reason, agent)
-        return self.ledger.tell(events)
-
-    # Interactions ----------------------------------------------------------------------------------------------------
 
     def _enqueue(self, now: int, command: c.Enqueue) -> list[Event]:
         ask = self._checked_enqueue(command)
@@ -661,11 +555,6 @@ WISHES: dict[type, Callable[..., Sequence[Wish] | None]] = {}
 """What a command of ``turns`` or ``contacts`` may ask for, None where that cannot be said; its form may raise."""
 
 HANDLERS: dict[type, Callable[..., list[Event]]] = {
-    c.SignIn: Door._sign_in,
-    c.SignInMany: Door._sign_in_many,
-    c.SignOut: Door._sign_out,
-    c.SetPresence: Door._set_presence,
-    c.UpdateAgent: Door._update_agent,
     c.Enqueue: Door._enqueue,
     c.EnqueueMany: Door._enqueue_many,
     c.Leave: Door._leave,

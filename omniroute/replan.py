@@ -26,6 +26,7 @@ from omniroute.events import IN_USE, REASONS, Event, PlanChanged, Revised
 from omniroute.model import shown
 from omniroute.plan import Plan, Queue
 from omniroute.plan_numbers import agent_key_of, check_plan, control_interval
+from omniroute.staffing import describe
 from omniroute.strategies.protocol import Tables
 
 __all__: list[str] = []
@@ -157,7 +158,7 @@ def _write(door: Door, plan: Plan, used: Sequence[int], events: list[Event]) -> 
     core.refresh(door.now)
     ledger.tell(events)
     for agent in plan.agents:
-        door.describe(events, agent)
+        describe(door, events, agent)
 
 
 def _lead_over(door: Door, used: Sequence[int]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from omniroute import commands as c
-from omniroute import contacts, reconcile, replan, snapshot, turns
+from omniroute import contacts, reconcile, replan, snapshot, staffing, turns
 from omniroute.answers import Answer
 from omniroute.core import Core
 from omniroute.core.codes import Clause
@@ -29,10 +29,7 @@ from omniroute.views import AgentView, Audit, InteractionView, QueueView, Unknow
 
 __all__ = ["Router"]
 
-assert replan  # the four add their handlers to those of the door
-assert contacts
-assert turns
-assert reconcile
+assert all((contacts, reconcile, replan, staffing, turns))  # each adds its handlers to those of the door
 
 
 class Router:

@@ -29,6 +29,7 @@ FLOORS = [
         "door",
         "turns",
         "contacts",
+        "staffing",
         "reconcile",
         "replan",
         "snapshot",
@@ -130,7 +131,7 @@ def test_files_fit_a_head() -> None:
     longer = {
         "core/kernel.pyx": 1520,  # one class, which Cython wants in one file
         "core/engine.pxd": 900,
-        "door.py": 660,  # the door itself: judging, handing over, and the commands of every day
+        "door.py": 600,  # the door itself: judging, handing over, and the commands of every day
         "requirements.py": 650,
         "commands.py": 600,
         "events.py": 600,
