@@ -370,14 +370,14 @@ class Door:
         return ask
 
     def full_queue(self, queues: tuple[str, ...], own: int) -> str:
-        """The first queue that has no place left, not counting the interaction's own; empty when all have."""
+        """The first queue that has no place left, but for those where ``own`` waits already; empty when all have."""
         naming = self.naming
         waits = self.core.interaction(own)[6::3] if own >= 0 and self._state(own) <= InteractionState.OFFERED else ()
+        mine = {naming.class_names[k].queue for k in waits}
         for queue in queues:
             q = naming.queues[queue]
             limit = naming.queue_values[q].limit
-            mine = sum(naming.class_names[k].queue == q for k in waits)
-            if limit is not None and self.core.queue(q)[0] - mine >= limit:
+            if q not in mine and limit is not None and self.core.queue(q)[0] >= limit:
                 return queue
         return ""
 

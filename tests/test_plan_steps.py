@@ -52,12 +52,12 @@ def test_a_step_waits_for_its_condition() -> None:
 
 
 def test_a_step_is_taken_at_once() -> None:
-    """While its condition holds a step does not wait until it is due."""
+    """While its condition holds a step does not wait until it is due, for whoever comes and for whoever waits."""
     plan = Plan(queues=[Queue("q", steps=[Step("1h", tier=-1, at_once_if="long")])], conditions=[LONG])
     router = Router(plan)
     assert steps(router.enqueue(0, "a", "q")) == []
-    assert steps(router.enqueue(1, "b", "q")) == [(1, "q", 1)]
-    assert (router.interaction("a").tier, router.interaction("b").tier) == (0, -1)
+    assert steps(router.enqueue(1, "b", "q")) == [(1, "q", 1), (1, "q", 1)]
+    assert (router.interaction("a").tier, router.interaction("b").tier) == (-1, -1)
 
 
 AWAY = Plan(

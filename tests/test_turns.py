@@ -570,6 +570,24 @@ def test_a_full_queue_refuses_who_comes_not_who_is_scheduled() -> None:
         assert words(router.enqueue(0, name, "q", needs=needs, at=10 * S)) == [f"Parked {name}"]
 
 
+def test_a_full_queue_does_not_refuse_who_waits_in_it() -> None:
+    """Whoever was given back to a full queue makes it longer than its limit; the others change places as before.
+
+    It was seen to be refused, after a restart only.
+    """
+    router = built("ana", queues=[Queue("q", limit=1), Queue("r")])
+    router.enqueue(0, "x", "q")
+    router.accept(0, router.agent("ana").offers[0])
+    router.enqueue(1, "y", "q")
+    router.set_presence(2, "ana", "not_ready")
+    router.requeue(3, "x")
+    assert router.queue("q").waiting == 2
+    router = Router.restore(router.snapshot())
+    assert words(router.update(4, "y", priority=1)) == ["Updated y"]
+    assert words(router.update(5, "y", queue=("q", "r"))) == ["Updated y"]
+    assert refusal(router.enqueue(6, "z", "q")) == "queue_full q"
+
+
 def test_parked_keeps_the_place_and_stops_the_clock() -> None:
     """Its wait stands still while it is parked; its place does not change; ``anew`` begins the wait again."""
     for anew, wait_ms in ((False, 30 * S), (True, 10 * S)):

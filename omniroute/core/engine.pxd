@@ -4,6 +4,7 @@ from libc.stdlib cimport qsort
 
 from omniroute.core.deadlines cimport arm, disarm
 from omniroute.core.layout cimport *
+from omniroute.core.order cimport less
 from omniroute.core.places cimport (
     arm_control,
     arm_entry,
@@ -56,6 +57,51 @@ cdef inline void went(State* s, i32 j) noexcept nogil:
         s.left[s.n_left] = j
         s.n_left += 1
     s.forgiving = True
+
+
+cdef inline void place_later(State* s, i32 i) noexcept nogil:
+    """Ask for an interaction before the command ends, when nobody before it has still to be asked for."""
+    cdef i32 x
+    sync(s, i)
+    for x in range(s.n_late):
+        if s.late[x] == i:
+            return
+    if grow(s, <void**> &s.late, &s.cap_late, s.n_late + 1, sizeof(i32)):
+        s.late[s.n_late] = i
+        s.n_late += 1
+
+
+cdef inline Key rank_in_queue(State* s, i32 i) noexcept nogil:
+    """The first place that an interaction has in a class; what is gone needs none."""
+    cdef Key best
+    cdef i32 e
+    best.a = best.b = best.c = -1
+    if s.interactions[i].state == GONE:
+        return best
+    e = s.interactions[i].entries
+    best = s.keys[e]
+    while e >= 0:
+        if less(&s.keys[e], &best):
+            best = s.keys[e]
+        e = s.entries[e].next
+    return best
+
+
+cdef inline i32 first_of_late(State* s) noexcept nogil:
+    """Take the interaction that is to be asked for next. O(interactions that are)."""
+    cdef i32 x, found, at = 0
+    cdef Key best = rank_in_queue(s, s.late[0])
+    cdef Key other
+    for x in range(1, s.n_late):
+        other = rank_in_queue(s, s.late[x])
+        if less(&other, &best):
+            at = x
+            best = other
+    found = s.late[at]
+    s.n_late -= 1
+    for x in range(at, s.n_late):
+        s.late[x] = s.late[x + 1]
+    return found
 
 
 cdef inline void take_turn(State* s, i64 order, i64 number) noexcept nogil:
@@ -496,13 +542,13 @@ cdef inline bint reachable(State* s, i32 k) noexcept nogil:
 
 
 cdef inline bint steps_on(State* s, i32 i, i32 e) noexcept nogil:
-    """Whether an entry takes its step now: it is due, its queue skips it, or only later steps could find anybody."""
+    """Whether an entry takes its step now: it is due, it is skipped, or only later steps could find anybody."""
     cdef Class* class_ = &s.classes[s.entries[e].class_]
     if class_.step_at < 0:
         return False
     if s.interactions[i].step_from + class_.step_at <= s.now:
         return class_.step_when < 0 or s.conditions[class_.step_when].holds
-    if class_.skip_if >= 0 and s.conditions[class_.skip_if].holds:
+    if class_.skip_if >= 0 and s.interactions[i].state == WAITING and s.conditions[class_.skip_if].holds:
         return True
     return not class_.patient and not servable(s, s.entries[e].class_) and reachable(s, s.entries[e].class_)
 
@@ -590,6 +636,9 @@ cdef inline void place(State* s, i32 i) noexcept nogil:
         else:
             left -= it.live
             while left and not s.failed and in_queue(it):
+                if s.n_fresh:
+                    place_later(s, i)  # those who waited for the condition longer come first
+                    return
                 j = pick_agent(s, i, &e, &standing)
                 if j < 0:
                     break
@@ -604,6 +653,9 @@ cdef inline void place_all(State* s, i32 i) noexcept nogil:
     cdef i64 standing = 0, best = 0
     cdef i32 e = -1, j
     cdef bint first = True
+    if s.n_fresh:
+        place_later(s, i)
+        return
     while not s.failed and in_queue(it):
         j = pick_agent(s, i, &e, &standing)
         if j < 0 or (not first and standing != best):
@@ -611,6 +663,12 @@ cdef inline void place_all(State* s, i32 i) noexcept nogil:
         best = standing
         first = False
         make_offer(s, i, e, j)
+
+
+cdef inline void back(State* s, i32 i) noexcept nogil:
+    """It waits in its old place, again or still."""
+    if in_queue(&s.interactions[i]) and not settle(s, i):
+        place(s, i)
 
 
 cdef inline void serve(State* s, i32 j) noexcept nogil:
@@ -655,19 +713,16 @@ cdef inline void empty(State* s, i32 j) noexcept nogil:
 
 
 cdef inline void change_presence(State* s, i32 j, i32 presence, i64 reason, i32 first) noexcept nogil:
-    """Move, withdraw what he was offered, and ask for those who lost it, ``first`` before the others."""
+    """Move, withdraw what he was offered, and ask for those who lost it, and for ``first``."""
     cdef Agent* agent = &s.agents[j]
-    cdef i32 at
-    s.n_losers = 0
-    if first >= 0 and grow(s, <void**> &s.losers, &s.cap_losers, 1, sizeof(i32)):
-        s.losers[0] = first
-        s.n_losers = 1
+    cdef i32 loser
+    if first >= 0:
+        place_later(s, first)
     if agent.presence == READY:
         while agent.offers >= 0:
-            if grow(s, <void**> &s.losers, &s.cap_losers, s.n_losers + 1, sizeof(i32)):
-                s.losers[s.n_losers] = s.offers[agent.offers].interaction
-                s.n_losers += 1
+            loser = s.offers[agent.offers].interaction
             end_offer(s, agent.offers, EV_WITHDRAWN, -1)
+            place_later(s, loser)
     s.groups[agent.group].staffed += (presence != SIGNED_OUT) - (agent.presence != SIGNED_OUT)
     agent.presence = presence
     tell(s, EV_PRESENCE, -1, j, presence, reason)
@@ -680,9 +735,6 @@ cdef inline void change_presence(State* s, i32 j, i32 presence, i64 reason, i32 
     if presence == SIGNED_OUT:
         went(s, j)
     empty(s, j)
-    for at in range(s.n_losers):
-        place(s, s.losers[at])
-    s.n_losers = 0
 
 
 cdef inline void let_go(State* s, i32 j, i32 channel, bint took) noexcept nogil:
@@ -716,7 +768,7 @@ cdef inline void untie(State* s, i32 j) noexcept nogil:
             if s.ties[x].kind != FORBID and s.ties[x].interaction == s.turns[at].number:
                 drop_tie(s, x)
             x = after
-        place(s, <i32> s.turns[at].number)
+        place_later(s, <i32> s.turns[at].number)
 
 
 cdef inline void forgive_all(State* s) noexcept nogil:
@@ -731,13 +783,15 @@ cdef inline void forgive_all(State* s) noexcept nogil:
         forgive(s, <i32> s.turns[x].number, False)
 
 
-cdef inline bint waits_for(State* s, i32 i, i32 c) noexcept nogil:
-    """Whether a step of a waiting interaction waits for a condition."""
+cdef inline bint steps_by(State* s, i32 i, i32 c) noexcept nogil:
+    """Whether a step of a waiting interaction is taken now that a condition holds."""
     cdef i32 e = s.interactions[i].entries
+    cdef Class* class_
     if not in_queue(&s.interactions[i]):
         return False
     while e >= 0:
-        if s.classes[s.entries[e].class_].step_when == c:
+        class_ = &s.classes[s.entries[e].class_]
+        if (class_.step_when == c or class_.skip_if == c) and steps_on(s, i, e):
             return True
         e = s.entries[e].next
     return False
@@ -766,16 +820,19 @@ cdef inline void flipped(State* s, i32 c) noexcept nogil:
     cdef i32 x, k
     cdef bint waiting = False
     for k in range(s.n_classes):
-        waiting = waiting or (s.classes[k].step_when == c and s.classes[k].in_queue > 0)
+        if s.classes[k].step_when == c or s.classes[k].skip_if == c:
+            waiting = waiting or s.classes[k].in_queue > 0
     if waiting:
         s.n_turns = 0
         for x in range(s.n_interactions):
-            if waits_for(s, x, c):
+            if steps_by(s, x, c):
                 take_turn(s, s.interactions[x].seq, x)
         sort_turns(s)
         for x in range(s.n_turns):
-            if waits_for(s, <i32> s.turns[x].number, c):
-                step(s, <i32> s.turns[x].number)
+            k = <i32> s.turns[x].number
+            if steps_by(s, k, c) and not settle(s, k):
+                withdraw_excess(s, k)
+                place_later(s, k)
     s.n_turns = 0
     for x in range(s.n_groups):
         if s.groups[x].members and concerns(s, c, x):
@@ -788,7 +845,10 @@ cdef inline void flipped(State* s, i32 c) noexcept nogil:
 
 
 cdef inline void wind_up(State* s) noexcept nogil:
-    """What a command left to be asked: ties of who went, agents who got free, conditions that became true."""
+    """What a command left to be asked.
+
+    Ties of who went; agents who got free; conditions that became true; interactions, in order.
+    """
     cdef i32 c
     while not s.failed:
         if s.left_at < s.n_left:
@@ -808,6 +868,9 @@ cdef inline void wind_up(State* s) noexcept nogil:
             s.n_fresh -= 1
             if s.conditions[c].holds:
                 flipped(s, c)
+        elif s.n_late:
+            c = first_of_late(s)
+            back(s, c)
         elif s.stale:
             s.stale = False
             forgo_steps(s)

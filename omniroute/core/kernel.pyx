@@ -16,7 +16,7 @@ from omniroute.core.columns cimport (
 )
 from omniroute.core.deadlines cimport arm, disarm, sooner
 from omniroute.core.engine cimport (
-    ABANDONED, ASKED, CANCELLED, change_presence, go_on, into_hand, link_offer, place, remember, serve, settle,
+    ABANDONED, ASKED, CANCELLED, change_presence, go_on, into_hand, link_offer, place, rank_in_queue, remember, serve, settle,
     takes, wind_up, withdraw_excess,
 )
 from omniroute.core.layout cimport *
@@ -165,20 +165,16 @@ cdef int do_presence(State* s, i64 now, i32 j, int move) noexcept nogil:
 
 
 cdef bint is_full(State* s, const i32* classes, i32 n, i32 own) noexcept nogil:
-    """Whether one of the queues has no place left, not counting the interaction's own."""
+    """Whether one of the queues has no place left; where the interaction waits already, it has its own."""
     cdef i32 x, q, e
-    cdef i64 mine
     for x in range(n):
         q = s.classes[classes[x]].queue
-        if s.queues[q].limit < 0:
+        if s.queues[q].limit < 0 or s.queues[q].length < s.queues[q].limit:
             continue
-        mine = 0
-        if own >= 0 and in_queue(&s.interactions[own]):
-            e = s.interactions[own].entries
-            while e >= 0:
-                mine += s.classes[s.entries[e].class_].queue == q
-                e = s.entries[e].next
-        if s.queues[q].limit <= s.queues[q].length - mine:
+        e = s.interactions[own].entries if own >= 0 and in_queue(&s.interactions[own]) else -1
+        while e >= 0 and s.classes[s.entries[e].class_].queue != q:
+            e = s.entries[e].next
+        if e < 0:
             return True
     return False
 
@@ -244,7 +240,7 @@ cdef class Core:
         free(s.connected)
         free(s.work)
         free(s.left)
-        free(s.losers)
+        free(s.late)
         free(s.turns)
 
     @property
@@ -609,22 +605,27 @@ cdef class Core:
     cdef int check_step(self, i64 class_, i64 step_next, i64 step_copy) except -1:
         """A chain of steps ends: it never comes back to where it started and is short. A step keeps the channel."""
         cdef State* s = &self.s
-        cdef i64 at, length, start
+        cdef i64 at, length = 1
         if step_next == -1:
             raise out_of_range("step class", step_next, 0, s.n_classes - 1)
-        for start in (step_next, step_copy):
-            if start < 0:
-                continue
-            at = start
-            length = 1
-            while at >= 0 and at != class_ and s.classes[at].step_at >= 0:
-                at = s.classes[at].step_next
-                length += 1
-                within("steps", length, 1, STEPS_MAX)
+        cdef list ahead = [step_next, step_copy]
+        cdef set seen = {-1, CANCEL}
+        while ahead:
+            at = ahead.pop()
             if at == class_:
                 raise MisuseError(f"the steps of class {class_} come back to it")
-            if s.classes[start].channel != s.classes[class_].channel:
+            if at not in seen:
+                seen.add(at)
+                if s.classes[at].step_at >= 0:
+                    ahead += [s.classes[at].step_next, s.classes[at].step_copy]
+        for at in (step_next, step_copy):
+            if at >= 0 and s.classes[at].channel != s.classes[class_].channel:
                 raise MisuseError("a step keeps the channel")
+        at = step_next
+        while at >= 0 and s.classes[at].step_at >= 0:
+            at = s.classes[at].step_next
+            length += 1
+            within("steps", length, 1, STEPS_MAX)
         return 0
 
     # Conditions ------------------------------------------------------------------------------------------------------
@@ -1115,17 +1116,25 @@ cdef class Core:
         s.now = now
         s.forgiving = True
         look(s)
+        cdef Key key
         cdef list waiting = sorted(
             [(s.interactions[i].seq, i) for i in range(s.n_interactions) if in_queue(&s.interactions[i])]
         )
         waiting = [i for _, i in waiting if not settle(s, i)]
         for i in waiting:
             withdraw_excess(s, i)
-        for i in waiting:
-            place(s, i)
+            sync(s, i)
         for i in range(s.n_agents):
             go_on(s, i)
         wind_up(s)
+        cdef list places = []
+        for i in waiting:
+            if s.interactions[i].state != GONE:
+                key = rank_in_queue(s, i)
+                places.append((key.a, key.b, key.c, i))
+        for _, _, _, i in sorted(places):
+            place(s, i)
+            wind_up(s)
         return self.done()
 
     def advance(self, i64 now):

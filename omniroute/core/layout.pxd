@@ -416,9 +416,9 @@ cdef struct State:
     i32 left_at
     bint stale  # a condition turned false: steps that are due wait for it, and have no deadline
     bint forgiving  # look whether everybody has declined something
-    i32* losers  # interactions that lose an offer by a change of presence
-    i32 n_losers
-    i32 cap_losers
+    i32* late  # interactions to ask for before the command ends, after all these
+    i32 n_late
+    i32 cap_late
     Turn* turns
     i32 n_turns
     i32 cap_turns

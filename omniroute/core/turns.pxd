@@ -175,12 +175,6 @@ cdef inline void do_established(State* s, i32 i) noexcept nogil:
     wind_up(s)
 
 
-cdef inline void back(State* s, i32 i) noexcept nogil:
-    """It waits in its old place again."""
-    if not settle(s, i):
-        place(s, i)
-
-
 cdef inline void still(State* s, i32 i, i64 due) noexcept nogil:
     """Park an interaction: its clocks stand still until it is activated."""
     cdef Interaction* it = &s.interactions[i]
@@ -239,7 +233,7 @@ cdef inline void unaccepted(State* s, i32 o, i64 event, i32 cause) noexcept nogi
         doubled = agent.misses[cause] - 1
         let_rest(s, j, cause, s.now + (rest << (doubled if doubled < BACK_OFF else BACK_OFF)))
         show(s, j)
-    place(s, i)
+    back(s, i)
     serve(s, j)
 
 

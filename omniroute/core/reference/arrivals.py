@@ -110,14 +110,10 @@ def _bind(self: Core, i: int, ties: Sequence[TieTo]) -> None:
 
 
 def _full(self: Core, classes: Sequence[int], own: Interaction | None) -> bool:
-    """Whether one of the queues has no place left, not counting the interaction's own."""
-    for q in sorted({self.tables.classes[k].queue for k in classes}):
-        mine = 0
-        if own is not None and own.state in IN_QUEUE:
-            mine = sum(self.queue_of(entry) == q for entry in own.entries)
-        if 0 <= self.tables.queues[q].limit <= self.length(q) - mine:
-            return True
-    return False
+    """Whether one of the queues has no place left; where the interaction waits already, it has its own."""
+    mine = {self.queue_of(entry) for entry in own.entries} if own is not None and own.state in IN_QUEUE else set()
+    wanted = {self.tables.classes[k].queue for k in classes} - mine
+    return any(0 <= self.tables.queues[q].limit <= self.length(q) for q in wanted)
 
 
 def _enter(self: Core, i: int, classes: Sequence[int], tier: int, since: int) -> None:
@@ -320,9 +316,9 @@ def _fail(self: Core, i: int, due: int = -1) -> None:
 
 
 def _back(self: Core, i: int) -> None:
-    """It waits in its old place again."""
+    """It waits in its old place, again or still."""
     self._look()
-    if not self._settle(i):
+    if self.live(i).state in IN_QUEUE and not self._settle(i):
         self._place(i)
 
 
@@ -354,5 +350,5 @@ def _unaccepted(self: Core, offer: Offer, move: OfferMove, cause: Cause) -> None
     if rest:
         self._rest(j, cause, self.now + (rest << min(agent.misses[cause] - 1, limits.BACK_OFF_MAX)))
         self._look()
-    self._place(i)
+    self._back(i)
     self._serve(j)

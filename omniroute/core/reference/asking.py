@@ -9,6 +9,7 @@ from omniroute.core.codes import Cause, EventKind, TieKind
 from omniroute.core.lifecycle import (
     OFFER,
     InteractionMove,
+    InteractionState,
     OfferMove,
     OfferState,
     Presence,
@@ -74,9 +75,10 @@ def _flipped(self: Core, c: int) -> None:
     """A condition has become true: steps that waited for it, then the agents concerned, longest unchanged first."""
     classes = self.tables.classes
     for i in self._by_seq():
-        it = self.interactions[i]
-        if it is not None and it.state in IN_QUEUE and any(classes[e.class_].step_when == c for e in it.entries):
-            self._step(i)
+        it = self.live(i)
+        if it.state in IN_QUEUE and any(_steps_by(self, c, it, entry) for entry in it.entries) and not self._settle(i):
+            self._withdraw_excess(i)
+            self._place_later(i)
     concerned = {
         g
         for k, class_ in enumerate(classes)
@@ -87,6 +89,12 @@ def _flipped(self: Core, c: int) -> None:
     agents = [j for j, agent in enumerate(self.agents) if agent.group in concerned and self._has_room(j)]
     for j in sorted(agents, key=lambda j: (self.agents[j].stamp, j)):
         self._serve(j)
+
+
+def _steps_by(self: Core, c: int, interaction: Interaction, entry: Entry) -> bool:
+    """Whether an entry takes its step now that a condition holds."""
+    class_ = self.tables.classes[entry.class_]
+    return c in (class_.step_when, class_.skip_if) and self._steps_on(interaction, entry)
 
 
 def _seeks(self: Core, i: int, k: int) -> bool:
@@ -104,7 +112,10 @@ def _has_room(self: Core, j: int) -> bool:
 
 
 def _wind_up(self: Core) -> None:
-    """What a command left to be asked: ties of who went, agents who got free, conditions that became true."""
+    """What a command left to be asked.
+
+    Ties of who went; agents who got free; conditions that became true; interactions, in order.
+    """
     while True:
         if self.left:
             self._untie(self.left.pop(0))
@@ -119,8 +130,27 @@ def _wind_up(self: Core) -> None:
             self.fresh.remove(c)
             if self.tables.conditions[c].holds:
                 self._flipped(c)
+        elif self.late:
+            i = min(self.late, key=self._rank_in_queue)
+            self.late.remove(i)
+            if self.interactions[i] is not None:
+                self._back(i)
         else:
             return
+
+
+def _rank_in_queue(self: Core, i: int) -> tuple[int, int, int]:
+    """The first place that an interaction has in a class; what is gone needs none."""
+    interaction = self.interactions[i]
+    if interaction is None:
+        return -1, 0, 0
+    return min((entry.tier, entry.since, entry.seq) for entry in interaction.entries)
+
+
+def _place_later(self: Core, i: int) -> None:
+    """Ask for an interaction before the command ends, when nobody before it has still to be asked for."""
+    if i not in self.late:
+        self.late.append(i)
 
 
 def _done(self: Core) -> int:
@@ -162,13 +192,17 @@ def _arrived(self: Core, before: int, queue: int) -> None:
 
 
 def _steps_on(self: Core, interaction: Interaction, entry: Entry) -> bool:
-    """Whether an entry takes its step now: it is due, its queue skips it, or only later steps could find anybody."""
+    """Whether an entry takes its step now: it is due, it is skipped, or only later steps could find anybody.
+
+    What is on offer is not skipped, lest its own offer take away whom it is offered to.
+    """
     class_, conditions = self.tables.classes[entry.class_], self.tables.conditions
     if class_.step_at < 0:
         return False
     if interaction.step_from + class_.step_at <= self.now:
         return class_.step_when < 0 or conditions[class_.step_when].holds
-    if class_.skip_if >= 0 and conditions[class_.skip_if].holds:
+    waits = interaction.state == InteractionState.WAITING
+    if class_.skip_if >= 0 and conditions[class_.skip_if].holds and waits:
         return True
     return not class_.patient and not self._servable(entry.class_) and self._reachable(entry.class_)
 
@@ -200,11 +234,17 @@ def _place(self: Core, i: int) -> None:
 
 
 def _offer_to_best(self: Core, i: int) -> None:
-    """Each offer may change who may be asked next: so everybody is looked at again for each."""
+    """Each offer may change who may be asked next: so everybody is looked at again for each.
+
+    Where a condition has become true, those who waited for it longer come first.
+    """
     interaction, best = self.live(i), None
     offers = self.tables.queues[self.queue_of(interaction.entries[0])].offers
     left = 2**31 if offers == limits.OFFERS_ALL else offers - len(self.offers_of(i))
     while left and interaction.state in IN_QUEUE:
+        if self.fresh and (best is None or offers != limits.OFFERS_ALL):
+            self._place_later(i)
+            return
         found = selection.agents_for(self, i, further=best is not None)
         if not found or (offers == limits.OFFERS_ALL and best not in (None, found[0][0])):
             return
@@ -326,4 +366,4 @@ def _untie(self: Core, j: int) -> None:
         it = self.live(i)
         if any(tie.agent == j and tie.kind != TieKind.FORBID for tie in it.ties):
             it.ties = [tie for tie in it.ties if tie.agent != j or tie.kind == TieKind.FORBID]
-            self._place(i)
+            self._place_later(i)

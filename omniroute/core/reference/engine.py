@@ -54,10 +54,12 @@ class Core:
         self.auto_accept = False
         """Agents take the best offer the moment it is made; the columns are driven like this."""
         self.freed: list[int] = []
-        """Agents to ask for before the command ends; the three below as well."""
+        """Agents to ask for before the command ends; what is below is for then as well."""
         self.left: list[int] = []
         self.fresh: set[int] = set()
         self.forgiving = False
+        self.late: list[int] = []
+        """Interactions to ask for after all these."""
         tables = self.tables
         self.set_queue, self.set_rona = tables.set_queue, tables.set_rona
         self.set_class, self.set_group, self.set_manners = tables.set_class, tables.set_group, tables.set_manners
@@ -343,11 +345,14 @@ class Core:
         waiting = [i for i in waiting if not self._settle(i)]
         for i in waiting:
             self._withdraw_excess(i)
-        for i in waiting:
-            self._place(i)
         for j in range(len(self.agents)):
             self._continue(j)
-        return self._done()
+        self._wind_up()
+        waiting = [i for i in waiting if self.interactions[i] is not None]
+        for i in sorted(waiting, key=self._rank_in_queue):
+            self._place(i)
+            self._wind_up()
+        return 0
 
     def _withdraw_excess(self, i: int) -> None:
         """Withdraw the newest offers of an interaction whose queue makes fewer now."""
@@ -365,6 +370,8 @@ class Core:
     _look = asking._look
     _flipped = asking._flipped
     _seeks = asking._seeks
+    _rank_in_queue = asking._rank_in_queue
+    _place_later = asking._place_later
     _has_room = asking._has_room
     _wind_up = asking._wind_up
     _done = asking._done

@@ -98,12 +98,13 @@ def _anchored(self: Core, j: int) -> bool:
 
 
 def _set_presence(self: Core, j: int, move: PresenceMove, reason: PresenceReason, first: int = -1) -> None:
-    """Move, withdraw what he was offered, and ask for those who lost it, ``first`` before the others."""
+    """Move, withdraw what he was offered, and ask for those who lost it, and for ``first``."""
     agent = self.agents[j]
-    waiting = [first] if first >= 0 else []
+    if first >= 0:
+        self._place_later(first)
     if agent.presence == Presence.READY:
         for offer in self.offers_to(j):
-            waiting.append(offer.interaction)
+            self._place_later(offer.interaction)
             self._end_offer(offer, OfferMove.WITHDRAW)
     agent.presence = PRESENCE[agent.presence, move]
     self._tell(EventKind.PRESENCE, -1, j, agent.presence, reason)
@@ -116,8 +117,6 @@ def _set_presence(self: Core, j: int, move: PresenceMove, reason: PresenceReason
     if agent.presence == Presence.SIGNED_OUT:
         self._went(j)
     self._empty(j)
-    for i in waiting:
-        self._place(i)
 
 
 def _empty(self: Core, j: int) -> None:

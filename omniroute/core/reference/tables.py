@@ -234,16 +234,20 @@ class Tables:
         """A chain of steps ends: it never comes back to where it started and is short. A step keeps the channel."""
         if step_next == -1:
             raise out_of_range("step class", step_next, 0, len(self.classes) - 1)
-        for start in (step_next, step_copy):
-            if start < 0:
-                continue
-            at, length = start, 1
-            while at >= 0 and at != class_ and self.classes[at].step_at >= 0:
-                at, length = self.classes[at].step_next, within("steps", length + 1, 1, limits.STEPS_MAX)
+        ahead, seen = [step_next, step_copy], {-1, CANCEL}
+        while ahead:
+            at = ahead.pop()
             if at == class_:
                 raise MisuseError(f"the steps of class {class_} come back to it")
-            if self.classes[start].channel != self.classes[class_].channel:
-                raise MisuseError("a step keeps the channel")
+            if at not in seen:
+                seen.add(at)
+                cell = self.classes[at]
+                ahead += [cell.step_next, cell.step_copy] if cell.step_at >= 0 else []
+        if any(at >= 0 and self.classes[at].channel != self.classes[class_].channel for at in (step_next, step_copy)):
+            raise MisuseError("a step keeps the channel")
+        at, length = step_next, 1
+        while at >= 0 and self.classes[at].step_at >= 0:
+            at, length = self.classes[at].step_next, within("steps", length + 1, 1, limits.STEPS_MAX)
 
     # Conditions ------------------------------------------------------------------------------------------------------
 
