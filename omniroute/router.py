@@ -6,22 +6,23 @@ host brings the time with each command, and asks :meth:`Router.next_deadline` wh
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from omniroute import audit, contacts, reconcile, replan, snapshot, staffing, turns
 from omniroute import commands as c
-from omniroute import contacts, reconcile, replan, snapshot, staffing, turns
 from omniroute.answers import Answer
 from omniroute.core import Core
 from omniroute.core.codes import Clause
 from omniroute.core.lifecycle import InteractionState
+from omniroute.core.limits import TIME_MAX
 from omniroute.door import Door
 from omniroute.errors import InvariantError, MisuseError
 from omniroute.events import PRESENCES, Event
+from omniroute.forms import integer
 from omniroute.journey_facts import JourneyReport, JourneyView
 from omniroute.ledger import Ledger
-from omniroute.model import Agent, nearest, shown
+from omniroute.model import INTEGER_MAX, Agent, nearest, shown
 from omniroute.naming import TIER_BASE, Naming
 from omniroute.plan import Plan
 from omniroute.strategies.protocol import ClassView, GroupView, Tables
@@ -405,55 +406,14 @@ class Router:
 
         Raises InvariantError naming those that do not hold; the router then refuses every command.
         """
-        broken = [*self._core.check(), *self._check_names()]
+        broken = [*self._core.check(), *audit.misnamed(self._ledger)]
         if broken:
             self._door.shut("; ".join(broken))
             raise InvariantError("\n".join(broken))
 
-    def _check_names(self) -> list[str]:
-        """names: what the ledger calls live is live in the core, and nothing else is; the same for offers."""
-        ledger, naming, core = self._ledger, self._naming, self._core
-        broken = []
-        for i, name in enumerate(ledger.ids):
-            state = core.interaction(i)[0]
-            if (state != InteractionState.GONE) != bool(name):
-                broken.append(f"names: interaction {i} is called {name!r}, its state is {state}")
-            if name and (ledger.numbers.get(name) != i or name in ledger.recent):
-                broken.append(f"names: {name!r} is number {i} and {ledger.numbers.get(name)}")
-        if len(ledger.numbers) != sum(map(bool, ledger.ids)):
-            broken.append(f"names: {len(ledger.numbers)} names for {sum(map(bool, ledger.ids))} interactions")
-        offered = Counter(i for i, _, _ in ledger.offers.values())
-        for i, name in enumerate(ledger.ids):
-            if name and (core.interaction(i)[0] == InteractionState.OFFERED) != (offered[i] > 0):
-                broken.append(f"names: {name!r} has {offered[i]} offers, its state is {core.interaction(i)[0]}")
-        for j, agent in enumerate(naming.agent_values):
-            if naming.groups[agent.key()] != core.agent(j)[1]:
-                broken.append(f"names: agent {agent.id!r} is in group {core.agent(j)[1]}")
-        if [name for _, name in ledger.gone] != list(ledger.recent):
-            broken.append("names: who went lately is told in two ways")
-        return broken
-
     def audit(self) -> Audit:
         """Count everything that lives, and name what holds capacity without a deadline. O(state)."""
-        core, ledger, naming = self._core, self._ledger, self._naming
-        live = [(name, core.interaction(i)) for i, name in enumerate(ledger.ids) if name]
-        agents = [core.agent(j) for j in range(len(naming.agent_ids))]
-        states = Counter(InteractionState(numbers[0]).name.lower() for _, numbers in live)
-        leaks = [f"{name}: wrap-up until released" for name, n in live if n[0] == InteractionState.WRAP_UP and n[5] < 0]
-        leaks += [f"{ledger.ids[i]}: offer {o} never expires" for o, (i, _, due) in ledger.offers.items() if due < 0]
-        return Audit(
-            interactions=dict(states),
-            agents=dict(Counter(PRESENCES[numbers[0]] for numbers in agents)),
-            live_offers=len(ledger.offers),
-            units_in_use=sum(numbers[2] for numbers in agents),
-            finished=ledger.finished,
-            remembered=len(ledger.recent),
-            ended_offers=len(ledger.ended),
-            classes=len(naming.class_names),
-            groups=len(naming.group_views),
-            events=ledger.seq,
-            leaks=tuple(leaks),
-        )
+        return audit.counted(self._ledger)
 
     # Reading ---------------------------------------------------------------------------------------------------------
 
@@ -548,6 +508,21 @@ class Router:
             name = Clause(clause).name.lower() if clause else None
             found.append(Why(queue=view.queue, clause=name, detail=detail))
         return tuple(found)
+
+    def timeline(self, interaction: str, *, within_ms: int = 3_600_000, limit: int = 100) -> list[Event]:
+        """What will happen to an interaction if nobody does anything more: its next events, in order.
+
+        Steps, openings, offers and their ends, retries, activations: a copy of the router goes on by itself, for at
+        most ``within_ms`` and ``limit`` events. O(state + what happens). Raises UnknownNameError, MisuseError.
+        """
+        self._number("interaction", interaction, self._ledger.numbers)
+        for what, value in (("within_ms", within_ms), ("limit", limit)):
+            integer(what, value, 0, INTEGER_MAX)
+        copied, found = self.fork(), list[Event]()
+        until = min(self.now + within_ms, TIME_MAX)
+        while (due := copied.next_deadline()) is not None and due <= until and len(found) < limit:
+            found += [event for event in copied.advance(due) if getattr(event, "interaction", None) == interaction]
+        return found[:limit]
 
     def revision_views(self, queue: str) -> tuple[list[ClassView], list[GroupView]]:
         """The classes and groups that a revision of a queue answers for. O(both). Raises UnknownNameError."""

@@ -12,10 +12,10 @@ import pytest
 from cores import CORES, using
 from telling import refusal, take, the, words
 
-from omniroute import Agent, Channel, Plan, Priority, Queue, Router, Step, events
+from omniroute import Agent, Channel, FirstComeFirstServed, Plan, Priority, Queue, Router, Step, events
 from omniroute.commands import Bind
 from omniroute.core.codes import Cause
-from omniroute.errors import PlanError
+from omniroute.errors import MisuseError, PlanError
 
 S = 1_000
 
@@ -282,6 +282,86 @@ def test_u16_what_changes_while_it_waits_counts_at_once() -> None:
     router.enqueue(2 * S, "y", "q", needs="gold")
     told = router.update_agent(3 * S, Agent("eva", skills={"es": 1, "gold": 1}, units=2))
     assert words(told) == ["AgentUpdated eva", "Offered y eva"]
+
+
+def test_u18_skills_limits_availability_and_capacity_are_one_plan() -> None:
+    """Skills, a limit of the queue, availability and limits per agent are asked for together, and sold apart.
+
+    All of them decide here, each about somebody else.
+    """
+    agents = [
+        Agent("away", skills={"es": 2}),
+        Agent("unskilled", skills={"fr": 2}),
+        Agent("no chats", skills={"es": 2}, at_most={"chat": 0}),
+        Agent("ana", skills={"es": 2}, units=2, at_most={"chat": 1}),
+    ]
+    router = staffed(*agents, queues=[Queue("q", needs="es", limit=1)])
+    router.set_presence(0, "away", "not_ready")
+    assert words(router.enqueue(1, "x", "q", channel="chat"))[-1] == "Offered x ana"
+    take(router, 1, "ana")
+    assert words(router.enqueue(2, "y", "q", channel="chat")) == ["Queued y"]
+    assert refusal(router.enqueue(3, "z", "q", channel="chat")) == "queue_full q"
+    found = [router.why("y", agent.id)[0].clause for agent in agents]
+    assert found == ["not_ready", "not_allowed", "no_room", "no_room"]
+    assert words(router.release(4, "x"))[-1] == "Offered y ana"
+
+
+def test_u19_all_timers_of_an_interaction_are_one_line() -> None:
+    """Ring time, retries, delays and steps stand in different places, and nobody knows which comes first.
+
+    One call tells what will happen, and it is what happens then.
+    """
+    agents = [Agent("ana", skills={"es": 1}), Agent("ben", delays={"q": "25s"})]
+    steps = [Step("60s", needs="", say="sorry"), Step("90s", cancel=True)]
+    queues = [Queue("q", needs="es", offer_timeout_ms="10s", retry_after_ms="2m", steps=steps)]
+    router = staffed(*agents, queues=queues)
+    router.enqueue(0, "x", "q")
+    digest = router.digest()
+    ahead = router.timeline("x")
+    assert router.digest() == digest
+    assert [(event.at // S, *words([event])) for event in ahead] == [
+        (10, "OfferExpired x ana"),
+        (60, "StepTaken x"),
+        (60, "Offered x ben"),
+        (70, "OfferExpired x ben"),
+        (90, "StepTaken x"),
+        (90, "Cancelled x"),
+    ]
+    assert router.timeline("x", limit=2) == ahead[:2]
+    assert router.timeline("x", within_ms=60 * S) == ahead[:3]
+    with pytest.raises(MisuseError, match="within_ms"):
+        router.timeline("x", within_ms=-1)
+    told = [event for event in router.advance(90 * S) if getattr(event, "interaction", "") == "x"]
+    assert told == ahead
+
+
+@pytest.mark.parametrize(
+    ("key", "first"),
+    [
+        ("longest_idle", "ana"),
+        ("fewest_handled", "cy"),
+        ("least_loaded", "ben"),
+        ("load_ratio", "ana"),
+        ("fixed_order", "cy"),
+        ("round_robin", "ana"),
+    ],
+)
+def test_u20_names_that_sound_alike_choose_differently(key: str, first: str) -> None:
+    """*Least active* and *most available* look the same, and are not.
+
+    Ana has 3 of 10 units in use, was idle first and was offered something longest ago; Ben 1 of 2, after four
+    interactions; Cy 2 of 3.
+    """
+    agents = [Agent("ana", units=10, order=3), Agent("ben", units=2, order=2), Agent("cy", units=3, order=1)]
+    router = staffed(*agents, queues=[Queue("q", strategy=FirstComeFirstServed(agent_key=key)), Queue("other")])
+    hands = ["ana", "ana", "ana", "ben", "ben", "ben", "ben", "cy", "cy"]
+    for n, agent in enumerate(hands):
+        router.enqueue(n * S, f"i{n}", "q")
+        router.assign(n * S, f"i{n}", agent)
+        if agent == "ben" and n < 6:
+            router.release(n * S, f"i{n}")
+    told = router.enqueue(20 * S, "x", "q")
+    assert words(told)[-1] == f"Offered x {first}"
 
 
 def test_u21_interrupted_time_is_not_handling_time() -> None:

@@ -36,6 +36,7 @@ FLOORS = [
         "router",
         "forms",
         "answers",
+        "audit",
         "records",
     },
     {"formats", "world"},
