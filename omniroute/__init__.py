@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from omniroute import commands, errors, events
     from omniroute.conditions import Condition, OnlyWhile
     from omniroute.intake import Context, Intake, Rule
+    from omniroute.journey_rules import Effort, JourneyRules
     from omniroute.model import Agent
     from omniroute.plan import Channel, Limits, Plan, Queue, Rona, Step, Target
     from omniroute.router import Router
@@ -41,8 +42,10 @@ _WHERE = {
     "Channel": "plan",
     "Context": "intake",
     "Condition": "conditions",
+    "Effort": "journey_rules",
     "FirstComeFirstServed": "strategies.fifo",
     "Intake": "intake",
+    "JourneyRules": "journey_rules",
     "Limits": "plan",
     "OnlyWhile": "conditions",
     "Plan": "plan",
@@ -69,8 +72,10 @@ __all__ = [
     "Channel",
     "Condition",
     "Context",
+    "Effort",
     "FirstComeFirstServed",
     "Intake",
+    "JourneyRules",
     "Limits",
     "OnlyWhile",
     "Plan",
