@@ -221,7 +221,7 @@ class Twins:
         if draw.one([True, True, True, False]):
             return []
         agents = {draw.one(range(self.agents)) for _ in range(draw.one([1, 1, 2]))}
-        return [(j, draw.one([*TieKind]), draw.one([-1, now + 1, now + 6])) for j in sorted(agents)]
+        return [(j, draw.one([*TieKind]), draw.one([-1, now + 1, now + 6, -2])) for j in sorted(agents)]
 
     def enqueue(self, draw: Draw) -> None:
         """Interactions arrive, perhaps in several classes, bound, for later, or illegally."""
@@ -269,6 +269,11 @@ class Twins:
             self.both(name, now, i, draw.one([0, 1]))
         else:
             self.both(name, now, i)
+
+    def call_back(self, draw: Draw) -> None:
+        """What waits becomes a call-back, agent first or customer first, or is one no longer."""
+        now = self.moment(draw)
+        self.both("call_back", now, self.someone(draw, 1, 2, 8, 8), draw.one([4, 4, 12, 2**31 - 1, -1, -1, 0, -2]))
 
     def update(self, draw: Draw) -> None:
         """Another place, perhaps other classes, for what waits."""
@@ -399,6 +404,9 @@ class Twins:
         self.both("move_agent", self.now, self.agents, self.groups, 1)
         self.both("set_presence", self.now, self.agents, 0)
         self.both("set_mix", 0, self.channels, 0, 0)
+        self.both("room_for", self.agents, 0)
+        self.both("room_for", 0, self.channels)
+        self.both("call_back", self.now, self.interactions, 1)
         self.both("set_rona", 0, 4, 0, 0)
         self.both("add_gauge", 0, self.queues, (-4,))
         self.both("add_condition", self.gauges, 1, 1, 0)
@@ -429,6 +437,8 @@ class Twins:
                 self.both("why_not", i, j)
         for j in range(self.agents):
             self.both("agent", j)
+            for c in range(self.channels):
+                self.both("room_for", j, c)
         for x in range(self.gauges):
             self.both("gauge", x)
         for x in range(self.conditions):
@@ -448,6 +458,7 @@ MOVES = {
     "occupy": 1,
     "assign": 1,
     "turn": 4,
+    "call_back": 1,
     "update": 1,
     "take_over": 1,
     "set_gauge": 1,

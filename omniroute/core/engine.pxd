@@ -23,6 +23,7 @@ from omniroute.core.places cimport (
     new_entry,
     new_interaction,
     new_offer,
+    part_for_now,
     sync,
     tie,
 )
@@ -374,6 +375,7 @@ cdef inline void together(State* s, i32 i, i64 number, bint routed) noexcept nog
     cdef i32 q = s.classes[s.entries[it.entries].class_].queue
     cdef i64 wait = s.now - it.wait_from
     it.clock = s.now
+    s.gaps[i] = 0
     if routed:
         s.queues[q].connected += 1
         if s.queues[q].target >= 0 and wait <= s.queues[q].target:
@@ -391,8 +393,7 @@ cdef inline void take_up(State* s, i32 i, i32 j, i32 state) noexcept nogil:
     """An interaction that left its queue is in an agent's hands; his capacity is held already."""
     s.interactions[i].state = state
     sync(s, i)
-    if s.interactions[i].ties >= 0:
-        drop_ties(s, i)
+    part_for_now(s, i)
     into_hand(s, i, j)
     if state == CONNECTED:
         s.agents[j].handled += 1
@@ -776,7 +777,7 @@ cdef inline void forgive_all(State* s) noexcept nogil:
     cdef i32 x
     s.n_turns = 0
     for x in range(s.n_ties):
-        if s.ties[x].interaction >= 0 and s.ties[x].kind == FORBID and s.ties[x].until < 0:
+        if s.ties[x].interaction >= 0 and s.ties[x].kind == FORBID and s.ties[x].until == NONE:
             take_turn(s, s.interactions[s.ties[x].interaction].seq, s.ties[x].interaction)
     sort_turns(s)
     for x in range(s.n_turns):

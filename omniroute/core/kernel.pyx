@@ -22,7 +22,7 @@ from omniroute.core.engine cimport (
 from omniroute.core.layout cimport *
 from omniroute.core.order cimport clear_root, count_before, following, less
 from omniroute.core.places cimport (
-    all_declined, arm_estimates, count_in, drop_tie, is_only, new_entry, sync, tie,
+    all_declined, arm_estimates, count_in, drop_tie, grow_interactions, is_only, new_entry, sync, tie,
 )
 from omniroute.core.selection cimport (
     already_offered, excluded, fits, gauge_value, held_pools, hide, in_queue, is_bound, is_open, look, offers_full,
@@ -67,7 +67,7 @@ cdef i64 DEPTH_MAX = limits.PROGRAM_DEPTH_MAX
 cdef i32 ENTRIES_MAX = limits.ENTRIES_MAX
 cdef i64 SEQ_MAX = 2**43 - 1  # an offer's number is its sequence and 20 bits of slot
 cdef i64 COUNT_MAX = 2**26
-cdef i64 FORMAT = 2
+cdef i64 FORMAT = 3
 cdef i64 UNTIL_ACTIVATED = limits.UNTIL_ACTIVATED
 cdef i64 GAUGE_MAX = limits.GAUGE_MAX
 cdef i64 BITS_32 = 2**32 - 1
@@ -151,14 +151,19 @@ cdef i64 read(numbers, str what, i64 low, i64 high) except? -7:
 cdef int do_presence(State* s, i64 now, i32 j, int move) noexcept nogil:
     """Judge and make a presence move: 0, or the reason of a refusal, and then not even time has moved."""
     cdef Agent* agent = &s.agents[j]
+    cdef i32 x, after
     if move == MOVE_SIGN_OUT and agent.held > agent.kept:
         move = MOVE_DRAIN
     if PRESENCE_NEXT[agent.presence][move] < 0:
         return PRESENCE_REFUSAL[agent.presence][move]
     s.now = now
     if agent.presence == SIGNED_OUT:
-        while agent.ties >= 0:
-            drop_tie(s, agent.ties)
+        x = agent.ties
+        while x >= 0:
+            after = s.ties[x].next_of_agent
+            if s.ties[x].until != UNTIL_GONE:
+                drop_tie(s, x)
+            x = after
     change_presence(s, j, PRESENCE_NEXT[agent.presence][move], ASKED, -1)
     wind_up(s)
     return 0
@@ -230,6 +235,7 @@ cdef class Core:
         free(s.agents)
         free(s.counts)
         free(s.interactions)
+        free(s.gaps)
         free(s.entries)
         free(s.links)
         free(s.keys)
@@ -837,7 +843,9 @@ cdef class Core:
         for agent, kind, until in ties:
             index("agent", agent, self.s.n_agents)
             within("kind of tie", kind, 0, ONLY_ANY)
-            if until != -1:
+            if until == UNTIL_GONE:
+                within("kind of a tie for good", kind, FORBID, FORBID)
+            elif until != -1:
                 within("end of a tie", until, now + 1, TIME_MAX)
             numbers[x].agent = agent
             numbers[x].kind = kind
@@ -871,6 +879,11 @@ cdef class Core:
         if self.s.agents[j].presence == SIGNED_OUT:
             return R_SIGNED_OUT
         return 0 if force or fits(&self.s, j, channel, held_pools(&self.s, j)) else R_NO_ROOM
+
+    def room_for(self, i64 j, i64 channel):
+        index("agent", j, self.s.n_agents)
+        index("channel", channel, self.s.n_channels)
+        return self.cannot_take(j, channel, 0)
 
     def occupy(self, i64 now, i64 k, i64 j, i64 force):
         cdef i32 numbers[8]
@@ -1053,6 +1066,16 @@ cdef class Core:
         do_park(&self.s, i, due)
         return self.done()
 
+    def call_back(self, i64 now, i64 i, i64 gap):
+        self.begin(now)
+        within("gap", gap, CUSTOMER_FIRST, OPENS_MAX)
+        cdef int reason = self.judge(i, MOVE_UPDATE)
+        if reason:
+            return reason
+        self.s.now = now
+        self.s.gaps[i] = gap
+        return self.done()
+
     def activate(self, i64 now, i64 i, i64 anew=0):
         self.begin(now)
         within("anew", anew, 0, 1)
@@ -1060,6 +1083,8 @@ cdef class Core:
         if reason:
             return reason
         self.s.now = now
+        if self.s.gaps[i] == CUSTOMER_FIRST:
+            self.s.gaps[i] = 0
         if anew:
             self.s.interactions[i].wait_from = self.s.interactions[i].step_from = 0
         activate(&self.s, i)
@@ -1298,7 +1323,7 @@ cdef class Core:
         cdef State* s = &self.s
         cdef i64 pairs = <i64> s.cap_classes * s.cap_groups
         return {
-            "interactions": s.cap_interactions * sizeof(Interaction)
+            "interactions": s.cap_interactions * (sizeof(Interaction) + sizeof(i32))
             + s.cap_entries * (sizeof(Entry) + sizeof(Link) + sizeof(Key)),
             "deadlines": s.cap_heap * sizeof(Deadline),
             "offers": s.cap_offers * sizeof(Offer) + s.cap_ties * sizeof(Tie),
@@ -1373,6 +1398,7 @@ cdef class Core:
         t.conditions = <Condition*> copied(s.conditions, s.n_conditions * sizeof(Condition))
         t.n_conditions = t.cap_conditions = s.n_conditions
         t.interactions = <Interaction*> copied(s.interactions, s.n_interactions * sizeof(Interaction))
+        t.gaps = <i32*> copied(s.gaps, s.n_interactions * sizeof(i32))
         t.n_interactions = t.cap_interactions = s.n_interactions
         t.free_interaction, t.n_free_interactions = s.free_interaction, s.n_free_interactions
         t.entries = <Entry*> copied(s.entries, s.n_entries * sizeof(Entry))

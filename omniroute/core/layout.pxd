@@ -18,6 +18,8 @@ cdef enum:
     TIES = 64
     ENTRIES = 8
     CANCEL = -2
+    UNTIL_GONE = -2  # a tie for as long as the interaction lives
+    CUSTOMER_FIRST = -1  # the gap of a call-back that no deadline wakes
 
 cdef enum:  # InteractionState
     GONE = 0
@@ -371,6 +373,7 @@ cdef struct State:
     i32 cap_agents
 
     Interaction* interactions
+    i32* gaps  # of call-backs, 0 of all others; beside the interactions, which fill a cache line
     i32 n_interactions
     i32 cap_interactions
     i32 free_interaction

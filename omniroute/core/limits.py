@@ -32,7 +32,7 @@ POOLS_MAX: Final = 32
 """What can be counted per agent: each channel, and each label that plans bound."""
 
 TIES_MAX: Final = 64
-"""Ties of one interaction to agents; one more drops the oldest."""
+"""Ties of one interaction to agents; one more drops the oldest that is not for as long as it lives, if there is one."""
 
 FORGIVE_MS: Final = 5_000
 """How long those who declined are still left alone, once everybody who could take an interaction has declined."""
@@ -53,6 +53,12 @@ CANCEL: Final = -2
 
 UNTIL_ACTIVATED: Final = -2
 """The ``due`` of an arrival that is parked until a command activates it."""
+
+UNTIL_GONE: Final = -2
+"""The end of a prohibition that holds as long as its interaction lives: it has no deadline and is not forgiven."""
+
+CUSTOMER_FIRST: Final = -1
+"""The gap of a call-back whose customer is called first: no deadline wakes it."""
 
 STEPS_MAX: Final = 64
 """Longest chain of steps, so a cascade of zero-wait steps ends."""

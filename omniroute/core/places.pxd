@@ -18,12 +18,21 @@ cdef inline i32 new_interaction(State* s) noexcept nogil:
     if i >= 0:
         s.free_interaction = s.interactions[i].entries
         s.n_free_interactions -= 1
-        return i
-    i = s.n_interactions
-    if not grow(s, <void**> &s.interactions, &s.cap_interactions, i + 1, sizeof(Interaction)):
-        return -1
-    s.n_interactions += 1
+    else:
+        i = s.n_interactions
+        if not grow_interactions(s, i + 1):
+            return -1
+        s.n_interactions += 1
+    s.gaps[i] = 0
     return i
+
+
+cdef inline bint grow_interactions(State* s, i32 n) noexcept nogil:
+    """Make room for so many interactions; False where memory ran out."""
+    cdef i32 cap = s.cap_interactions
+    if not grow(s, <void**> &s.gaps, &cap, n, sizeof(i32)):
+        return False
+    return grow(s, <void**> &s.interactions, &s.cap_interactions, n, sizeof(Interaction))
 
 
 cdef inline void free_interaction(State* s, i32 i) noexcept nogil:
@@ -288,14 +297,39 @@ cdef inline void drop_ties(State* s, i32 i) noexcept nogil:
         drop_tie(s, s.interactions[i].ties)
 
 
+cdef inline void part_for_now(State* s, i32 i) noexcept nogil:
+    """Forget the ties of the time that an interaction waited."""
+    cdef i32 x = s.interactions[i].ties
+    cdef i32 after
+    while x >= 0:
+        after = s.ties[x].next_of_interaction
+        if s.ties[x].until != UNTIL_GONE:
+            drop_tie(s, x)
+        x = after
+
+
+cdef inline void part(State* s, i32 i, i32 j, i32 least) noexcept nogil:
+    """Forget what ties an interaction to an agent, but for what is less than a kind."""
+    cdef i32 x = s.interactions[i].ties
+    cdef i32 after
+    while x >= 0:
+        after = s.ties[x].next_of_interaction
+        if s.ties[x].agent == j and s.ties[x].kind >= least:
+            drop_tie(s, x)
+        x = after
+
+
 cdef inline void tie(State* s, i32 i, i32 j, i32 kind, i64 until, i64 seq) noexcept nogil:
-    """Append a tie to the interaction's list; the oldest gives way to a 65th. Its entries are in no tree if it binds."""
+    """Append a tie to the interaction's list; the oldest for now gives way to a 65th. What binds is in no tree."""
     cdef Interaction* it = &s.interactions[i]
     cdef Tie* cell
     cdef i32* at
     cdef i32 x
     if it.tied == TIES:
-        drop_tie(s, it.ties)
+        x = it.ties
+        while x >= 0 and s.ties[x].until == UNTIL_GONE:
+            x = s.ties[x].next_of_interaction
+        drop_tie(s, x if x >= 0 else it.ties)
     x = s.free_tie
     if x >= 0:
         s.free_tie = s.ties[x].next_of_interaction
@@ -389,13 +423,13 @@ cdef inline void forgive(State* s, i32 i, bint always) noexcept nogil:
     cdef bint lasting = False
     cdef i32 x = it.ties
     while x >= 0:
-        lasting = lasting or (s.ties[x].kind == FORBID and s.ties[x].until < 0)
+        lasting = lasting or (s.ties[x].kind == FORBID and s.ties[x].until == NONE)
         x = s.ties[x].next_of_interaction
     if not (always or lasting) or not in_queue(it) or not all_declined(s, i):
         return
     x = it.ties
     while x >= 0:
-        if s.ties[x].kind == FORBID and s.ties[x].until < 0:
+        if s.ties[x].kind == FORBID and s.ties[x].until == NONE:
             s.ties[x].until = s.now + FORGIVE_MS
             arm(s, s.ties[x].until, TIE_END, s.ties[x].seq, x)
         x = s.ties[x].next_of_interaction

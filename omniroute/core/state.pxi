@@ -74,7 +74,7 @@ cdef int dump_traffic(Core self, list numbers) except -1:
             continue
         numbers += (it.seq, it.wait_from, it.step_from, it.agent, it.channel,
                     it.clock if it.state == CONNECTED or it.state == ON_HOLD or it.state == INTERRUPTED else -1,
-                    it.clock if it.state == WRAP_UP or it.state == ACCEPTING or it.state == PARKED else -1)
+                    it.clock if it.state == WRAP_UP or it.state == ACCEPTING or it.state == PARKED else -1, s.gaps[x])
         entries = []
         e = it.entries
         while e >= 0:
@@ -233,11 +233,12 @@ cdef int load_traffic(Core self, numbers) except -1:
         for y in range(s.n_pools):
             s.counts[x * POOLS + y] = read(numbers, "in use", 0, UNITS_MAX)
     n = read(numbers, "interactions", 0, COUNT_MAX)
-    if not grow(s, <void**> &s.interactions, &s.cap_interactions, n, sizeof(Interaction)):
+    if not grow_interactions(s, n):
         raise MemoryError
     for x in range(n):
         it = &s.interactions[x]
         memset(it, 0, sizeof(Interaction))
+        s.gaps[x] = 0
         it.entries = it.agent = it.offers = it.previous = it.ties = it.heap_at = -1
         s.n_interactions += 1
         state = read(numbers, "state", GONE, PARKED)
@@ -324,6 +325,7 @@ cdef int load_interaction(Core self, i32 i, int state, numbers) except -1:
     connected_at = read(numbers, "connected at", -TIME_MAX, s.now)
     due = read(numbers, "end of the wrap-up", -1, TIME_MAX)
     it.clock = due if state == WRAP_UP or state == ACCEPTING or state == PARKED else connected_at
+    s.gaps[i] = read(numbers, "gap", CUSTOMER_FIRST, OPENS_MAX)
     for _ in range(read(numbers, "entries", 1, ENTRIES_MAX)):
         e = new_entry(s)
         if e < 0:
@@ -344,7 +346,7 @@ cdef int load_interaction(Core self, i32 i, int state, numbers) except -1:
     for _ in range(read(numbers, "ties", 0, TIES)):
         agent = read(numbers, "agent", 0, s.n_agents - 1)
         kind = read(numbers, "kind of tie", FORBID, ONLY_ANY)
-        until = read(numbers, "end of a tie", -1, TIME_MAX)
+        until = read(numbers, "end of a tie", UNTIL_GONE, TIME_MAX)
         tie(s, i, agent, kind, until, read(numbers, "sequence", 1, s.seq))
     return 0
 
@@ -389,7 +391,7 @@ cdef int check_capacity(Core self, list found) except -1:
         if pick_entry(s, j) >= 0:
             found.append(f"idle: agent {j} could take an interaction that waits")
     for i in range(s.n_ties):
-        if s.ties[i].interaction >= 0 and s.ties[i].kind == FORBID and s.ties[i].until < 0:
+        if s.ties[i].interaction >= 0 and s.ties[i].kind == FORBID and s.ties[i].until == NONE:
             if in_queue(&s.interactions[s.ties[i].interaction]) and all_declined(s, s.ties[i].interaction):
                 found.append(f"idle: everybody has declined interaction {s.ties[i].interaction} for good")
     return 0

@@ -11,13 +11,14 @@ from omniroute.core.places cimport (
     count_in,
     drop_entries,
     drop_tie,
-    drop_ties,
     exclude,
     forgive,
     forgo_step,
     leave_tree,
     new_entry,
     new_interaction,
+    part,
+    part_for_now,
     sync,
     tie,
 )
@@ -64,10 +65,11 @@ cdef inline void enter(State* s, i32 i, const i32* classes, i32 n, i64 tier, i64
 
 
 cdef inline void bind(State* s, i32 i, const TieTo* ties, i32 n) noexcept nogil:
-    """Tie an interaction to agents, but not to one who has signed out."""
+    """Tie an interaction to agents, but not to one who has signed out; what tied it to them before ends."""
     cdef i32 x
     for x in range(n):
         if ties[x].kind == FORBID or s.agents[ties[x].agent].presence != SIGNED_OUT:
+            part(s, i, ties[x].agent, FORBID)
             tie(s, i, ties[x].agent, ties[x].kind, ties[x].until, next_seq(s))
 
 
@@ -191,6 +193,9 @@ cdef inline void fail(State* s, i32 i, i64 due) noexcept nogil:
     """The set-up has failed, which is not the agent's fault: back to its place, and others first for a moment."""
     cdef Interaction* it = &s.interactions[i]
     cdef i32 j = it.agent
+    cdef i64 last = <i64> 1 << 42  # limits.TIME_MAX
+    if due < 0 and s.gaps[i] > 0 and s.now < last:
+        due = s.now + s.gaps[i] if s.gaps[i] < last - s.now else last
     out_of_hand(s, i)
     disarm(s, &it.heap_at)
     it.clock = -1
@@ -222,6 +227,7 @@ cdef inline void unaccepted(State* s, i32 o, i64 event, i32 cause) noexcept nogi
     cdef bint turns
     cdef i32 doubled
     end_offer(s, o, event, cause)
+    part(s, i, j, PREFER)
     agent.misses[cause] += 1
     turns = after > 0 and agent.misses[cause] >= after
     if event == EV_DECLINED or not turns:
@@ -347,8 +353,7 @@ cdef inline void do_transfer(
         count_entries(s, it, -1)
     disarm(s, &it.heap_at)
     drop_entries(s, i)
-    if it.ties >= 0:
-        drop_ties(s, i)
+    part_for_now(s, i)
     it.state = WAITING
     it.clock = -1
     it.step_from = s.now
@@ -400,6 +405,17 @@ cdef inline void do_park(State* s, i32 i, i64 due) noexcept nogil:
     arm_estimates(s)
     sync(s, i)
     wind_up(s)
+
+
+cdef inline void awaken(State* s, i32 i) noexcept nogil:
+    """The time of what is parked is over; where its customer is called first it goes on being parked, and says so."""
+    cdef Interaction* it = &s.interactions[i]
+    if s.gaps[i] != CUSTOMER_FIRST:
+        activate(s, i)
+        return
+    disarm(s, &it.heap_at)
+    it.clock = -1
+    tell(s, EV_PARKED, i, -1, s.classes[s.entries[it.entries].class_].queue, -1)
 
 
 cdef inline void activate(State* s, i32 i) noexcept nogil:
@@ -489,7 +505,7 @@ cdef inline void fire(State* s) noexcept nogil:
         show(s, item.what)
         serve(s, item.what)
     elif item.kind == ACTIVATION:
-        activate(s, item.what)
+        awaken(s, item.what)
     elif item.kind == STEP:
         step_due(s, item.what)
     elif item.kind == OPENING:

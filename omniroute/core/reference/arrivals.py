@@ -96,16 +96,19 @@ def _check_ties(self: Core, now: int, ties: Sequence[TieTo]) -> None:
     for agent, kind, until in ties:
         index("agent", agent, len(self.agents))
         within("kind of tie", kind, 0, len(TieKind) - 1)
-        if until != -1:
+        if until == limits.UNTIL_GONE:
+            within("kind of a tie for good", kind, TieKind.FORBID, TieKind.FORBID)
+        elif until != -1:
             within("end of a tie", until, now + 1, limits.TIME_MAX)
     if len({agent for agent, *_ in ties}) < len(ties):
         raise MisuseError("the ties of an interaction are to different agents")
 
 
 def _bind(self: Core, i: int, ties: Sequence[TieTo]) -> None:
-    """Tie an interaction to agents, but not to one who has signed out."""
+    """Tie an interaction to agents, but not to one who has signed out; what tied it to them before ends."""
     for agent, kind, until in ties:
         if kind == TieKind.FORBID or self.agents[agent].presence != Presence.SIGNED_OUT:
+            self._part(i, agent, TieKind.FORBID)
             self._tie(i, agent, TieKind(kind), until)
 
 
@@ -164,6 +167,12 @@ def occupy(self: Core, now: int, k: int, j: int, force: int) -> int:
     return i
 
 
+def room_for(self: Core, j: int, channel: int) -> int:
+    """0, or why an agent cannot be given one more of a channel: it moves nothing. O(pools)."""
+    index("agent", j, len(self.agents))
+    return self._cannot_take(j, index("channel", channel, len(self.tables.channels)), 0) or 0
+
+
 def _cannot_take(self: Core, j: int, channel: int, force: int) -> Reason | None:
     within("force", force, 0, 1)
     if self.agents[j].presence == Presence.SIGNED_OUT:
@@ -192,7 +201,7 @@ def assign(self: Core, now: int, i: int, j: int, force: int) -> int:
         self._move(i, InteractionMove.ASSIGN)
         interaction.agent, interaction.due = j, -1
         self._hold(j, interaction.channel, +1)
-        interaction.ties = []
+        self._part_for_now(i)
         self._take_up(i)
         self._together(i, -1)
     return self._done()
@@ -237,7 +246,7 @@ def _accept(self: Core, offer: Offer, setup: int) -> None:
         self._free(j)  # he may be offered the next one now
     self._move(i, InteractionMove.ACCEPT if setup else InteractionMove.CONNECT)
     interaction.agent = j
-    interaction.ties = []
+    self._part_for_now(i)
     self.agents[j].misses = [0] * len(self.agents[j].misses)
     self._take_up(i)
     if setup:
@@ -256,7 +265,7 @@ def _take_up(self: Core, i: int) -> None:
 def _together(self: Core, i: int, number: int, *, routed: bool = True) -> None:
     """Customer and agent are connected."""
     interaction = self.live(i)
-    interaction.connected_at, interaction.due = self.now, -1
+    interaction.connected_at, interaction.due, interaction.gap = self.now, -1, 0
     self.agents[interaction.agent].handled += 1
     self._look()
     if routed:
@@ -285,7 +294,7 @@ def established(self: Core, now: int, i: int) -> int:
 def setup_failed(self: Core, now: int, i: int, due: int = -1) -> int:
     """The set-up has failed, which is not the agent's fault: back to its place (parked until ``due``).
 
-    Others are asked first for a moment.
+    Without ``due`` a call-back is parked for its gap. Others are asked first for a moment.
     """
     self._check_time(now)
     if due >= 0:
@@ -301,6 +310,8 @@ def setup_failed(self: Core, now: int, i: int, due: int = -1) -> int:
 def _fail(self: Core, i: int, due: int = -1) -> None:
     interaction = self.live(i)
     j, interaction.agent, interaction.due = interaction.agent, -1, -1
+    if due < 0 and interaction.gap > 0 and self.now < limits.TIME_MAX:
+        due = min(self.now + interaction.gap, limits.TIME_MAX)
     self._move(i, InteractionMove.FAIL)
     queue = self.queue_of(interaction.entries[0])
     self._tell(EventKind.SETUP_FAILED, i, j, queue, self._wait(interaction))
@@ -335,11 +346,15 @@ def decline(self: Core, now: int, number: int, cause: int = Cause.DECLINED) -> i
 
 
 def _unaccepted(self: Core, offer: Offer, move: OfferMove, cause: Cause) -> None:
-    """Redirection on no answer: after so many of a cause in a row the agent turns not ready, before he rests."""
+    """Redirection on no answer: after so many of a cause in a row the agent turns not ready, before he rests.
+
+    Whatever it is, he is not preferred any more, nor is it for him only.
+    """
     i, j = offer.interaction, offer.agent
     agent, q = self.agents[j], self.queue_of(self.live(i).entries[offer.entry])
     after, rest = self.tables.queues[q].rona[cause]
     self._end_offer(offer, move, cause)
+    self._part(i, j, TieKind.PREFER)
     agent.misses[cause] += 1
     turns = after and agent.misses[cause] >= after
     if move == OfferMove.DECLINE or not turns:

@@ -337,8 +337,20 @@ def _withdraw(self: Core, i: int, keep: Offer | None = None) -> None:
 def _tie(self: Core, i: int, j: int, kind: TieKind, until: int) -> None:
     ties = self.live(i).ties
     if len(ties) == limits.TIES_MAX:
-        ties.pop(0)
+        ties.remove(next((tie for tie in ties if tie.until != limits.UNTIL_GONE), ties[0]))
     ties.append(Tie(j, kind, until, self._next_seq()))
+
+
+def _part(self: Core, i: int, j: int, least: TieKind) -> None:
+    """Forget what ties an interaction to an agent, but for what is less than a kind."""
+    it = self.live(i)
+    it.ties = [tie for tie in it.ties if tie.agent != j or tie.kind < least]
+
+
+def _part_for_now(self: Core, i: int) -> None:
+    """Forget the ties of the time that an interaction waited."""
+    it = self.live(i)
+    it.ties = [tie for tie in it.ties if tie.until == limits.UNTIL_GONE]
 
 
 def _exclude(self: Core, i: int, j: int, queue: int) -> None:
@@ -351,7 +363,7 @@ def _exclude(self: Core, i: int, j: int, queue: int) -> None:
 def _forgive(self: Core, i: int, *, always: bool) -> None:
     """When everybody who could take it is kept from it, end that soon, so that nobody waits for nothing."""
     interaction = self.live(i)
-    lasting = [tie for tie in interaction.ties if tie.kind == TieKind.FORBID and tie.until < 0]
+    lasting = [tie for tie in interaction.ties if tie.kind == TieKind.FORBID and tie.until == -1]
     if not (always or lasting) or interaction.state not in IN_QUEUE or not reading.all_declined(self, i):
         return
     for tie in lasting:

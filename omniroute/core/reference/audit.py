@@ -35,7 +35,7 @@ from omniroute.errors import MisuseError
 if TYPE_CHECKING:
     from omniroute.core.reference.engine import Core
 
-FORMAT = 2
+FORMAT = 3
 """The number of this layout; another layout gets another number."""
 
 
@@ -95,7 +95,7 @@ def _dump_tables(core: Core, out: array[int]) -> None:
 
 
 def _dump_interaction(it: Interaction, out: array[int]) -> None:
-    out.extend((it.state, it.seq, it.wait_from, it.step_from, it.agent, it.channel, it.connected_at, it.due))
+    out.extend((it.state, it.seq, it.wait_from, it.step_from, it.agent, it.channel, it.connected_at, it.due, it.gap))
     out.append(len(it.entries))
     for entry in it.entries:
         out.extend((entry.class_, entry.tier, entry.since, entry.seq))
@@ -188,6 +188,7 @@ def _check_numbers(core: Core, interaction: Interaction) -> None:
     index("channel", interaction.channel, len(core.tables.channels))
     within("agent", interaction.agent, 0 if held else -1, len(core.agents) - 1 if held else -1)
     within("due", interaction.due, -1, limits.TIME_MAX if dated else -1)
+    within("gap", interaction.gap, limits.CUSTOMER_FIRST, limits.OPENS_MAX)
     for entry in interaction.entries:
         index("class", entry.class_, len(core.tables.classes))
         index("queue", core.queue_of(entry), len(core.tables.queues))
@@ -195,6 +196,7 @@ def _check_numbers(core: Core, interaction: Interaction) -> None:
             raise MisuseError("an interaction waits in a class of another channel")
     for tie in interaction.ties:
         index("agent", tie.agent, len(core.agents))
+        within("end of a tie", tie.until, limits.UNTIL_GONE, limits.TIME_MAX)
 
 
 def _check_offer(core: Core, offer: Offer) -> None:
@@ -239,13 +241,13 @@ def _load_tables(core: Core, take: Callable[[int], list[int]]) -> None:
 
 
 def _load_interaction(state: InteractionState, take: Callable[[int], list[int]]) -> Interaction:
-    seq, wait_from, step_from, agent, channel, connected_at, due = take(7)
+    seq, wait_from, step_from, agent, channel, connected_at, due, gap = take(8)
     entries = [Entry(*take(4)) for _ in range(take(1)[0])]
     ties = []
     for _ in range(take(1)[0]):
         j, kind, until, number = take(4)
         ties.append(Tie(j, TieKind(kind), until, number))
-    return Interaction(state, entries, seq, wait_from, step_from, agent, channel, connected_at, due, ties)
+    return Interaction(state, entries, seq, wait_from, step_from, agent, channel, connected_at, due, gap, ties)
 
 
 def check(core: Core) -> list[str]:
@@ -301,7 +303,7 @@ def _check_idle(core: Core) -> Iterator[str]:
     for i, interaction in enumerate(core.interactions):
         if interaction is None or interaction.state not in IN_QUEUE:
             continue
-        lasting = any(tie.kind == TieKind.FORBID and tie.until < 0 for tie in interaction.ties)
+        lasting = any(tie.kind == TieKind.FORBID and tie.until == -1 for tie in interaction.ties)
         if lasting and reading.all_declined(core, i):
             yield f"idle: everybody has declined interaction {i} for good"
         for entry in interaction.entries:

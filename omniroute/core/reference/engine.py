@@ -198,7 +198,7 @@ class Core:
             self._look()
             self._serve(number)
         elif kind == DeadlineKind.ACTIVATION:
-            self._activate(number)
+            self._awaken(number)
         elif kind == DeadlineKind.STEP:
             when = self.tables.classes[self.live(number).entries[part].class_].step_when
             if when < 0 or self.tables.conditions[when].holds:
@@ -390,6 +390,8 @@ class Core:
     _end_offer = asking._end_offer
     _withdraw = asking._withdraw
     _tie = asking._tie
+    _part = asking._part
+    _part_for_now = asking._part_for_now
     _exclude = asking._exclude
     _forgive = asking._forgive
     _untie = asking._untie
@@ -417,6 +419,7 @@ class Core:
     _arm_control = arrivals._arm_control
     _arrive = arrivals._arrive
     occupy = arrivals.occupy
+    room_for = arrivals.room_for
     _cannot_take = arrivals._cannot_take
     assign = arrivals.assign
     _find_offer = arrivals._find_offer
@@ -446,6 +449,8 @@ class Core:
     transfer = turns.transfer
     update = turns.update
     park = turns.park
+    call_back = turns.call_back
+    _awaken = turns._awaken
     activate = turns.activate
     _activate = turns._activate
     take_over = turns.take_over

@@ -81,7 +81,8 @@ def set_presence(self: Core, now: int, j: int, move: int) -> int:
     if agent.presence == Presence.SIGNED_OUT:
         for interaction in self.interactions:
             if interaction is not None:
-                interaction.ties = [tie for tie in interaction.ties if tie.agent != j]
+                kept = (tie for tie in interaction.ties if tie.agent != j or tie.until == limits.UNTIL_GONE)
+                interaction.ties = list(kept)
     self._set_presence(j, move, PresenceReason.ASKED)
     return self._done()
 

@@ -151,7 +151,7 @@ class Entry:
 
 @define(slots=True)
 class Tie:
-    """What binds an interaction to an agent until ``until`` (-1: no deadline)."""
+    """What binds an interaction to an agent until ``until`` (-1: no deadline; UNTIL_GONE: as long as it lives)."""
 
     agent: int
     kind: TieKind
@@ -165,6 +165,7 @@ class Interaction:
 
     ``wait_from`` and ``step_from`` are the instants from which the real wait, in all and in this queue, is counted;
     both move forward over time spent connected. ``due`` ends a wrap-up or a set-up, or activates what is parked.
+    ``gap`` is that of a call-back: how long it is parked after a set-up that failed, or CUSTOMER_FIRST; else 0.
     """
 
     state: InteractionState
@@ -176,6 +177,7 @@ class Interaction:
     channel: int = 0
     connected_at: int = -1
     due: int = -1
+    gap: int = 0
     ties: list[Tie] = Factory(list)
 
 
@@ -212,7 +214,7 @@ class Condition:
 
 
 TieTo = tuple[int, int, int]
-"""An agent, a kind of tie, and until when (-1: no deadline)."""
+"""An agent, a kind of tie, and until when (-1: no deadline; UNTIL_GONE: as long as the interaction lives)."""
 
 ENDED_BY = {
     OfferState.DECLINED: EventKind.DECLINED,

@@ -210,7 +210,7 @@ def transfer(
     if j >= 0:
         interaction.wait_from += now - interaction.connected_at
     interaction.step_from = now
-    interaction.ties = []
+    self._part_for_now(i)
     interaction.agent = interaction.connected_at = interaction.due = -1
     self._enter(i, classes, tier, since)
     self._bind(i, ties)
@@ -273,6 +273,28 @@ def park(self: Core, now: int, i: int, due: int) -> int:
     return self._done()
 
 
+def call_back(self: Core, now: int, i: int, gap: int) -> int:
+    """What waits or is parked is a call-back until it is connected: see ``gap`` of an interaction."""
+    self._check_time(now)
+    within("gap", gap, limits.CUSTOMER_FIRST, limits.OPENS_MAX)
+    refused = self._judge(i, InteractionMove.UPDATE)
+    if refused is not None:
+        return refused
+    self.now = now
+    self.live(i).gap = gap
+    return self._done()
+
+
+def _awaken(self: Core, i: int) -> None:
+    """The time of what is parked is over; where its customer is called first it goes on being parked, and says so."""
+    interaction = self.live(i)
+    if interaction.gap == limits.CUSTOMER_FIRST:
+        interaction.due = -1
+        self._tell(EventKind.PARKED, i, x=self.queue_of(interaction.entries[0]), y=-1)
+    else:
+        self._activate(i)
+
+
 def activate(self: Core, now: int, i: int, anew: int = 0) -> int:
     """A parked interaction waits (again), in its place; ``anew`` its real wait and its steps begin again."""
     self._check_time(now)
@@ -281,8 +303,9 @@ def activate(self: Core, now: int, i: int, anew: int = 0) -> int:
     if refused is not None:
         return refused
     self.now = now
+    interaction = self.live(i)
+    interaction.gap = max(interaction.gap, 0)
     if anew:
-        interaction = self.live(i)
         interaction.wait_from = interaction.step_from = 0
     self._activate(i)
     return self._done()
