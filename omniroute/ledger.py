@@ -7,7 +7,7 @@ So events are told right after each call of the core, in order, and names are dr
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -67,7 +67,7 @@ Raw = tuple[int, int, int, int, int, int]
 
 
 class CallingBack(msgspec.Struct, array_like=True, frozen=True):
-    """What a call-back still allows."""
+    """What a call-back still allows; it is one until it is connected, or its customer has answered."""
 
     first: str
     ahead: int
@@ -156,6 +156,10 @@ class Ledger:
         self.recent[name] = at
         self.gone.append((at, name))
         self.finished += 1
+
+    def standing(self, numbers: Sequence[int]) -> tuple[str, ...]:
+        """The queues in which an interaction stands, of its numbers in the core, each once. O(entries)."""
+        return tuple(dict.fromkeys(self.naming.class_names[k].view.queue for k in numbers[6::3]))
 
     def link(self, child: int, parent: int, kind: str) -> None:
         """Let a consultation or an assistance belong to an interaction. O(1)."""
@@ -254,6 +258,7 @@ class Ledger:
 
     def _connected(self, seq: int, at: int, i: int, j: int, x: int, y: int) -> Event:
         x = self._won(i, x)
+        self.call_backs.pop(i, None)
         if self.links:
             helping = [child for child in self.linked.get(i, ()) if self.links[child][1] == "assistance"]
             self.due_reactions += [("end", child) for child in helping]
@@ -291,6 +296,8 @@ class Ledger:
         return Interrupted(seq, at, self.ids[i], self.naming.agent_ids[j], self.ids[x], self.refs[i])
 
     def _parked(self, seq: int, at: int, i: int, _j: int, x: int, y: int) -> Event:
+        if i in self.call_backs and self.call_backs[i].first == "customer":
+            self.due_reactions.append(("look", i))
         return Parked(seq, at, self.ids[i], self.naming.queue_names[x], y if y >= 0 else None, self.refs[i])
 
     def _updated(self, seq: int, at: int, i: int, _j: int, x: int, y: int) -> Event:

@@ -20,6 +20,7 @@ from omniroute.answers import CLASS_COLUMNS, PAIR_COLUMNS, Kind, check_tables
 from omniroute.capacity import flags_of
 from omniroute.core import limits
 from omniroute.core.codes import Reason
+from omniroute.core.lifecycle import InteractionState
 from omniroute.door import HANDLERS, Door
 from omniroute.errors import MisuseError, RequirementError
 from omniroute.events import IN_USE, REASONS, Event, PlanChanged, Revised
@@ -35,6 +36,8 @@ Problem: TypeAlias = tuple[int, str]
 Numbers: TypeAlias = Mapping[str, int]
 """Conditions of a plan, by name."""
 _IN_USE = REASONS.index(IN_USE)
+_COMES_BACK = (InteractionState.PARKED, InteractionState.ACCEPTING, InteractionState.ON_HOLD)
+"""What is in these states, and not in a queue, goes back to its queue by a deadline or by the word of somebody."""
 
 
 def _change_plan(door: Door, now: int, command: c.ChangePlan) -> list[Event]:
@@ -46,7 +49,12 @@ def _change_plan(door: Door, now: int, command: c.ChangePlan) -> list[Event]:
     events = door.begin(now)
     door.core.advance(now)
     used = _used_classes(door)
-    problem = _channel_problem(door, plan) or _queue_problem(door, plan) or _size_problem(door, plan, used)
+    problem = (
+        _journey_problem(door, plan)
+        or _channel_problem(door, plan)
+        or _queue_problem(door, plan)
+        or _size_problem(door, plan, used)
+    )
     if problem is not None:
         return door.refuse(events, command, problem[0], "plan", problem[1])
     _write(door, plan, used, events)
@@ -60,6 +68,14 @@ def _used_classes(door: Door) -> list[int]:
         if name:
             found.update(dict.fromkeys(door.core.interaction(i)[6::3]))
     return sorted(found)
+
+
+def _journey_problem(door: Door, plan: Plan) -> Problem | None:
+    """What customers are known by cannot change while journeys are kept, for only its hash is known."""
+    old, new = door.naming.plan.journey, plan.journey
+    if old is None or new is None or (old.hash_keys, old.salt) == (new.hash_keys, new.salt):
+        return None
+    return _IN_USE, "hash_keys and salt of the journey cannot change while journeys are kept"
 
 
 def _channel_problem(door: Door, plan: Plan) -> Problem | None:
@@ -84,13 +100,21 @@ def _channel_problem(door: Door, plan: Plan) -> Problem | None:
 
 
 def _queue_problem(door: Door, plan: Plan) -> Problem | None:
-    """A queue stays while somebody waits in it, and may not make fewer offers than are live."""
+    """A queue stays while somebody waits in it or would come back to it, and makes no fewer offers than are live."""
     naming, core = door.naming, door.core
     wanted = {queue.name: queue for queue in plan.queues}
     for name, q in naming.queues.items():
         length = core.queue(q)[0]
         if name not in wanted and length:
             return _IN_USE, f"queue {name!r} is not in the plan, but {length} wait in it"
+    coming: Counter[str] = Counter()
+    for i, name in enumerate(door.ledger.ids):
+        numbers = core.interaction(i) if name else (0,)
+        if numbers[0] in _COMES_BACK:
+            coming.update(door.ledger.standing(numbers))
+    for name in naming.queues:
+        if name not in wanted and coming[name]:
+            return _IN_USE, f"queue {name!r} is not in the plan, but {coming[name]} may come back to it"
     live = Counter(i for i, _, _ in door.ledger.offers.values())
     for i, count in sorted(live.items()):
         queue = wanted.get(naming.class_names[core.interaction(i)[6]].view.queue)
@@ -140,6 +164,7 @@ def _write(door: Door, plan: Plan, used: Sequence[int], events: list[Event]) -> 
     old, known = naming.plan, naming.gauges.names
     naming.plan = plan
     ledger.purge(door.now - plan.retention_ms)
+    ledger.keep_journeys(door.now)
     naming.add_kinds()
     back = {queue.name for queue in plan.queues if queue.name not in naming.queues}
     fresh = {queue.name: naming.add_queue(queue) for queue in plan.queues if queue.name not in naming.queue_names}
