@@ -156,8 +156,9 @@ class UpdateAgent(msgspec.Struct, frozen=True, array_like=True, tag=True):
 class Bind(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A tie between an interaction and an agent: ``prefer`` him, ``only`` he may have it, or ``forbid``.
 
-    ``for_ms`` is how long it holds (None: while the interaction waits). It ends when he signs out, and it is not made
-    with one who has; what is for him only is for everybody then. ``anyhow`` ignores what he should be able to do.
+    ``for_ms`` is how long it holds (None: while the interaction waits; a ``forbid``: as long as it lives). The others
+    end when he declines, does not answer or signs out, and are not made with one who has; what was for him only is for
+    everybody then. ``anyhow`` ignores what he should be able to do.
     """
 
     agent: str
@@ -371,7 +372,7 @@ class CallBack(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False)
 
     ``first`` "agent": it is offered in its turn and the agent's set-up is the call. "customer": it is parked, and
     CallBackDue says when no more than ``ahead`` are before it; Activate when he answers, FailSetup when he does not.
-    After ``tries`` failures it is cancelled, ``gap_ms`` lie between two.
+    After ``tries`` failures it is cancelled, ``gap_ms`` lie between two. Once connected it is one no longer.
     """
 
     interaction: str
@@ -383,7 +384,10 @@ class CallBack(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False)
 
 
 class CloseQueue(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
-    """Nothing more enters a queue. What waits in it stays, is cancelled, or moves to the queue ``to``."""
+    """Nothing more enters a queue. What waits in it stays, is cancelled, or moves to the queue ``to``.
+
+    What waits elsewhere as well leaves only this queue.
+    """
 
     queue: str
     waiting: Literal["keep", "cancel", "move"] = "keep"
@@ -397,7 +401,7 @@ class OpenQueue(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False
 
 
 class Finish(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
-    """The conversation is over. ``wrap_up_ms`` None takes that of the interaction's first queue, -1 ends by Release."""
+    """The conversation is over. ``wrap_up_ms`` None takes that of the queue by which it came, -1 ends by Release."""
 
     interaction: str
     wrap_up_ms: int | None = None

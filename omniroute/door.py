@@ -16,7 +16,7 @@ from omniroute.answers import HEAD_START_MAX, Answer, ReplayedError
 from omniroute.core import limits
 from omniroute.core.codes import Reason
 from omniroute.core.lifecycle import INTERACTION, REFUSALS, InteractionMove, InteractionState
-from omniroute.errors import InvariantError, MisuseError, RequirementError, TimeError
+from omniroute.errors import InvariantError, MisuseError, TimeError
 from omniroute.events import CLOSED, REASONS, Event, Rejected, StrategyFailed
 from omniroute.ledger import Ledger
 from omniroute.model import INTEGER_MAX, INTEGER_MIN, Agent, shown
@@ -331,7 +331,9 @@ class Door:
             j = self.naming.agents.get(bind.agent)
             if j is None:
                 return bind.agent
-            until = -1 if bind.for_ms is None else self.later(min(self.now + bind.for_ms, limits.TIME_MAX))
+            until = limits.UNTIL_GONE if bind.kind == "forbid" else -1
+            if bind.for_ms is not None:
+                until = self.later(min(self.now + bind.for_ms, limits.TIME_MAX))
             found.append((j, int(forms.TIES[bind.kind, bind.anyhow]), until))
         return found
 
@@ -339,11 +341,13 @@ class Door:
         """The first of some queues that is closed, or nothing. O(queues)."""
         return next((queue for queue in queues if queue in self.ledger.closed), "")
 
-    def grant_turn(self, events: list[Event], wish: Wish, own: int, *, room: bool = True) -> Ask | tuple[int, str]:
-        """As :meth:`grant`, for what lives already: its channel and queues must be open as well."""
+    def grant_turn(
+        self, events: list[Event], wish: Wish, own: int, *, room: bool = True, stays: Sequence[str] = ()
+    ) -> Ask | tuple[int, str]:
+        """As :meth:`grant`, for what lives already: its channel and queues, but those where it ``stays``, are open."""
         if not self.is_open(wish.key[1]):
             return Reason.UNKNOWN_CHANNEL, wish.key[1]
-        closed = self.closed_queue(wish.queues)
+        closed = self.closed_queue([queue for queue in wish.queues if queue not in stays])
         return (REASONS.index(CLOSED), closed) if closed else self.grant(events, wish, own, room=room)
 
     def grant(self, events: list[Event], wish: Wish, own: int, *, room: bool = True) -> Ask | tuple[Reason, str]:
@@ -450,10 +454,19 @@ class Door:
         if i is None:
             return self.unknown(events, command, command.interaction)
         if wrap_up is None:
-            ask = self.ledger.asks[i]
-            wrap_up = 0 if ask is None else ask.wrap_up
+            wrap_up = self._wrap_up(i)
         reason = self.core.finish(now, i, wrap_up)
         return self.refuse(events, command, reason, command.interaction) if reason else self.ledger.tell(events)
+
+    def _wrap_up(self, i: int) -> int:
+        """The wrap-up of the queue by which it came to its agent; of its first one where that has left the plan."""
+        naming, ask = self.naming, self.ledger.asks[i]
+        q = self.core.interaction(i)[6]
+        name = naming.class_names[q].view.queue
+        if name not in naming.queues:
+            return 0 if ask is None else ask.wrap_up
+        wrap_up = naming.queue_values[naming.queues[name]].wrap_up_ms
+        return -1 if wrap_up is None else wrap_up
 
     def _release(self, now: int, command: c.Release) -> list[Event]:
         if type(command.interaction) is not str:
@@ -503,6 +516,9 @@ class Door:
         state = InteractionState(numbers[0])
         if (state, InteractionMove.TRANSFER) not in INTERACTION:
             return self.refuse(events, command, REFUSALS[state, InteractionMove.TRANSFER], name)
+        calling = self.ledger.call_backs.get(i)
+        if calling is not None and calling.first == "customer":
+            return self.refuse(events, command, Reason.PARKED, name, "its customer has not answered: update it")
         ties = self.ties(command.binds)
         if isinstance(ties, str):
             return self.refuse(events, command, Reason.UNKNOWN_AGENT, name, ties)
@@ -515,31 +531,6 @@ class Door:
             return self.refuse(events, command, reason, name, self.full_queue(ask.queues, i))
         self.ledger.asks[i] = ask
         return self.ledger.tell(events)
-
-    def move(self, i: int, command: c.Command, queue: str, events: list[Event]) -> None:
-        """Move what waits to another queue, its age kept, and what is parked stays so.
-
-        Where that is refused it stays, and the refusal is told.
-        """
-        old, name = self.ledger.asks[i], self.ledger.ids[i]
-        assert old is not None
-        try:
-            wish = self.naming.wish(queue, old.channel, old.needs, old.priority, old.labels)
-        except RequirementError:
-            self.refuse(events, command, Reason.LIMIT_REACHED, name, "the requirement, with what the queue asks")
-            return
-        ask = self.grant_turn(events, wish, i)
-        if isinstance(ask, tuple):
-            self.refuse(events, command, ask[0], name, ask[1])
-            return
-        numbers = self.core.interaction(i)
-        change = self.core.update if numbers[0] == InteractionState.PARKED else self.core.transfer
-        reason = change(self.now, i, ask.classes, ask.tier, numbers[8])
-        if reason:
-            self.refuse(events, command, reason, name, self.full_queue(ask.queues, i))
-            return
-        self.ledger.asks[i] = ask
-        self.ledger.tell(events)
 
     def need_estimates(self, every_ms: int) -> None:
         """Let estimates be asked for, if they are not yet. O(1)."""

@@ -18,14 +18,17 @@ __all__ = [
     "CAUSES",
     "CLOSED",
     "IN_USE",
+    "OPEN",
     "PRESENCES",
     "REASONS",
     "REST_CAUSES",
+    "UNKNOWN_LABEL",
     "Abandoned",
     "Accepted",
     "AgentUpdated",
     "AllDeclined",
     "CallBackDue",
+    "CallBackFailed",
     "Cancelled",
     "Classified",
     "Connected",
@@ -80,8 +83,14 @@ IN_USE: Final = "in_use"
 CLOSED: Final = "queue_closed"
 """The reason of an arrival at a queue that is closed."""
 
-REASONS: Final = ("", *(reason.name.lower() for reason in Reason), IN_USE, CLOSED)
-"""Why a command was refused, by the number of the core; the last two are the door's own."""
+OPEN: Final = "queue_open"
+"""The reason of the opening of a queue that is open."""
+
+UNKNOWN_LABEL: Final = "unknown_label"
+"""The reason of an agent's card with a limit for a label that no plan ever had."""
+
+REASONS: Final = ("", *(reason.name.lower() for reason in Reason), IN_USE, CLOSED, OPEN, UNKNOWN_LABEL)
+"""Why a command was refused, by the number of the core; the last four are the door's own."""
 
 
 class Queued(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
@@ -372,6 +381,18 @@ class CallBackDue(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=Fal
     ref: Ref = None
 
 
+class CallBackFailed(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """A call-back that rings the customer first was not answered: ``tries`` are left, due again from ``next_at`` on."""
+
+    seq: int
+    at: int
+    interaction: str
+    queue: str
+    tries: int
+    next_at: int
+    ref: Ref = None
+
+
 class QueueClosed(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """Nothing more enters this queue."""
 
@@ -539,6 +560,7 @@ Event: TypeAlias = (
     | Classified
     | JourneyClosed
     | CallBackDue
+    | CallBackFailed
     | QueueClosed
     | QueueOpened
     | PresenceChanged

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from omniroute import audit, contacts, reconcile, replan, snapshot, staffing, turns
+from omniroute import audit, closing, contacts, reconcile, replan, snapshot, staffing, turns
 from omniroute import commands as c
 from omniroute.answers import Answer
 from omniroute.core import Core
@@ -30,7 +30,7 @@ from omniroute.views import AgentView, Audit, InteractionView, QueueView, Unknow
 
 __all__ = ["Router"]
 
-assert all((contacts, reconcile, replan, staffing, turns))  # each adds its handlers to those of the door
+assert all((closing, contacts, reconcile, replan, staffing, turns))  # each adds its handlers to those of the door
 
 
 class Router:
@@ -451,20 +451,21 @@ class Router:
             idle_since=idle_since,
             handled=handled,
             rests_until=rest if rest >= 0 else None,
-            holds=dict(zip(self._naming.channels, counts, strict=True)),
+            holds=self._naming.capacity.held(counts),
             offers=tuple(sorted(offer for offer, (_, to, _) in self._ledger.offers.items() if to == j)),
         )
 
     def interaction(self, name: str) -> InteractionView:
         """A live interaction. O(entries + live offers). Raises UnknownNameError, also for one that has gone."""
         i = self._number("interaction", name, self._ledger.numbers)
-        state, agent, _, wait_from, connected_at, due, _, tier, since, *_ = self._core.interaction(i)
+        numbers = self._core.interaction(i)
+        state, agent, _, wait_from, connected_at, due, _, tier, since, *_ = numbers
         ask = self._ledger.asks[i]
         assert ask is not None
         return InteractionView(
             id=name,
             state=InteractionState(state).name.lower(),
-            queues=ask.queues,
+            queues=self._ledger.standing(numbers),
             channel=ask.channel,
             needs=ask.needs,
             priority=ask.priority,

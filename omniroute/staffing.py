@@ -8,7 +8,7 @@ from omniroute.core.codes import Reason
 from omniroute.core.lifecycle import Presence, PresenceMove
 from omniroute.door import HANDLERS, Door
 from omniroute.errors import MisuseError
-from omniroute.events import AgentUpdated, Event
+from omniroute.events import REASONS, UNKNOWN_LABEL, AgentUpdated, Event
 from omniroute.model import Agent, shown
 from omniroute.naming import ORDER_BASE
 
@@ -52,7 +52,7 @@ def _signed_in(door: Door, events: list[Event], command: c.SignIn, card: Agent |
     return door.ledger.tell(events)
 
 
-def _card_problem(door: Door, card: Agent) -> tuple[Reason, str] | None:
+def _card_problem(door: Door, card: Agent) -> tuple[int, str] | None:
     """What the plan has against a card, if anything."""
     naming = door.naming
     for queue in (*(card.queues or ()), *card.delays):
@@ -60,7 +60,7 @@ def _card_problem(door: Door, card: Agent) -> tuple[Reason, str] | None:
             return Reason.UNKNOWN_QUEUE, queue
     for label in card.label_at_most:
         if label not in naming.capacity.labels:
-            return Reason.UNKNOWN_CHANNEL, f"label {label}"
+            return REASONS.index(UNKNOWN_LABEL), label
     for channel in card.at_most:
         if not door.is_open(channel):
             return Reason.UNKNOWN_CHANNEL, channel

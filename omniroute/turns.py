@@ -1,4 +1,4 @@
-"""The turns of an interaction through the door: set-ups, holds, consultations, call-backs, parking, closed queues.
+"""The turns of an interaction through the door: set-ups, holds, consultations, call-backs, parking.
 
 A consultation and an assistance are interactions of their own that belong to another one; they end with it. Whatever
 the door does by itself it does at the instant of the event that asked for it.
@@ -7,7 +7,6 @@ the door does by itself it does at the instant of the event that asked for it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -18,20 +17,20 @@ from omniroute.core import limits
 from omniroute.core.codes import Reason, TieKind
 from omniroute.core.lifecycle import INTERACTION, REFUSALS, InteractionMove, InteractionState, Presence
 from omniroute.door import HANDLERS, REACTIONS, WISHES, Door
-from omniroute.errors import MisuseError, RequirementError
-from omniroute.events import CLOSED, REASONS, CallBackDue, Event, QueueClosed, QueueOpened, Rejected
+from omniroute.errors import MisuseError
+from omniroute.events import CallBackDue, CallBackFailed, Event, Rejected
 from omniroute.ledger import CallingBack
 from omniroute.model import INTEGER_MAX, INTEGER_MIN, shown
 from omniroute.naming import Wish
-from omniroute.requirements import TRUE
 
-__all__ = ["CALL_BACK_LOOK_MS"]
+__all__ = ["ASIDE", "CALL_BACK_LOOK_MS", "take_out"]
 
 CALL_BACK_LOOK_MS: Final = 5_000
 """How often the router looks whether the customer of a call-back is to be called."""
 TRIES_MAX: Final = 1_000
 _IN_QUEUE: Final = (InteractionState.WAITING, InteractionState.OFFERED)
-_ASIDE: Final = (*_IN_QUEUE, InteractionState.PARKED)
+ASIDE: Final = (*_IN_QUEUE, InteractionState.PARKED)
+"""The states in which no agent has it."""
 _CANCEL: Final = 1
 
 
@@ -72,30 +71,31 @@ def _fail_setup(door: Door, now: int, command: c.FailSetup) -> list[Event]:
     state = InteractionState(door.core.interaction(i)[0])
     if calling is not None and calling.first == "customer" and calling.called and state == InteractionState.PARKED:
         door.core.advance(now)
-        return _missed(door, i, events)
-    at = door.later(command.at)
-    if calling is not None and at < 0:
-        at = door.later(min(now + calling.gap_ms, limits.TIME_MAX))
-    reason = door.core.setup_failed(now, i, at)
+        return _missed(door, i, events, door.later(command.at))
+    reason = door.core.setup_failed(now, i, door.later(command.at))
     return door.refuse(events, command, reason, command.interaction) if reason else ledger.tell(events)
 
 
-def _missed(door: Door, i: int, events: list[Event]) -> list[Event]:
-    """A call-back has failed once: cancelled after the last try, else put aside for the gap."""
+def _missed(door: Door, i: int, events: list[Event], at: int = -1) -> list[Event]:
+    """A call-back has failed once: cancelled after the last try, else due again after the gap, or ``at``.
+
+    Where the agent goes first the core has parked it for that long.
+    """
     ledger = door.ledger
     calling = ledger.call_backs[i]
-    numbers, now = door.core.interaction(i), door.now
     if calling.tries <= 1:
-        return _take_out(door, i, "unreached", events)
-    next_at = min(now + calling.gap_ms, limits.TIME_MAX)
+        return take_out(door, i, "unreached", events)
+    next_at = min(door.now + calling.gap_ms, limits.TIME_MAX) if at < 0 else at
     ledger.call_backs[i] = msgspec.structs.replace(calling, tries=calling.tries - 1, next_at=next_at, called=False)
-    if numbers[0] in _IN_QUEUE:
-        door.core.park(now, i, door.later(next_at))
+    if calling.first == "customer":
+        (queue, *_) = door.ledger.standing(door.core.interaction(i))
+        facts = (ledger.ids[i], queue, calling.tries - 1, next_at, ledger.refs[i])
+        events.append(CallBackFailed(ledger.next_seq(), door.now, *facts))
     return ledger.tell(events)
 
 
-def _take_out(door: Door, i: int, how: str, events: list[Event]) -> list[Event]:
-    """Cancel what waits, is set up or is parked, and say how."""
+def take_out(door: Door, i: int, how: str, events: list[Event]) -> list[Event]:
+    """Cancel what waits, is set up or is parked, and say how. O(its live offers)."""
     door.ledger.ending[i] = how
     door.core.leave(door.now, i, _CANCEL)
     return door.ledger.tell(events)
@@ -112,7 +112,7 @@ def _cancel(door: Door, now: int, command: c.Cancel) -> list[Event]:
     if (state, InteractionMove.LEAVE) not in INTERACTION:
         reason = REFUSALS[state, InteractionMove.LEAVE]
         return door.refuse(events, command, reason, command.interaction)
-    return _take_out(door, i, command.how, events)
+    return take_out(door, i, command.how, events)
 
 
 def _park(door: Door, now: int, command: c.Park) -> list[Event]:
@@ -194,7 +194,7 @@ def _updated(
     state = InteractionState(numbers[0])
     if (state, InteractionMove.UPDATE) not in INTERACTION:
         return door.refuse(events, command, REFUSALS[state, InteractionMove.UPDATE], name)
-    ask = door.grant_turn(events, wish, i)
+    ask = door.grant_turn(events, wish, i, stays=door.ledger.standing(numbers))
     if isinstance(ask, tuple):
         return door.refuse(events, command, ask[0], name, ask[1])
     same = (ask.queues, ask.channel, ask.needs) == (old.queues, old.channel, old.needs)
@@ -237,7 +237,8 @@ def _occupy(door: Door, now: int, command: c.Occupy) -> list[Event]:
         return door.refuse(events, command, Reason.UNKNOWN_AGENT, command.agent, "", command.ref)
     if door.core.agent(j)[0] == Presence.SIGNED_OUT:
         return door.refuse(events, command, Reason.SIGNED_OUT, name, "", command.ref)
-    if not command.force and _too_full(door, wish, j):
+    known = wish.queues[0] in door.naming.queues and door.is_open(command.channel)
+    if known and not command.force and door.core.room_for(j, door.naming.channels[command.channel]):
         return door.refuse(events, command, Reason.NO_ROOM, name, "", command.ref)
     ask = door.grant_turn(events, wish, -1, room=False)
     if isinstance(ask, tuple):
@@ -247,19 +248,6 @@ def _occupy(door: Door, now: int, command: c.Occupy) -> list[Event]:
         return door.refuse(events, command, -i, name, "", command.ref)
     ledger.enter(i, name, ask, command.ref, now)
     return ledger.tell(events)
-
-
-def _too_full(door: Door, wish: Wish, j: int) -> bool:
-    """Whether an agent has no room, where nothing of that queue and channel was asked for before. O(state) then.
-
-    A copy of the core is asked, because a refusal numbers no classes.
-    """
-    naming = door.naming
-    q, channel = naming.queues.get(wish.queues[0]), naming.channels.get(wish.key[1])
-    if q is None or channel is None or wish.key in naming.asks:
-        return False
-    core = door.core.fork()
-    return core.occupy(door.now, core.add_class(q, channel, (TRUE,), 0), j, 0) == -Reason.NO_ROOM
 
 
 def _belong(
@@ -285,7 +273,7 @@ def _belong(
         door.refuse(events, command, problem[0], wanted.interaction, problem[1], wanted.ref)
         return -1
     if own >= 0:
-        numbers.append((own, TieKind.FORBID, door.later(limits.TIME_MAX)))
+        numbers.append((own, TieKind.FORBID, limits.UNTIL_GONE))
     child = door.core.enqueue(door.now, ask.classes, ask.tier, door.now - ask.head_start, numbers)
     if child < 0:
         detail = door.full_queue(ask.queues, -1)
@@ -344,7 +332,7 @@ def _assist(door: Door, now: int, command: c.Assist) -> list[Event]:
     if i is None:
         return events
     state = InteractionState(door.core.interaction(i)[0])
-    if state not in _ASIDE:
+    if state not in ASIDE:
         return door.refuse(events, command, REFUSALS[state, InteractionMove.PARK], command.interaction)
     ask = door.ledger.asks[i]
     assert ask is not None
@@ -371,7 +359,10 @@ def _take_over(door: Door, now: int, command: c.TakeOver) -> list[Event]:
 
 
 def _call_back(door: Door, now: int, command: c.CallBack) -> list[Event]:
-    """Agent first it waits on, customer first it is parked and the door looks when its turn is near."""
+    """Agent first it waits on, customer first it is parked and the door looks when its turn is near.
+
+    What is parked until an instant is not called before.
+    """
     forms.text("interaction", command.interaction)
     first = command.first
     if first not in ("agent", "customer"):
@@ -385,17 +376,18 @@ def _call_back(door: Door, now: int, command: c.CallBack) -> list[Event]:
     if i is None:
         return events
     state = InteractionState(door.core.interaction(i)[0])
-    if state not in _ASIDE:
+    if state not in ASIDE:
         return door.refuse(events, command, REFUSALS[state, InteractionMove.PARK], command.interaction)
     if wish is not None:
         _updated(door, events, command, i, wish)
         if isinstance(events[-1], Rejected) or door.ledger.ids[i] != command.interaction:
             return events
         state = InteractionState(door.core.interaction(i)[0])
-        if state not in _ASIDE:
+        if state not in ASIDE:
             return events
-    door.core.advance(now)
-    door.ledger.call_backs[i] = CallingBack(first, command.ahead, command.tries, command.gap_ms)
+    next_at = max(0, door.core.interaction(i)[5]) if state == InteractionState.PARKED else 0
+    door.ledger.call_backs[i] = CallingBack(first, command.ahead, command.tries, command.gap_ms, next_at)
+    door.core.call_back(now, i, command.gap_ms if first == "agent" else limits.CUSTOMER_FIRST)
     if first == "customer":
         door.need_estimates(CALL_BACK_LOOK_MS)
         if state in _IN_QUEUE:
@@ -420,54 +412,6 @@ def _look_at(door: Door, i: int, events: list[Event]) -> None:
     events.append(CallBackDue(ledger.next_seq(), door.now, ledger.ids[i], queue, position, ledger.refs[i]))
 
 
-def _close_queue(door: Door, now: int, command: c.CloseQueue) -> list[Event]:
-    """Close, then deal with what waits, in order; what cannot move stays and is told as refused."""
-    forms.text("queue", command.queue)
-    forms.text("to", command.to, empty=command.waiting != "move")
-    if command.waiting not in ("keep", "cancel", "move"):
-        raise MisuseError(f"waiting is {shown(command.waiting)}, allowed is keep, cancel, move")
-    events = door.begin(now)
-    naming, ledger = door.naming, door.ledger
-    for queue in (command.queue, command.to) if command.waiting == "move" else (command.queue,):
-        if queue not in naming.queues:
-            return door.refuse(events, command, Reason.UNKNOWN_QUEUE, queue)
-    if command.queue in ledger.closed or command.to in ledger.closed or command.to == command.queue:
-        return door.refuse(events, command, REASONS.index(CLOSED), command.queue)
-    door.core.advance(now)
-    ledger.closed[command.queue] = None
-    events.append(QueueClosed(ledger.next_seq(), now, command.queue))
-    waits = [] if command.waiting == "keep" else _waits_in(door, command.queue)
-    for i in waits:
-        if not ledger.ids[i] or door.core.interaction(i)[0] not in _ASIDE:
-            continue
-        if command.waiting == "cancel":
-            _take_out(door, i, "closed", events)
-        else:
-            door.move(i, command, command.to, events)
-    return events
-
-
-def _waits_in(door: Door, queue: str) -> list[int]:
-    """What waits, is on offer or is parked in a queue, in order. O(live)."""
-    q, found = door.naming.queues[queue], []
-    for i, name in enumerate(door.ledger.ids):
-        numbers = door.core.interaction(i) if name else (0,)
-        if numbers[0] in _ASIDE and any(door.naming.class_names[k].queue == q for k in numbers[6::3]):
-            found.append((numbers[7], numbers[8], i))
-    return [i for *_, i in sorted(found)]
-
-
-def _open_queue(door: Door, now: int, command: c.OpenQueue) -> list[Event]:
-    forms.text("queue", command.queue)
-    events = door.begin(now)
-    if command.queue not in door.ledger.closed:
-        return door.refuse(events, command, Reason.UNKNOWN_QUEUE, command.queue, "it is not closed")
-    door.core.advance(now)
-    del door.ledger.closed[command.queue]
-    events.append(QueueOpened(door.ledger.next_seq(), now, command.queue))
-    return events
-
-
 # What the door does by itself -----------------------------------------------------------------------------------------
 
 
@@ -478,7 +422,7 @@ def _end(door: Door, child: int, events: list[Event]) -> None:
     state = InteractionState(door.core.interaction(child)[0])
     door.ledger.unlink(child)
     if (state, InteractionMove.LEAVE) in INTERACTION:
-        _take_out(door, child, "ended", events)
+        take_out(door, child, "ended", events)
     elif state != InteractionState.WRAP_UP:
         door.core.release(door.now, child)
         door.ledger.tell(events)
@@ -487,27 +431,20 @@ def _end(door: Door, child: int, events: list[Event]) -> None:
 def _missed_by_itself(door: Door, i: int, events: list[Event]) -> None:
     """The set-up of a call-back has failed, by command or by its deadline."""
     state = InteractionState(door.core.interaction(i)[0]) if door.ledger.ids[i] else InteractionState.GONE
-    if i in door.ledger.call_backs and (state in _ASIDE or state == InteractionState.ACCEPTING):
+    if i in door.ledger.call_backs and (state in ASIDE or state == InteractionState.ACCEPTING):
         _missed(door, i, events)
+
+
+def _look(door: Door, i: int, events: list[Event]) -> None:
+    """What is parked is a call-back that rings the customer first: his turn may be near."""
+    if i in door.ledger.call_backs:
+        _look_at(door, i, events)
 
 
 def _estimates(door: Door, _: int, events: list[Event]) -> None:
     """The estimates' interval is over: look at call-backs."""
     for i in list(door.ledger.call_backs):
         _look_at(door, i, events)
-
-
-def _may_move(door: Door, command: c.CloseQueue) -> list[Wish]:
-    """What the closing of a queue may ask for: all that live in it, in the queue that they move to."""
-    queues = door.naming.queues
-    if command.waiting != "move" or command.queue not in queues or command.to not in queues:
-        return []
-    found = []
-    for ask in door.ledger.asks:
-        if ask is not None:
-            with suppress(RequirementError):
-                found.append(door.naming.wish(command.to, ask.channel, ask.needs, ask.priority, ask.labels))
-    return found
 
 
 def _may_consult(door: Door, command: c.Consult) -> list[Wish]:
@@ -532,10 +469,9 @@ WISHES.update(
         c.Consult: _may_consult,
         c.Assist: _may_assist,
         c.CallBack: lambda door, command: [_changed(door, command.interaction, channel=command.channel)],
-        c.CloseQueue: _may_move,
     }
 )
-REACTIONS.update(end=_end, missed=_missed_by_itself, estimates=_estimates)
+REACTIONS.update(end=_end, missed=_missed_by_itself, look=_look, estimates=_estimates)
 HANDLERS.update(
     {
         c.Cancel: _cancel,
@@ -552,7 +488,5 @@ HANDLERS.update(
         c.TakeOver: _take_over,
         c.Assist: _assist,
         c.CallBack: _call_back,
-        c.CloseQueue: _close_queue,
-        c.OpenQueue: _open_queue,
     }
 )

@@ -49,6 +49,7 @@ class AgentView:
 class InteractionView:
     """A live interaction: ``state`` as in the life cycle; instants in ms.
 
+    ``queues`` are those in which it stands now, wherever steps led it; in hand, that by which it came is the first.
     ``due`` is when its wrap-up or its set-up ends, or when what is parked activates.
     """
 

@@ -23,8 +23,6 @@ Move = tuple[int, int, int, int]
 """What to do, two choices, and how far time goes: see :func:`instant`."""
 
 IDS = tuple(f"c{n}" for n in range(18))
-FAR = 2**41
-"""No play jumps beyond; a consultation is kept from the one who asks until the end of time."""
 NEEDS = ("", "", "", "es", "es >= 2 and not trainee", "klingon")
 
 PLAN = Plan(
@@ -121,7 +119,7 @@ AGENTS = ("ana", "ben", "cy", "dee")
 def instant(router: Router, gap: int) -> int:
     """When: now, soon, later, or within a millisecond of the next deadline, where most bugs are."""
     due = router.next_deadline()
-    around = router.now if due is None or due >= FAR else due
+    around = router.now if due is None else due
     now = router.now
     when = (now, now, now, now + 1, now + 1, now + 400, now + 2_500, now + 10_000, around - 1, around, around + 1)
     return max(now, when[gap % 11])

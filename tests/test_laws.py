@@ -533,7 +533,7 @@ def test_the_test_of_law_seven_sees() -> None:
 def test_a_fixed_play_uses_every_event() -> None:
     """Together the plays tell every kind of event but those of strategies, intake and journeys."""
     router = opened()
-    _, told = play(router, fixed_moves(4_000))
+    _, told = play(router, fixed_moves(8_000))
     kinds = {type(event).__name__ for batch in told for event in batch}
     elsewhere = {"RevisionDue", "Revised", "StrategyFailed", "Classified", "JourneyClosed"}
     assert kinds >= {kind.__name__ for kind in events.Event.__args__} - elsewhere

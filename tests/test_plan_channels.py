@@ -290,7 +290,7 @@ def test_a_card_names_what_the_plan_has() -> None:
     router = Router(LABELLED)
     for card, reason in (
         (commands.AgentCard("cy", delays={"nowhere": 5}), "unknown_queue"),
-        (commands.AgentCard("cy", label_at_most={"gold": 5}), "unknown_channel"),
+        (commands.AgentCard("cy", label_at_most={"gold": 5}), "unknown_label"),
     ):
         (refused,) = router.sign_in(0, card)
         assert isinstance(refused, events.Rejected)

@@ -28,6 +28,7 @@ FLOORS = [
         "ledger",
         "door",
         "turns",
+        "closing",
         "contacts",
         "staffing",
         "reconcile",
