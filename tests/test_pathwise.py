@@ -71,8 +71,11 @@ def rows_of_pairs(draw, count: int) -> PairRow:
 
 
 @st.composite
-def worlds(draw) -> BareWorld:
-    """A world of one to three queues, one to five classes and one to four groups on one or two channels."""
+def worlds(draw, plain: bool = False) -> BareWorld:
+    """A world of one to three queues, one to five classes and one to four groups on one or two channels.
+
+    A plain one has no steps.
+    """
     channels, queues = draw(st.integers(1, 2)), draw(st.integers(1, 3))
     crew = tuple(draw(groups(channels)) for _ in range(draw(st.integers(1, 4))))
     classes: list[BareClass] = []
@@ -80,7 +83,7 @@ def worlds(draw) -> BareWorld:
         channel = draw(st.integers(0, channels - 1))
         onward = [k for k, other in enumerate(classes) if other.channel == channel]
         step = None
-        if onward and draw(st.booleans()):
+        if onward and not plain and draw(st.booleans()):
             step = (draw(st.integers(0, 30)), draw(st.sampled_from(onward)), draw(st.sampled_from((-1, 0, 1))))
         class_ = BareClass(
             queue=draw(st.integers(0, queues - 1)),
@@ -104,8 +107,8 @@ def worlds(draw) -> BareWorld:
 
 
 @st.composite
-def traffic(draw, world: BareWorld) -> Arrivals:
-    """Up to 40 rows, bunched so that ties of time are frequent."""
+def traffic(draw, world: BareWorld, plain: bool = False) -> Arrivals:
+    """Up to 40 rows, bunched so that ties of time are frequent; most plain ones have no wrap-up."""
     rows = draw(st.integers(1, 40))
 
     def numbers(low: int, high: int) -> list[int]:
@@ -117,7 +120,7 @@ def traffic(draw, world: BareWorld) -> Arrivals:
         tier=numbers(0, 1),
         head_start=numbers(-3, 10),
         handle=numbers(0, 40),
-        wrap_up=numbers(0, 6),
+        wrap_up=np.maximum(numbers(-6, 1), 0) if plain else numbers(0, 6),
         patience=numbers(-1, 30),
     )
 
@@ -133,10 +136,10 @@ def moves(draw, world: BareWorld) -> tuple[np.ndarray, ...]:
 
 
 @st.composite
-def cases(draw) -> tuple[BareWorld, Arrivals, tuple[np.ndarray, ...], int]:
+def cases(draw, plain: bool = False) -> tuple[BareWorld, Arrivals, tuple[np.ndarray, ...], int]:
     """A world, its traffic, its presences, and an end or none."""
-    world = draw(worlds())
-    return world, draw(traffic(world)), draw(moves(world)), draw(st.sampled_from((-1, -1, 60)))
+    world = draw(worlds(plain))
+    return world, draw(traffic(world, plain)), draw(moves(world)), draw(st.sampled_from((-1, -1, 60)))
 
 
 def same(left: Results, right: Results) -> None:
@@ -161,6 +164,35 @@ def test_columns_are_the_same_on_both_cores(case):
     )
     assert digest(naive) == digest(fast)
     assert fast.check() == []
+
+
+@both_cores
+@BUSY
+@given(cases(plain=True))
+def test_the_short_way_is_the_same_as_the_long_one(case):
+    """Where nothing but room and rank is in use the compiled columns take a shorter way, to the very same state.
+
+    Sequence numbers, free numbers and what every agent is counted for are the same, and may be gone on from: the same
+    columns again, later, by commands. Seen to fail with idleness restarted after the next one was taken, without the
+    offer's number, and with a draining agent who is not signed out at the end.
+    """
+    world, arrivals, presences, until = case
+    naive, fast = world.build(reference.Core), world.build(kernel.Core)
+    same(
+        drive_columns(naive, arrivals, presences, until=until, drive=reference.drive),
+        drive_columns(fast, arrivals, presences, until=until, drive=kernel.drive),
+    )
+    assert list(naive.dump()) == list(fast.dump())
+    assert fast.check() == []
+    naive.auto_accept = fast.auto_accept = False
+    for row, class_ in enumerate(arrivals.class_.tolist()):
+        at = naive.now + 1
+        for core in (naive, fast):
+            core.advance(at)
+        given = (at, (class_,), int(arrivals.tier[row]), at)
+        assert naive.enqueue(*given) == fast.enqueue(*given)
+    assert naive.take() == fast.take()
+    assert naive.dump() == fast.dump()
 
 
 @BUSY

@@ -22,9 +22,7 @@ cdef struct Futures:
 
 
 cdef inline bint before(Future* p, Future* q) noexcept nogil:
-    if p.at != q.at:
-        return p.at < q.at
-    return p.order < q.order
+    return (p.at < q.at) | ((p.at == q.at) & (p.order < q.order))
 
 
 cdef inline void push(State* s, Futures* f, i64 at, i64 kind, i64 row, i32 i) noexcept nogil:
@@ -46,20 +44,22 @@ cdef inline void push(State* s, Futures* f, i64 at, i64 kind, i64 row, i32 i) no
 
 
 cdef inline Future pop(Futures* f) noexcept nogil:
-    cdef Future top = f.heap[0]
-    cdef Future item
-    cdef i32 here = 0, down
-    f.n -= 1
-    item = f.heap[f.n]
-    while True:
-        down = 2 * here + 1
-        if down >= f.n:
-            break
-        if down + 1 < f.n and before(&f.heap[down + 1], &f.heap[down]):
-            down += 1
-        if not before(&f.heap[down], &item):
-            break
-        f.heap[here] = f.heap[down]
+    """The soonest one, taken out: the gap goes down to a leaf, and what was last comes up from there, seldom far."""
+    cdef Future* heap = f.heap
+    cdef Future top = heap[0]
+    cdef i32 here = 0, down = 1, n = f.n - 1
+    cdef Future item = heap[n]
+    f.n = n
+    while down + 1 < n:
+        down += before(&heap[down + 1], &heap[down])
+        heap[here] = heap[down]
         here = down
-    f.heap[here] = item
+        down = 2 * here + 1
+    if down < n:
+        heap[here] = heap[down]
+        here = down
+    while here > 0 and before(&item, &heap[(here - 1) >> 1]):
+        heap[here] = heap[(here - 1) >> 1]
+        here = (here - 1) >> 1
+    heap[here] = item
     return top

@@ -19,6 +19,7 @@ from omniroute.core.places cimport (
     forgo_steps,
     free_interaction,
     free_offer,
+    leave_orders,
     leave_tree,
     new_entry,
     new_interaction,
@@ -145,9 +146,15 @@ cdef inline i64 real_wait(State* s, Interaction* it) noexcept nogil:
 cdef inline void hold(State* s, i32 j, i32 channel, i32 sign) noexcept nogil:
     """Take (+1) or give back (-1) the capacity of one interaction of a channel; ``show`` follows."""
     cdef uint32_t bits = s.channels[channel].pools
+    cdef i32* count
     s.agents[j].used += sign * s.channels[channel].load
+    if sign > 0:
+        s.agents[j].pools |= bits
     while bits:
-        s.counts[j * POOLS + omni_ctz(bits)] += sign
+        count = &s.counts[j * POOLS + omni_ctz(bits)]
+        count[0] += sign
+        if count[0] == 0:
+            s.agents[j].pools &= ~(bits & (~bits + 1))
         bits &= bits - 1
 
 
@@ -392,7 +399,7 @@ cdef inline void clear_misses(Agent* agent) noexcept nogil:
 cdef inline void take_up(State* s, i32 i, i32 j, i32 state) noexcept nogil:
     """An interaction that left its queue is in an agent's hands; his capacity is held already."""
     s.interactions[i].state = state
-    sync(s, i)
+    leave_orders(s, i)
     part_for_now(s, i)
     into_hand(s, i, j)
     if state == CONNECTED:
@@ -645,7 +652,8 @@ cdef inline void place(State* s, i32 i) noexcept nogil:
                     break
                 make_offer(s, i, e, j)
                 left -= 1
-    sync(s, i)
+    if in_queue(it):
+        sync(s, i)
 
 
 cdef inline void place_all(State* s, i32 i) noexcept nogil:
@@ -682,19 +690,19 @@ cdef inline void serve(State* s, i32 j) noexcept nogil:
         i = s.entries[e].interaction
         make_offer(s, i, e, j)
         # While more offers may follow it stays where it is, with an opening that may be due at this very instant.
-        if not in_queue(&s.interactions[i]) or offers_full(s, &s.interactions[i]):
+        if in_queue(&s.interactions[i]) and offers_full(s, &s.interactions[i]):
             sync(s, i)
 
 
 cdef inline void arrive(State* s, i32 i) noexcept nogil:
     """Take the steps that are due at once, say so if nobody could ever serve it, and ask for an agent."""
     cdef i32 e
-    if settle(s, i):
+    if s.stepping and settle(s, i):
         return
-    e = s.interactions[i].entries
+    e = -1 if s.quiet else s.interactions[i].entries
     while e >= 0 and not reachable(s, s.entries[e].class_):
         e = s.entries[e].next
-    if e < 0:
+    if e < 0 and not s.quiet:
         tell(s, EV_UNMATCHED, i, -1, s.entries[s.interactions[i].entries].class_, -1)
     place(s, i)
 
@@ -851,6 +859,8 @@ cdef inline void wind_up(State* s) noexcept nogil:
     Ties of who went; agents who got free; conditions that became true; interactions, in order.
     """
     cdef i32 c
+    if not (s.n_left or s.forgiving or s.n_work or s.n_fresh or s.stale):
+        return
     while not s.failed:
         if s.left_at < s.n_left:
             s.left_at += 1

@@ -20,6 +20,7 @@ from omniroute.core.engine cimport (
     takes, wind_up, withdraw_excess,
 )
 from omniroute.core.layout cimport *
+from omniroute.core.plain cimport is_plain, plain_enqueue, plain_finish
 from omniroute.core.order cimport clear_root, count_before, following, less
 from omniroute.core.places cimport (
     all_declined, arm_estimates, count_in, drop_tie, grow_interactions, is_only, new_entry, sync, tie,
@@ -362,6 +363,7 @@ cdef class Core:
         for pool in pools:
             cell.pools |= <uint32_t> 1 << pool
         s.pool_load[cell.base] = load
+        s.least_load = load if s.n_channels == 0 or load < s.least_load else s.least_load
         s.n_channels += 1
         for x in range(s.n_groups):
             s.groups[x].allow[s.n_channels - 1] = <uint32_t> BITS_32
@@ -603,6 +605,8 @@ cdef class Core:
         cell.skip_if = skip_if
         cell.step_copy = step_copy
         cell.patient = patient
+        if step_at >= 0:
+            s.stepping = True
         if cell.in_queue:
             for i in range(s.n_interactions):
                 if in_queue(&s.interactions[i]):
@@ -1345,9 +1349,10 @@ cdef class Core:
         cdef i64 words = s.cap_groups >> 6
         cdef Lane* lane
         t.now, t.seq, t.auto_accept, t.quiet = s.now, s.seq, s.auto_accept, s.quiet
-        t.n_channels, t.n_pools, t.interrupting = s.n_channels, s.n_pools, s.interrupting
+        t.n_channels, t.n_pools, t.interrupting, t.stepping = s.n_channels, s.n_pools, s.interrupting, s.stepping
         t.estimates_every, t.estimates_due, t.estimates_at = s.estimates_every, s.estimates_due, s.estimates_at
         memcpy(t.channels, s.channels, sizeof(s.channels))
+        t.least_load = s.least_load
         memcpy(t.pool_load, s.pool_load, sizeof(s.pool_load))
         t.queues = <Queue*> copied(s.queues, s.n_queues * sizeof(Queue))
         t.n_queues = t.cap_queues = s.n_queues
@@ -1433,8 +1438,8 @@ cdef class Core:
 include "state.pxi"
 
 
-cdef bint sound(Link* links, Key* keys, Root* root) noexcept nogil:
-    """Whether a tree is in order, has right sizes and knows its ends."""
+cdef bint sound(Link* links, Key* keys, Root* root, bint sized) noexcept nogil:
+    """Whether a tree is in order, has right sizes where it keeps them, and knows its ends."""
     cdef i32 n = root.first
     cdef i32 last = -1
     cdef i32 count = 0
@@ -1446,7 +1451,7 @@ cdef bint sound(Link* links, Key* keys, Root* root) noexcept nogil:
         count += 1
         last = n
         n = following(links, n)
-    return (last == root.last and count == links[root.root].size and not less(&root.head, &keys[root.first])
+    return (last == root.last and (not sized or count == links[root.root].size) and not less(&root.head, &keys[root.first])
             and not less(&keys[root.first], &root.head))
 
 
@@ -1459,6 +1464,7 @@ def drive(Core core not None, arrivals, presences, results, i64 until):
     cdef Futures f
     cdef i64 now, due, a = 0, p = 0, n, m, row
     cdef i32 i, x, k
+    cdef bint plain
     cdef Future item
     at, class_, tier, head_start, handle, wrap, patience = arrivals
     p_at, p_agent, p_move = presences
@@ -1480,6 +1486,7 @@ def drive(Core core not None, arrivals, presences, results, i64 until):
     memset(&f, 0, sizeof(Futures))
     s.auto_accept = s.quiet = True
     s.n_connected = 0
+    plain = is_plain(s)
     try:
         with nogil:
             while not s.failed:
@@ -1502,7 +1509,10 @@ def drive(Core core not None, arrivals, presences, results, i64 until):
                     if item.order >> ROW_BITS == FINISH:
                         s.now = now
                         out_end[row] = now
-                        do_finish(s, i, wrap[row])
+                        if plain:
+                            plain_finish(s, i, wrap[row])
+                        else:
+                            do_finish(s, i, wrap[row])
                     elif f.rows[i] == row and out_start[row] < 0:
                         s.now = now
                         out_end[row] = now
@@ -1517,7 +1527,10 @@ def drive(Core core not None, arrivals, presences, results, i64 until):
                         out_end[a] = now
                     else:
                         s.now = now
-                        i = do_enqueue(s, &k, 1, tier[a], now - head_start[a], NULL, 0, 0, -1)
+                        if plain:
+                            i = plain_enqueue(s, k, tier[a], now - head_start[a])
+                        else:
+                            i = do_enqueue(s, &k, 1, tier[a], now - head_start[a], NULL, 0, 0, -1)
                         if i < 0 or not grow(s, <void**> &f.rows, &f.cap_rows, i + 1, sizeof(i64)):
                             break
                         f.rows[i] = a

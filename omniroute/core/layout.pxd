@@ -230,6 +230,7 @@ cdef struct Agent:
     uint32_t room  # channels that fit now; 0 unless ready
     uint32_t band  # of these, those that would interrupt something
     uint32_t ringing  # channels with a live offer that holds no capacity
+    uint32_t pools  # pools of which he holds something
     i32 presence
     i32 shown  # what gauges count of him: 1 staffed, 2 idle
     i32 heap_at  # the end of his rest
@@ -325,10 +326,12 @@ cdef struct State:
     bint failed  # memory ran out in the middle: refuse everything
     bint blind  # conditions stay as they are, while a dump is read
     bint interrupting  # some group has something that gives way
+    bint stepping  # some class has had a step
     i64 estimates_every
     i64 estimates_due
     i32 estimates_at
     i32 n_pools
+    i64 least_load  # of all channels
     i64 pool_load[POOLS]  # what one interaction of the channel with this own pool takes
     i32 n_channels
     Channel channels[CHANNELS]
@@ -429,10 +432,12 @@ cdef struct State:
 
 cdef inline bint grow(State* s, void** data, i32* cap, i32 need, size_t size) noexcept nogil:
     """Make room for ``need`` items of ``size`` bytes; amortised O(1). False and ``failed`` where memory ran out."""
+    return need <= cap[0] or grow_to(s, data, cap, need, size)
+
+
+cdef inline bint grow_to(State* s, void** data, i32* cap, i32 need, size_t size) noexcept nogil:
     cdef i32 wanted = cap[0]
     cdef void* moved
-    if need <= wanted:
-        return True
     if wanted < 16:
         wanted = 16
     while wanted < need:

@@ -3,6 +3,9 @@
 ``links[n]`` and ``keys[n]`` belong to node ``n``; a ``Root`` is one tree. Insertion and removal are O(log n) expected
 and touch only a few nodes at either end, walking is O(1) amortised, a position is O(log n). The shape depends on
 node numbers only through the hash and never reaches a decision: keys are unique.
+
+``insert`` and ``remove`` keep sizes, for positions. ``join`` and ``part`` are for trees of which nobody asks for one:
+in them a size says only whether a node is in.
 """
 
 from omniroute.core.layout cimport Key, Link, Root, i32, i64, u64
@@ -29,8 +32,8 @@ cdef inline void clear_root(Root* root) noexcept nogil:
     root.root = root.first = root.last = -1
 
 
-cdef inline void rotate_up(Link* links, Root* root, i32 n) noexcept nogil:
-    """Turn node n and its parent, keeping the order."""
+cdef inline void turn_up(Link* links, Root* root, i32 n) noexcept nogil:
+    """Turn node n and its parent, keeping the order, but not sizes."""
     cdef Link* node = &links[n]
     cdef i32 p = node.parent
     cdef Link* parent = &links[p]
@@ -54,7 +57,13 @@ cdef inline void rotate_up(Link* links, Root* root, i32 n) noexcept nogil:
         links[g].left = n
     else:
         links[g].right = n
-    node.size = parent.size
+
+
+cdef inline void rotate_up(Link* links, Root* root, i32 n) noexcept nogil:
+    """Turn node n and its parent, keeping order and sizes."""
+    cdef Link* parent = &links[links[n].parent]
+    turn_up(links, root, n)
+    links[n].size = parent.size
     parent.size = 1
     if parent.left >= 0:
         parent.size += links[parent.left].size
@@ -92,13 +101,11 @@ cdef inline i32 preceding(Link* links, i32 n) noexcept nogil:
             return n
 
 
-cdef inline void insert(Link* links, Key* keys, Root* root, i32 n) noexcept nogil:
-    """Put node n, whose key is set, into a tree. At the end, where most go, nothing is searched."""
+cdef inline void hang(Link* links, Key* keys, Root* root, i32 n) noexcept nogil:
+    """Hang node n, whose key is set, below where it belongs. At the end, where most go, nothing is searched."""
     cdef Link* node = &links[n]
     cdef Key* key = &keys[n]
     cdef i32 at = root.root
-    cdef i32 up
-    cdef u64 weight
     node.left = node.right = -1
     node.size = 1
     if at < 0:
@@ -126,32 +133,44 @@ cdef inline void insert(Link* links, Key* keys, Root* root, i32 n) noexcept nogi
             root.first = n
             root.head = key[0]
     node.parent = at
-    up = at
+
+
+cdef inline void insert(Link* links, Key* keys, Root* root, i32 n) noexcept nogil:
+    """Put node n, whose key is set, into a tree with sizes."""
+    cdef i32 up
+    cdef u64 weight = weight_of(n)
+    hang(links, keys, root, n)
+    up = links[n].parent
     while up >= 0:
         links[up].size += 1
         up = links[up].parent
-    weight = weight_of(n)
-    while node.parent >= 0 and weight_of(node.parent) < weight:
+    while links[n].parent >= 0 and weight_of(links[n].parent) < weight:
         rotate_up(links, root, n)
 
 
-cdef inline void remove(Link* links, Key* keys, Root* root, i32 n) noexcept nogil:
-    """Take node n out of its tree."""
-    cdef Link* node = &links[n]
-    cdef i32 child, up
+cdef inline void join(Link* links, Key* keys, Root* root, i32 n) noexcept nogil:
+    """Put node n, whose key is set, into a tree without sizes."""
+    cdef u64 weight = weight_of(n)
+    hang(links, keys, root, n)
+    while links[n].parent >= 0 and weight_of(links[n].parent) < weight:
+        turn_up(links, root, n)
+
+
+cdef inline void unend(Link* links, Key* keys, Root* root, i32 n) noexcept nogil:
+    """Let a tree forget node n as its first or last one."""
     if root.first == n:
         root.first = following(links, n)
         if root.first >= 0:
             root.head = keys[root.first]
     if root.last == n:
         root.last = preceding(links, n)
-    while node.left >= 0 and node.right >= 0:
-        if weight_of(node.left) > weight_of(node.right):
-            rotate_up(links, root, node.left)
-        else:
-            rotate_up(links, root, node.right)
-    child = node.left if node.left >= 0 else node.right
-    up = node.parent
+
+
+cdef inline i32 unhang(Link* links, Root* root, i32 n) noexcept nogil:
+    """Put the one child of node n, or nothing, in its place; the node above, or -1."""
+    cdef Link* node = &links[n]
+    cdef i32 child = node.left if node.left >= 0 else node.right
+    cdef i32 up = node.parent
     if child >= 0:
         links[child].parent = up
     if up < 0:
@@ -160,10 +179,34 @@ cdef inline void remove(Link* links, Key* keys, Root* root, i32 n) noexcept nogi
         links[up].left = child
     else:
         links[up].right = child
+    node.size = 0
+    return up
+
+
+cdef inline i32 heavier_child(Link* node) noexcept nogil:
+    return node.left if weight_of(node.left) > weight_of(node.right) else node.right
+
+
+cdef inline void remove(Link* links, Key* keys, Root* root, i32 n) noexcept nogil:
+    """Take node n out of its tree with sizes."""
+    cdef Link* node = &links[n]
+    cdef i32 up
+    unend(links, keys, root, n)
+    while node.left >= 0 and node.right >= 0:
+        rotate_up(links, root, heavier_child(node))
+    up = unhang(links, root, n)
     while up >= 0:
         links[up].size -= 1
         up = links[up].parent
-    node.size = 0
+
+
+cdef inline void part(Link* links, Key* keys, Root* root, i32 n) noexcept nogil:
+    """Take node n out of its tree without sizes."""
+    cdef Link* node = &links[n]
+    unend(links, keys, root, n)
+    while node.left >= 0 and node.right >= 0:
+        turn_up(links, root, heavier_child(node))
+    unhang(links, root, n)
 
 
 cdef inline i32 count_before(Link* links, Key* keys, Root* root, Key* key) noexcept nogil:

@@ -207,6 +207,15 @@ cdef inline void sync(State* s, i32 i) noexcept nogil:
         e = s.entries[e].next
 
 
+cdef inline void leave_orders(State* s, i32 i) noexcept nogil:
+    """Take every entry of what is not in a queue any more out of its class's order, and its deadline."""
+    cdef i32 e = s.interactions[i].entries
+    while e >= 0:
+        leave_tree(s, e)
+        disarm(s, &s.entries[e].heap_at)
+        e = s.entries[e].next
+
+
 cdef inline void count_entries(State* s, Interaction* it, i32 sign) noexcept nogil:
     """Count the entries into (+1) or out of (-1) their queues and classes; conditions look when the move is whole."""
     cdef i32 e = it.entries

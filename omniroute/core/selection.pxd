@@ -1,7 +1,7 @@
 """The two questions. Each costs the classes or groups that could answer it, plus the ties of the one who asks."""
 
 from omniroute.core.layout cimport *
-from omniroute.core.order cimport first_of_later_tier, following, insert, less, remove
+from omniroute.core.order cimport first_of_later_tier, following, join, less, part
 
 cdef extern from *:
     """
@@ -96,19 +96,14 @@ cdef inline Key key_of(State* s, i32 j, i32 kind) noexcept nogil:
 
 cdef inline void leave_lane(State* s, Lane* lane, i32 j, i32 g, i32 band) noexcept nogil:
     cdef Root* root = &lane.roots[<i64> band * s.cap_groups + g]
-    remove(lane.links, lane.keys, root, j)
+    part(lane.links, lane.keys, root, j)
     if root.root < 0:
         lane.available[band * (s.cap_groups >> 6) + (g >> 6)] &= ~(<u64> 1 << (g & 63))
 
 
 cdef inline uint32_t held_pools(State* s, i32 j) noexcept nogil:
-    """The pools of which an agent holds something, as bits. O(pools)."""
-    cdef uint32_t held = 0
-    cdef i32 p
-    for p in range(s.n_pools):
-        if s.counts[j * POOLS + p]:
-            held |= <uint32_t> 1 << p
-    return held
+    """The pools of which an agent holds something, as bits."""
+    return s.agents[j].pools
 
 
 cdef inline bint fits(State* s, i32 j, i32 c, uint32_t held) noexcept nogil:
@@ -157,46 +152,67 @@ cdef inline void recount(State* s, i32 j, uint32_t room, i32 shown) noexcept nog
             gauge.value += <i64> ((room >> gauge.subject) & 1) - <i64> ((agent.room >> gauge.subject) & 1)
 
 
-cdef inline void show(State* s, i32 j) noexcept nogil:
-    """Bring the lanes and gauges up to date with the agent's presence, capacity and keys. O(lanes * log agents)."""
+cdef inline uint32_t rooms(State* s, i32 j, uint32_t* band_out) noexcept nogil:
+    """The channels of which a ready agent has room for one more; of these, those that would interrupt something."""
     cdef Agent* agent = &s.agents[j]
     cdef Group* group = &s.groups[agent.group]
+    cdef uint32_t held = agent.pools
+    cdef uint32_t room = 0, band = 0
+    cdef i32 c
+    if group.units - agent.used < s.least_load and not s.interrupting:
+        return 0
+    for c in range(s.n_channels):
+        if not (agent.ringing >> c) & 1 and fits(s, j, c, held):
+            room |= <uint32_t> 1 << c
+            if group.interrupts[c] & held:
+                band |= <uint32_t> 1 << c
+    band_out[0] = band
+    return room
+
+
+cdef inline void line_up(State* s, i32 j, uint32_t room, uint32_t band) noexcept nogil:
+    """Bring the lanes up to date with where an agent has room now. O(lanes * log agents)."""
+    cdef Agent* agent = &s.agents[j]
     cdef i32 g = agent.group
-    cdef i32 c, l, before, after, shown = 0
-    cdef uint32_t room = 0, band = 0, held
+    cdef i32 l, before, after
     cdef Lane* lane
+    cdef Link* link
+    cdef Key* old
     cdef Key key
-    if agent.presence == READY and agent.rest < 0:
-        held = held_pools(s, j)
-        for c in range(s.n_channels):
-            if not (agent.ringing >> c) & 1 and fits(s, j, c, held):
-                room |= <uint32_t> 1 << c
-                if group.interrupts[c] & held:
-                    band |= <uint32_t> 1 << c
-        if agent.offers < 0 and agent.held == 0:
-            shown = 2
-    if agent.presence != SIGNED_OUT:
-        shown |= 1
-    if s.n_gauges:
-        recount(s, j, room, shown)
-    agent.shown = shown
     for l in range(s.n_lanes):
         lane = s.lanes[l]
+        link = &lane.links[j]
         before = (agent.band >> lane.channel) & 1
         if not (room >> lane.channel) & 1:
-            if lane.links[j].size:
+            if link.size:
                 leave_lane(s, lane, j, g, before)
             continue
         after = (band >> lane.channel) & 1
         key = key_of(s, j, lane.key)
-        if lane.links[j].size:
-            if (before == after and key.a == lane.keys[j].a and key.b == lane.keys[j].b
-                    and key.c == lane.keys[j].c):
+        old = &lane.keys[j]
+        if link.size:
+            if before == after and key.a == old.a and key.b == old.b and key.c == old.c:
                 continue
             leave_lane(s, lane, j, g, before)
-        lane.keys[j] = key
-        insert(lane.links, lane.keys, &lane.roots[<i64> after * s.cap_groups + g], j)
+        old[0] = key
+        join(lane.links, lane.keys, &lane.roots[<i64> after * s.cap_groups + g], j)
         lane.available[after * (s.cap_groups >> 6) + (g >> 6)] |= <u64> 1 << (g & 63)
+
+
+cdef inline void show(State* s, i32 j) noexcept nogil:
+    """Bring the lanes and gauges up to date with the agent's presence, capacity and keys. O(lanes * log agents)."""
+    cdef Agent* agent = &s.agents[j]
+    cdef i32 shown = agent.presence != SIGNED_OUT
+    cdef uint32_t room = 0, band = 0
+    if agent.presence == READY and agent.rest < 0:
+        room = rooms(s, j, &band)
+        if agent.offers < 0 and agent.held == 0:
+            shown |= 2
+    if s.n_gauges:
+        recount(s, j, room, shown)
+    agent.shown = shown
+    if room | agent.room:
+        line_up(s, j, room, band)
     agent.room = room
     agent.band = band
     if s.n_conditions:
@@ -324,57 +340,72 @@ cdef inline i32 pick_agent(State* s, i32 i, i32* entry_out, i64* standing_out) n
     return j
 
 
+cdef struct Choice:  # an agent in agent selection; agent -1: none yet
+    i32 agent
+    i32 rank
+    i64 cost
+    Key key
+
+
+cdef inline bint choose(
+    State* s, Interaction* it, i32 i, i32 k, i64 since, i32 band, Choice* best
+) noexcept nogil:
+    """Find a better agent in one class, for an entry that is ordered since then; whether there is one.
+
+    ``it`` is NULL where nothing can bar the interaction from anybody. O(groups that could answer).
+    """
+    cdef i32 words = s.cap_groups >> 6
+    cdef i32 w, g, n
+    cdef i64 cost
+    cdef u64 bits
+    cdef Class* class_ = &s.classes[k]
+    cdef Lane* lane = s.lanes[class_.lane]
+    cdef OutPair* row = &s.out[<i64> k * s.cap_groups]
+    cdef u64* openable = &s.openable[<i64> k * words]
+    cdef u64* available = &lane.available[band * words]
+    cdef OutPair* pair
+    cdef Group* group
+    cdef bint better = False
+    for w in range(words):
+        bits = openable[w] & available[w]
+        while bits:
+            g = (w << 6) + omni_ctz(bits)
+            bits &= bits - 1
+            pair = &row[g]
+            if (best.agent >= 0 and pair.rank > best.rank) or not is_open(s, since, pair.opens):
+                continue
+            n = lane.roots[<i64> band * s.cap_groups + g].first
+            while n >= 0 and it != NULL and barred(s, it, i, n):
+                n = following(lane.links, n)
+            if n < 0:
+                continue
+            group = &s.groups[g]
+            cost = pair.cost + group.term
+            if group.idle_rate:
+                cost -= group.idle_rate * (s.now - s.agents[n].idle_since)
+            if (best.agent < 0 or pair.rank < best.rank or cost < best.cost
+                    or (cost == best.cost and less(&lane.keys[n], &best.key))):
+                best.agent = n
+                best.rank = pair.rank
+                best.cost = cost
+                best.key = lane.keys[n]
+                better = True
+    return better
+
+
 cdef inline i32 pick_in_band(State* s, i32 i, i32 band, i32* entry_out, i64* standing_out) noexcept nogil:
     """The best of those whom it would interrupt in something (band 1), or in nothing (0)."""
     cdef Interaction* it = &s.interactions[i]
-    cdef i32 words = s.cap_groups >> 6
-    cdef i32 best = -1, best_rank = 0, e = it.entries
-    cdef i32 w, g, n
-    cdef i64 best_cost = 0, cost, since
-    cdef Key best_key = [0, 0, 0], key
-    cdef u64 bits
-    cdef u64* openable
-    cdef u64* available
-    cdef Class* class_
-    cdef Lane* lane
-    cdef OutPair* row
-    cdef OutPair* pair
-    cdef Group* group
+    cdef i32 e = it.entries
+    cdef Choice best
+    best.agent = -1
+    best.rank = 0
     while e >= 0:
-        class_ = &s.classes[s.entries[e].class_]
-        since = s.keys[e].b
-        lane = s.lanes[class_.lane]
-        row = &s.out[<i64> s.entries[e].class_ * s.cap_groups]
-        openable = &s.openable[<i64> s.entries[e].class_ * words]
-        available = &lane.available[band * words]
-        for w in range(words):
-            bits = openable[w] & available[w]
-            while bits:
-                g = (w << 6) + omni_ctz(bits)
-                bits &= bits - 1
-                pair = &row[g]
-                if (best >= 0 and pair.rank > best_rank) or not is_open(s, since, pair.opens):
-                    continue
-                n = lane.roots[<i64> band * s.cap_groups + g].first
-                while n >= 0 and barred(s, it, i, n):
-                    n = following(lane.links, n)
-                if n < 0:
-                    continue
-                group = &s.groups[g]
-                cost = pair.cost + group.term
-                if group.idle_rate:
-                    cost -= group.idle_rate * (s.now - s.agents[n].idle_since)
-                key = lane.keys[n]
-                if (best < 0 or pair.rank < best_rank or cost < best_cost
-                        or (cost == best_cost and less(&key, &best_key))):
-                    best = n
-                    best_rank = pair.rank
-                    best_cost = cost
-                    best_key = key
-                    entry_out[0] = e
+        if choose(s, it, i, s.entries[e].class_, s.keys[e].b, band, &best):
+            entry_out[0] = e
         e = s.entries[e].next
-    standing_out[0] = (<i64> band << 32) + best_rank
-    return best
+    standing_out[0] = (<i64> band << 32) + best.rank
+    return best.agent
 
 
 cdef inline i32 first_open(State* s, Class* class_, i32 j, i32 opens) noexcept nogil:
@@ -441,6 +472,17 @@ cdef inline i32 pick_tied(State* s, i32 j) noexcept nogil:
                 e = s.entries[e].next
         x = s.ties[x].next_of_agent
     return best
+
+
+cdef inline bint has_choice(State* s, i32 j) noexcept nogil:
+    """Whether somebody waits whom agent j may serve, as far as tables can say. O(classes / 64)."""
+    cdef i32 words = s.cap_classes >> 6
+    cdef i32 w
+    cdef u64* serves = &s.serves[<i64> s.agents[j].group * words]
+    for w in range(words):
+        if serves[w] & s.nonempty[w]:
+            return True
+    return s.agents[j].ties >= 0
 
 
 cdef inline i32 pick_entry(State* s, i32 j) noexcept nogil:

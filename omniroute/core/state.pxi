@@ -232,6 +232,8 @@ cdef int load_traffic(Core self, numbers) except -1:
             a.misses[y] = read(numbers, "misses", 0, COUNT_MAX)
         for y in range(s.n_pools):
             s.counts[x * POOLS + y] = read(numbers, "in use", 0, UNITS_MAX)
+            if s.counts[x * POOLS + y]:
+                a.pools |= <uint32_t> 1 << y
     n = read(numbers, "interactions", 0, COUNT_MAX)
     if not grow_interactions(s, n):
         raise MemoryError
@@ -384,6 +386,8 @@ cdef int check_capacity(Core self, list found) except -1:
         counts = [s.counts[j * POOLS + p] for p in range(s.n_pools)]
         if counts != held[j] or units[j] != s.agents[j].used:
             found.append(f"capacity: agent {j} has {s.agents[j].used} units, {counts} in use, but holds {held[j]}")
+        if s.agents[j].pools != sum(1 << p for p in range(s.n_pools) if counts[p]):
+            found.append(f"capacity: agent {j} has the pools {s.agents[j].pools:b}, but holds {counts}")
         if s.agents[j].presence != READY and s.agents[j].offers >= 0:
             found.append(f"presence: agent {j} is not ready and has a live offer")
         if s.agents[j].presence == SIGNED_OUT and s.agents[j].held > s.agents[j].kept:
@@ -441,7 +445,8 @@ cdef int check_structures(Core self, list found) except -1:
     cdef Lane* lane
     cdef Root* root
     for k in range(s.n_classes):
-        if not (sound(s.links, s.keys, &s.classes[k].root) and sound(s.links, s.keys, &s.classes[k].bound)):
+        if not (sound(s.links, s.keys, &s.classes[k].root, True)
+                and sound(s.links, s.keys, &s.classes[k].bound, True)):
             found.append(f"order: the tree of class {k} is broken")
         if ((s.nonempty[k >> 6] >> (k & 63)) & 1) != (s.classes[k].root.root >= 0):
             found.append(f"order: class {k} is wrongly marked")
@@ -450,7 +455,7 @@ cdef int check_structures(Core self, list found) except -1:
         for g in range(s.n_groups):
             for x in range(2):
                 root = &lane.roots[<i64> x * s.cap_groups + g]
-                if not sound(lane.links, lane.keys, root):
+                if not sound(lane.links, lane.keys, root, False):
                     found.append(f"lanes: the tree of group {g} is broken")
                 if ((lane.available[x * (s.cap_groups >> 6) + (g >> 6)] >> (g & 63)) & 1) != (root.root >= 0):
                     found.append(f"lanes: group {g} is wrongly marked")

@@ -54,11 +54,11 @@ cdef inline void enter(State* s, i32 i, const i32* classes, i32 n, i64 tier, i64
         else:
             s.entries[behind].next = e
         behind = e
-    q = next_queue(s, it, -1)
+    q = s.classes[classes[0]].queue if n == 1 else next_queue(s, it, -1)
     while q >= 0:
         s.queues[q].entered += 1
         arm_control(s, q)
-        q = next_queue(s, it, q)
+        q = -1 if n == 1 else next_queue(s, it, q)
     arm_estimates(s)
     if in_queue(it):
         count_in(s, it, +1)
