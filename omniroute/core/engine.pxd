@@ -859,7 +859,7 @@ cdef inline void wind_up(State* s) noexcept nogil:
     Ties of who went; agents who got free; conditions that became true; interactions, in order.
     """
     cdef i32 c
-    if not (s.n_left or s.forgiving or s.n_work or s.n_fresh or s.stale):
+    if not (s.n_left or s.forgiving or s.n_work or s.n_fresh or s.n_late or s.stale):
         return
     while not s.failed:
         if s.left_at < s.n_left:

@@ -11,6 +11,7 @@ cimport cython
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
+from omniroute.core.blocks cimport Store, common, drop_list, give_back, new_list, take_block
 from omniroute.core.columns cimport (
     BLOCKED, FINISH, LEAVE, ROW_BITS, Future, Futures, pop, push,
 )
@@ -30,8 +31,8 @@ from omniroute.core.selection cimport (
     pick_entry, recount, show,
 )
 from omniroute.core.tables cimport (
-    AND, FALSE, NOT, OR, condition_pair, grow_classes, grow_groups, holds, lane_for, list_openings, program_word,
-    set_pair,
+    AND, FALSE, NOT, OR, condition_pair, drop_cells, grow_classes, grow_groups, holds, lane_for, list_openings,
+    program_word, set_pair, share_cells,
 )
 from omniroute.core.turns cimport (
     TieTo, activate, advance, anything_waits, do_accept, do_assign, do_enqueue, do_established, do_finish, do_hold, do_leave,
@@ -74,6 +75,7 @@ cdef i64 GAUGE_MAX = limits.GAUGE_MAX
 cdef i64 BITS_32 = 2**32 - 1
 
 cdef enum:
+    ROOM_MAX = 2147483647
     FREED = -2  # the agent of an interaction or offer whose number is free, while a dump is read
 
 # The life-cycle tables, as arrays: the next state, or -1 and the name of the refusal.
@@ -185,13 +187,30 @@ cdef bint is_full(State* s, const i32* classes, i32 n, i32 own) noexcept nogil:
     return False
 
 
+cdef Store store  # blocks of forks that are gone
+
+
 cdef void* copied(void* data, size_t size) except? NULL:
     """A copy of a block of memory."""
-    cdef void* fresh = malloc(size + 1)
+    cdef size_t room
+    cdef void* fresh = take_block(&store, size, size, &room)
     if fresh == NULL:
         raise MemoryError
     if size:
         memcpy(fresh, data, size)
+    return fresh
+
+
+cdef void* copied_items(void* data, i64 n, size_t item, i32* cap) except? NULL:
+    """A copy of ``n`` items with room for more; ``cap`` is lessened to what there is room for."""
+    cdef size_t room
+    cdef void* fresh = take_block(&store, n * item, (n + n // 8 + 16) * item, &room)
+    if fresh == NULL:
+        raise MemoryError
+    if n:
+        memcpy(fresh, data, n * item)
+    if room // item < <size_t> cap[0]:
+        cap[0] = room // item
     return fresh
 
 
@@ -200,6 +219,7 @@ cdef class Core:
     """The whole state, and every command on it. See the reference core for what each one means."""
 
     cdef State s
+    cdef bint forked  # all its blocks are as long as they say
 
     def __cinit__(self):
         self.s.free_interaction = self.s.free_entry = self.s.free_offer = self.s.free_tie = -1
@@ -207,48 +227,51 @@ cdef class Core:
 
     def __dealloc__(self):
         cdef State* s = &self.s
+        cdef i64 words = s.cap_groups >> 6
         cdef i32 x
         for x in range(s.n_classes):
-            free(s.classes[x].program)
-            free(s.classes[x].openings)
+            drop_list(s.classes[x].program)
+            drop_list(s.classes[x].openings)
         for x in range(s.n_gauges):
             free(s.gauges[x].program)
             free(s.gauges[x].members)
         for x in range(s.n_lanes):
-            free(s.lanes[x].links)
-            free(s.lanes[x].keys)
-            free(s.lanes[x].roots)
+            self.leave_behind(s.lanes[x].links, s.cap_agents * sizeof(Link))
+            self.leave_behind(s.lanes[x].keys, s.cap_agents * sizeof(Key))
+            self.leave_behind(s.lanes[x].roots, 2 * s.cap_groups * sizeof(Root))
             free(s.lanes[x].available)
             free(s.lanes[x])
-        free(s.queues)
-        free(s.atoms)
-        free(s.groups)
-        free(s.classes)
-        free(s.out)
-        free(s.in_)
-        free(s.conditional)
-        free(s.ever)
-        free(s.openable)
-        free(s.serves)
+        drop_cells(s)
+        self.leave_behind(s.atoms, s.cap_atoms * words * sizeof(u64))
+        self.leave_behind(s.groups, s.cap_groups * sizeof(Group))
+        self.leave_behind(s.classes, s.cap_classes * sizeof(Class))
+        self.leave_behind(s.ever, s.cap_classes * words * sizeof(u64))
+        self.leave_behind(s.openable, s.cap_classes * words * sizeof(u64))
+        self.leave_behind(s.serves, s.cap_groups * (s.cap_classes >> 6) * sizeof(u64))
+        self.leave_behind(s.queues, s.cap_queues * sizeof(Queue))
+        self.leave_behind(s.agents, s.cap_agents * sizeof(Agent))
+        self.leave_behind(s.counts, s.cap_agents * POOLS * sizeof(i32))
+        self.leave_behind(s.interactions, s.cap_interactions * sizeof(Interaction))
+        self.leave_behind(s.gaps, s.cap_interactions * sizeof(i32))
+        self.leave_behind(s.entries, s.cap_entries * sizeof(Entry))
+        self.leave_behind(s.links, s.cap_entries * sizeof(Link))
+        self.leave_behind(s.keys, s.cap_entries * sizeof(Key))
+        self.leave_behind(s.offers, s.cap_offers * sizeof(Offer))
+        self.leave_behind(s.ties, s.cap_ties * sizeof(Tie))
+        self.leave_behind(s.heap, s.cap_heap * sizeof(Deadline))
         free(s.gauges)
         free(s.conditions)
         free(s.nonempty)
-        free(s.agents)
-        free(s.counts)
-        free(s.interactions)
-        free(s.gaps)
-        free(s.entries)
-        free(s.links)
-        free(s.keys)
-        free(s.offers)
-        free(s.ties)
-        free(s.heap)
         free(s.events)
         free(s.connected)
         free(s.work)
         free(s.left)
         free(s.late)
         free(s.turns)
+
+    cdef void leave_behind(self, void* data, size_t size) noexcept:
+        """Free a block, or keep it for the next fork where this is one."""
+        give_back(&store, data, size, self.forked)
 
     @property
     def now(self):
@@ -526,9 +549,9 @@ cdef class Core:
         if not grow_classes(s):
             raise MemoryError
         lane = lane_for(s, channel, agent_key)
-        copy = <i32*> malloc(len(program) * sizeof(i32))
+        copy = new_list(len(program))
         if lane < 0 or copy == NULL:
-            free(copy)
+            drop_list(copy)
             raise MemoryError
         k = s.n_classes
         memset(&s.classes[k], 0, sizeof(Class))
@@ -1341,18 +1364,24 @@ cdef class Core:
     # Whole state -----------------------------------------------------------------------------------------------------
 
     def fork(self):
-        """A copy that lives on by itself. O(state), all of it block copies."""
+        """A copy that lives on by itself. O(state): block copies, except of tables, which both read until one writes."""
         cdef Core other = Core.__new__(Core)
+        self.fork_tables(&other.s)
+        self.fork_lanes(&other.s)
+        self.fork_conditions(&other.s)
+        self.fork_traffic(&other.s)
+        other.forked = True
+        return other
+
+    cdef int fork_tables(self, State* t) except -1:
         cdef State* s = &self.s
-        cdef State* t = &other.s
         cdef i32 x
         cdef i64 words = s.cap_groups >> 6
-        cdef Lane* lane
         t.now, t.seq, t.auto_accept, t.quiet = s.now, s.seq, s.auto_accept, s.quiet
         t.n_channels, t.n_pools, t.interrupting, t.stepping = s.n_channels, s.n_pools, s.interrupting, s.stepping
         t.estimates_every, t.estimates_due, t.estimates_at = s.estimates_every, s.estimates_due, s.estimates_at
-        memcpy(t.channels, s.channels, sizeof(s.channels))
         t.least_load = s.least_load
+        memcpy(t.channels, s.channels, sizeof(s.channels))
         memcpy(t.pool_load, s.pool_load, sizeof(s.pool_load))
         t.queues = <Queue*> copied(s.queues, s.n_queues * sizeof(Queue))
         t.n_queues = t.cap_queues = s.n_queues
@@ -1361,24 +1390,26 @@ cdef class Core:
         t.groups = <Group*> copied(s.groups, s.cap_groups * sizeof(Group))
         t.n_groups, t.cap_groups = s.n_groups, s.cap_groups
         t.classes = <Class*> copied(s.classes, s.cap_classes * sizeof(Class))
-        t.cap_classes = s.cap_classes
+        t.n_classes, t.cap_classes = s.n_classes, s.cap_classes
         for x in range(s.n_classes):
-            t.classes[x].program = NULL
-            t.classes[x].openings = NULL
-        t.n_classes = s.n_classes
-        for x in range(s.n_classes):
-            t.classes[x].program = <i32*> copied(s.classes[x].program, s.classes[x].program_length * sizeof(i32))
-            t.classes[x].openings = <i32*> copied(s.classes[x].openings, s.classes[x].openings_length * sizeof(i32))
-        t.out = <OutPair*> copied(s.out, <i64> s.cap_classes * s.cap_groups * sizeof(OutPair))
-        t.in_ = <InPair*> copied(s.in_, <i64> s.cap_classes * s.cap_groups * sizeof(InPair))
-        t.conditional = <i32*> copied(s.conditional, <i64> s.cap_classes * s.cap_groups * sizeof(i32))
+            common(s.classes[x].program)
+            common(s.classes[x].openings)
+        if not share_cells(s, t):
+            raise MemoryError
         t.ever = <u64*> copied(s.ever, <i64> s.cap_classes * words * sizeof(u64))
         t.openable = <u64*> copied(s.openable, <i64> s.cap_classes * words * sizeof(u64))
         t.serves = <u64*> copied(s.serves, <i64> s.cap_groups * (s.cap_classes >> 6) * sizeof(u64))
         t.nonempty = <u64*> copied(s.nonempty, (s.cap_classes >> 6) * sizeof(u64))
-        t.agents = <Agent*> copied(s.agents, s.n_agents * sizeof(Agent))
-        t.counts = <i32*> copied(s.counts, s.n_agents * POOLS * sizeof(i32))
-        t.n_agents = t.cap_agents = s.n_agents
+        return 0
+
+    cdef int fork_lanes(self, State* t) except -1:
+        cdef State* s = &self.s
+        cdef i64 words = s.cap_groups >> 6
+        cdef Lane* lane
+        cdef i32 x
+        cdef i32 cap = ROOM_MAX
+        t.agents = <Agent*> copied_items(s.agents, s.n_agents, sizeof(Agent), &cap)
+        t.counts = <i32*> copied_items(s.counts, s.n_agents, POOLS * sizeof(i32), &cap)
         for x in range(s.n_lanes):
             lane = <Lane*> copied(s.lanes[x], sizeof(Lane))
             lane.links = NULL
@@ -1387,10 +1418,17 @@ cdef class Core:
             lane.available = NULL
             t.lanes[x] = lane
             t.n_lanes = x + 1
-            lane.links = <Link*> copied(s.lanes[x].links, s.n_agents * sizeof(Link))
-            lane.keys = <Key*> copied(s.lanes[x].keys, s.n_agents * sizeof(Key))
+            lane.links = <Link*> copied_items(s.lanes[x].links, s.n_agents, sizeof(Link), &cap)
+            lane.keys = <Key*> copied_items(s.lanes[x].keys, s.n_agents, sizeof(Key), &cap)
             lane.roots = <Root*> copied(s.lanes[x].roots, 2 * s.cap_groups * sizeof(Root))
             lane.available = <u64*> copied(s.lanes[x].available, 2 * words * sizeof(u64))
+        t.n_agents, t.cap_agents = s.n_agents, cap
+        return 0
+
+    cdef int fork_conditions(self, State* t) except -1:
+        cdef State* s = &self.s
+        cdef i64 words = s.cap_groups >> 6
+        cdef i32 x
         t.gauges = <Gauge*> copied(s.gauges, s.n_gauges * sizeof(Gauge))
         t.cap_gauges = s.n_gauges
         for x in range(s.n_gauges):
@@ -1402,26 +1440,33 @@ cdef class Core:
             t.gauges[x].members = <u64*> copied(s.gauges[x].members, words * sizeof(u64))
         t.conditions = <Condition*> copied(s.conditions, s.n_conditions * sizeof(Condition))
         t.n_conditions = t.cap_conditions = s.n_conditions
-        t.interactions = <Interaction*> copied(s.interactions, s.n_interactions * sizeof(Interaction))
-        t.gaps = <i32*> copied(s.gaps, s.n_interactions * sizeof(i32))
-        t.n_interactions = t.cap_interactions = s.n_interactions
-        t.free_interaction, t.n_free_interactions = s.free_interaction, s.n_free_interactions
-        t.entries = <Entry*> copied(s.entries, s.n_entries * sizeof(Entry))
-        t.links = <Link*> copied(s.links, s.n_entries * sizeof(Link))
-        t.keys = <Key*> copied(s.keys, s.n_entries * sizeof(Key))
-        t.n_entries = t.cap_entries = s.n_entries
-        t.free_entry = s.free_entry
-        t.offers = <Offer*> copied(s.offers, s.n_offers * sizeof(Offer))
-        t.n_offers = t.cap_offers = s.n_offers
-        t.free_offer, t.n_free_offers = s.free_offer, s.n_free_offers
-        t.ties = <Tie*> copied(s.ties, s.n_ties * sizeof(Tie))
-        t.n_ties = t.cap_ties = s.n_ties
-        t.free_tie = s.free_tie
-        t.heap = <Deadline*> copied(s.heap, s.n_heap * sizeof(Deadline))
-        t.n_heap = t.cap_heap = s.n_heap
+        return 0
+
+    cdef int fork_traffic(self, State* t) except -1:
+        cdef State* s = &self.s
+        cdef i32 cap = ROOM_MAX
+        t.entries = <Entry*> copied_items(s.entries, s.n_entries, sizeof(Entry), &cap)
+        t.links = <Link*> copied_items(s.links, s.n_entries, sizeof(Link), &cap)
+        t.keys = <Key*> copied_items(s.keys, s.n_entries, sizeof(Key), &cap)
+        t.n_entries, t.cap_entries, t.free_entry = s.n_entries, cap, s.free_entry
+        cap = ROOM_MAX
+        t.gaps = <i32*> copied_items(s.gaps, s.n_interactions, sizeof(i32), &cap)
+        t.cap_interactions = cap
+        t.cap_offers = t.cap_ties = t.cap_heap = ROOM_MAX
+        t.interactions = <Interaction*> copied_items(
+            s.interactions, s.n_interactions, sizeof(Interaction), &t.cap_interactions
+        )
+        t.n_interactions, t.free_interaction = s.n_interactions, s.free_interaction
+        t.n_free_interactions = s.n_free_interactions
+        t.offers = <Offer*> copied_items(s.offers, s.n_offers, sizeof(Offer), &t.cap_offers)
+        t.n_offers, t.free_offer, t.n_free_offers = s.n_offers, s.free_offer, s.n_free_offers
+        t.ties = <Tie*> copied_items(s.ties, s.n_ties, sizeof(Tie), &t.cap_ties)
+        t.n_ties, t.free_tie = s.n_ties, s.free_tie
+        t.heap = <Deadline*> copied_items(s.heap, s.n_heap, sizeof(Deadline), &t.cap_heap)
+        t.n_heap = s.n_heap
         t.events = <Event*> copied(s.events, s.n_events * sizeof(Event))
         t.n_events = t.cap_events = s.n_events
-        return other
+        return 0
 
     def dump(self):
         return dump_of(self)

@@ -350,6 +350,7 @@ cdef struct State:
     Class* classes
     i32 n_classes
     i32 cap_classes  # a multiple of 64
+    i32* cells  # the owners of the three tables below; whoever writes copies them first
     OutPair* out
     InPair* in_
     i32* conditional  # for each class and group 1 + its condition, 0: none

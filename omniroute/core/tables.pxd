@@ -3,6 +3,7 @@
 from libc.stdlib cimport calloc, free, malloc, qsort
 from libc.string cimport memcpy
 
+from omniroute.core.blocks cimport common, drop_list, new_list
 from omniroute.core.layout cimport *
 from omniroute.core.places cimport rearm_class
 from omniroute.core.order cimport clear_root
@@ -34,6 +35,59 @@ cdef inline bint relayout(
     return True
 
 
+cdef inline bint own_cells(State* s) noexcept nogil:
+    """Make the tables of pairs this core's own before it writes to them. False where memory ran out.
+
+    O(1) for the only owner, O(classes * groups) where a fork has them too.
+    """
+    cdef size_t n = <size_t> s.cap_classes * s.cap_groups
+    cdef OutPair* out
+    cdef InPair* in_
+    cdef i32* conditional
+    if s.cells == NULL or (s.cells - 1)[0] == 1:
+        return True
+    out = <OutPair*> malloc(n * sizeof(OutPair) + 1)
+    in_ = <InPair*> malloc(n * sizeof(InPair) + 1)
+    conditional = <i32*> malloc(n * sizeof(i32) + 1)
+    if out == NULL or in_ == NULL or conditional == NULL:
+        free(out)
+        free(in_)
+        free(conditional)
+        s.failed = True
+        return False
+    memcpy(out, s.out, n * sizeof(OutPair))
+    memcpy(in_, s.in_, n * sizeof(InPair))
+    memcpy(conditional, s.conditional, n * sizeof(i32))
+    drop_list(s.cells)
+    s.cells = NULL
+    s.out = out
+    s.in_ = in_
+    s.conditional = conditional
+    return True
+
+
+cdef inline bint share_cells(State* s, State* t) noexcept nogil:
+    """Let a fork read the same tables of pairs. False where memory ran out."""
+    if s.cells == NULL:
+        s.cells = new_list(0)
+        if s.cells == NULL:
+            return False
+    t.cells = common(s.cells)
+    t.out = s.out
+    t.in_ = s.in_
+    t.conditional = s.conditional
+    return True
+
+
+cdef inline void drop_cells(State* s) noexcept nogil:
+    """The tables of pairs have one owner less."""
+    if s.cells == NULL or (s.cells - 1)[0] == 1:
+        free(s.out)
+        free(s.in_)
+        free(s.conditional)
+    drop_list(s.cells)
+
+
 cdef inline bint grow_groups(State* s) noexcept nogil:
     """Room for one more group."""
     cdef i32 old = s.cap_groups
@@ -42,6 +96,8 @@ cdef inline bint grow_groups(State* s) noexcept nogil:
     cdef i32 l
     if s.n_groups < old:
         return True
+    if not own_cells(s):
+        return False
     for l in range(s.n_lanes):
         if not (relayout(s, <void**> &s.lanes[l].roots, 2, old, 2, cap, sizeof(Root))
                 and relayout(s, <void**> &s.lanes[l].available, 2, old >> 6, 2, cap >> 6, sizeof(u64))):
@@ -69,6 +125,8 @@ cdef inline bint grow_classes(State* s) noexcept nogil:
     cdef i32 groups = s.cap_groups
     if s.n_classes < old:
         return True
+    if not own_cells(s):
+        return False
     if not (relayout(s, <void**> &s.classes, 1, old, 1, cap, sizeof(Class))
             and relayout(s, <void**> &s.nonempty, 1, old >> 6, 1, cap >> 6, sizeof(u64))
             and relayout(s, <void**> &s.out, old, groups, cap, groups, sizeof(OutPair))
@@ -156,7 +214,7 @@ cdef inline bint list_openings(State* s, i32 k) noexcept nogil:
         n += row[g].opens > 0
     if n == 0 and class_.openings_length == 0:
         return True
-    fresh = <i32*> malloc((n + 1) * sizeof(i32))
+    fresh = new_list(n)
     if fresh == NULL:
         s.failed = True
         return False
@@ -170,7 +228,7 @@ cdef inline bint list_openings(State* s, i32 k) noexcept nogil:
         if at == 0 or fresh[at] != fresh[at - 1]:
             fresh[kept] = fresh[at]
             kept += 1
-    free(class_.openings)
+    drop_list(class_.openings)
     class_.openings = fresh
     class_.openings_length = kept
     rearm_class(s, k)
@@ -181,8 +239,12 @@ cdef inline void set_pair(
     State* s, i32 k, i32 g, i64 opens, i64 rank_out, i64 cost_out, i64 rank_in, i64 cost_in
 ) noexcept nogil:
     """Write one cell; a pair that does not match stays not allowed."""
-    cdef OutPair* out = &s.out[<i64> k * s.cap_groups + g]
-    cdef InPair* in_ = &s.in_[<i64> g * s.cap_classes + k]
+    cdef OutPair* out
+    cdef InPair* in_
+    if not own_cells(s):
+        return
+    out = &s.out[<i64> k * s.cap_groups + g]
+    in_ = &s.in_[<i64> g * s.cap_classes + k]
     if opens != NEVER and not holds(s, k, g):
         opens = NEVER
     out.opens = in_.opens = <i32> opens
@@ -195,7 +257,10 @@ cdef inline void set_pair(
 
 cdef inline void condition_pair(State* s, i32 k, i32 g, i32 condition) noexcept nogil:
     """Let a pair hold only while a condition does (-1: always)."""
-    cdef i32* cell = &s.conditional[<i64> k * s.cap_groups + g]
+    cdef i32* cell
+    if not own_cells(s):
+        return
+    cell = &s.conditional[<i64> k * s.cap_groups + g]
     s.classes[k].conditioned += (condition >= 0) - (cell[0] > 0)
     cell[0] = condition + 1
     open_pair(s, k, g)
