@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT", "SEMANTICS", "digest", "read", "write"]
 
-FORMAT: Final = 5
+FORMAT: Final = 6
 """The number of this layout; another layout gets another number."""
-SEMANTICS: Final = 2
+SEMANTICS: Final = 3
 """The number of what commands mean; it changes when the same commands would give other events."""
 _CHECKSUM: Final = 16
 

@@ -5,7 +5,9 @@ exclusion; a freed number taken from the other end; wrap-up that frees capacity 
 loses its place; an opening lost when another deadline is due at the same instant; the kind of a deadline ignored in
 ties; the later of two equals first; cost before rank; weight before tier; idleness not restarted on connecting; a
 transfer that counts its own place in a full queue; a sign-in that keeps exclusions; offers kept when a queue makes
-fewer.
+fewer; a decline that leaves a wish; a new tie beside an old one to the same agent; a prohibition for good that ends at
+a connection or a sign-in, or is forgiven; a call-back without its gap, with a gap 1 ms longer, still one when connected
+or when its customer has answered, or woken without; room that counts force.
 """
 
 from __future__ import annotations
