@@ -131,6 +131,10 @@ def _offer_timeout(value: Duration | None) -> int | None:
     return _at_least_one(milliseconds(value, "offer_timeout"), "offer_timeout")
 
 
+def _offer_every(value: Duration | None) -> int | None:
+    return None if value is None else _at_least_one(milliseconds(value, "offer_every"), "offer_every")
+
+
 def _setup_timeout(value: Duration | None) -> int | None:
     return None if value is None else _at_least_one(milliseconds(value, "setup_timeout"), "setup_timeout")
 
@@ -287,10 +291,11 @@ class Queue:
 
     ``needs`` is what it asks of agents besides what the interaction asks. ``strategy`` None means first come, first
     served. ``offers`` is how many agents are offered one interaction at once (``"all"``: all of least rank);
-    ``offer_timeout_ms`` None lets an offer stand until it is answered. ``wrap_up_ms`` holds capacity after the finish:
-    0 releases at once, None until the release command. ``limit`` bounds the interactions waiting. ``retry_after_ms`` is
-    how long a decline keeps the agent from that interaction; None: until he signs in again or it is requeued. An
-    abandonment before ``short_abandon_ms`` is counted apart.
+    ``offer_timeout_ms`` None lets an offer stand until it is answered. With ``offer_every_ms`` offers are progressive:
+    the first at once, a further one so long after the last while that is not answered. ``wrap_up_ms`` holds capacity
+    after the finish: 0 releases at once, None until the release command. ``limit`` bounds the interactions waiting.
+    ``retry_after_ms`` is how long a decline keeps the agent from that interaction; None: until he signs in again or it
+    is requeued. An abandonment before ``short_abandon_ms`` is counted apart.
 
     With a ``setup_timeout_ms`` an accepted offer is not connected yet: the host says when it is, or the attempt fails
     after so long. ``auto_accept`` takes each offer for its agent at once. ``rona`` says by cause ("no_answer",
@@ -308,6 +313,7 @@ class Queue:
     steps: tuple[Step, ...] = attrs.field(default=(), converter=checked_steps, kw_only=True)
     offers: int | Literal["all"] = attrs.field(default=1, converter=_offers, kw_only=True)
     offer_timeout_ms: int | None = attrs.field(default=20_000, converter=_offer_timeout, kw_only=True)
+    offer_every_ms: int | None = attrs.field(default=None, converter=_offer_every, kw_only=True)
     wrap_up_ms: int | None = attrs.field(default=0, converter=_wrap_up, kw_only=True)
     limit: int | None = attrs.field(default=None, converter=_limit, kw_only=True)
     retry_after_ms: int | None = attrs.field(default=None, converter=_retry_after, kw_only=True)
@@ -325,6 +331,8 @@ class Queue:
         return parsed(self.needs, "needs")
 
     def __attrs_post_init__(self) -> None:
+        if self.offer_every_ms is not None and self.offers == 1:
+            raise PlanError("needs more than one of offers", field="offer_every")
         if self.target is not None and not isinstance(self.target, Target):
             raise PlanError(f"expected Target, got {shown(self.target)}", field="target")
         if self.strategy is not None:

@@ -69,17 +69,24 @@ def control_interval(queue: Queue) -> int:
     return interval
 
 
-def queue_numbers(queue: Queue) -> tuple[int, int, int, int, int, int, int]:
-    """Offers, offer timeout, limit, retry, target, set-up timeout (-1 for none) and auto as the core wants them. O(1).
+def queue_numbers(queue: Queue) -> tuple[int, int, int, int, int, int, int, int]:
+    """Offers, offer timeout, limit, retry, target, set-up timeout, auto, every as the core wants them; -1: none. O(1).
 
     An exclusion lasts at least a millisecond, so that the one who declined is not asked again in the same instant.
     """
     offers = limits.OFFERS_ALL if isinstance(queue.offers, str) else queue.offers
     target = None if queue.target is None else queue.target.within_ms
-    optional = (queue.offer_timeout_ms, queue.limit, queue.retry_after_ms, target, queue.setup_timeout_ms)
-    timeout, limit, retry, within, setup = (-1 if value is None else value for value in optional)
+    optional = (
+        queue.offer_timeout_ms,
+        queue.limit,
+        queue.retry_after_ms,
+        target,
+        queue.setup_timeout_ms,
+        queue.offer_every_ms,
+    )
+    timeout, limit, retry, within, setup, every = (-1 if value is None else value for value in optional)
     retry = max(retry, 1) if queue.retry_after_ms is not None else -1
-    return offers, timeout, limit, retry, within, setup, int(queue.auto_accept)
+    return offers, timeout, limit, retry, within, setup, int(queue.auto_accept), every
 
 
 def check_plan(plan: Plan) -> None:

@@ -325,6 +325,7 @@ def _queue_table(queue: Queue) -> dict[str, object]:
         "strategy": strategy,
         "offers": queue.offers,
         "offer_timeout": _NEVER if queue.offer_timeout_ms is None else duration_text(queue.offer_timeout_ms),
+        "offer_every": None if queue.offer_every_ms is None else duration_text(queue.offer_every_ms),
         "wrap_up": _UNTIL_RELEASED if queue.wrap_up_ms is None else duration_text(queue.wrap_up_ms),
         "limit": queue.limit,
         "retry_after": None if queue.retry_after_ms is None else duration_text(queue.retry_after_ms),

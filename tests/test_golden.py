@@ -686,6 +686,33 @@ def test_freeswitch_delays_and_no_answer() -> None:
     )
 
 
+def test_freeswitch_rings_progressively() -> None:
+    """One telephone more rings each time, from the top, and those before go on ringing; the first to answer has it.
+
+    Seen to fail with a further offer that is made when one is declined, and with all at once.
+    """
+    queue = {"strategy": "ring-progressively", "ring-progressively-delay": 5}
+    rows = [{"queue": "q", "agent": agent, "position": n} for n, agent in enumerate(("ana", "ben", "cy", "dee"))]
+    trace(
+        freeswitch({"q": queue}, {str(row["agent"]): {"reject-delay-time": 60} for row in rows}, rows),
+        """
+        0s    sign_in dee cy ben ana
+        0s    come x q          -> x:ana
+        4s
+        5s                      -> x:ben
+        6s    decline x:ben     -> Resting!ben
+        10s                     -> x:cy
+        12s   decline x:ana     -> Resting!ana
+        13s   decline x:cy      -> Resting!cy x:dee
+        14s   accept x:dee
+        200s  come y q          -> y:ana
+        205s                    -> y:ben
+        206s  leave y           -> OfferWithdrawn!y
+        210s  come z q          -> z:ana
+        """,
+    )
+
+
 def test_freeswitch_resumes_who_was_abandoned() -> None:
     """Who calls again within the grace time has his old place and age; who comes later begins anew.
 

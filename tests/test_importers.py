@@ -154,7 +154,6 @@ REFUSED = [
     # FreeSWITCH
     ("freeswitch", "0/q/strategy", "random", "queues.q.strategy: cannot be expressed"),
     ("freeswitch", "0/q/strategy", "agent-with-least-talk-time", "queues.q.strategy: cannot be expressed"),
-    ("freeswitch", "0/q/strategy", "ring-progressively", "queues.q.strategy: cannot be expressed"),
     ("freeswitch", "0/q/strategy", "ring-all", "queues.q.strategy: cannot be expressed"),
     ("freeswitch", "0/q/time-base-score", "system", "queues.q.time-base-score: cannot be expressed"),
     ("freeswitch", "0/q/abandoned-resume-allowed", "true", "queues.q.abandoned-resume-allowed: cannot be expressed"),

@@ -129,8 +129,8 @@ class Twins:
         at = draw.one(range(self.queues + 1))
         timeout, retry = draw.one([-1, 5, 10]), draw.one([-1, 4, 10])
         limit = draw.one([-1, -1, -1, 2, 5])
-        setup, auto = draw.one([-1, -1, -1, 4]), draw.one([0, 0, 0, 0, 1])
-        self.both("set_queue", at, draw.one([1, 1, 1, 2, 3, -1]), timeout, limit, retry, 7, setup, auto)
+        setup, auto, every = draw.one([-1, -1, -1, 4]), draw.one([0, 0, 0, 0, 1]), draw.one([-1, -1, -1, 3])
+        self.both("set_queue", at, draw.one([1, 1, 1, 2, 3, -1]), timeout, limit, retry, 7, setup, auto, every)
         self.queues = max(self.queues, at + 1)
         if draw.one([False, True]):
             self.both("set_rona", at, draw.one(range(4)), draw.one([0, 1, 2, 3]), draw.one([0, 0, 3, 8]))

@@ -132,6 +132,7 @@ class DeadlineKind(IntEnum):
     OPENING = 7
     CONTROL = 8
     ESTIMATES = 9
+    FURTHER_OFFER = 10
 
 
 class Clause(IntEnum):

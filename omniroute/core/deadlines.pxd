@@ -5,7 +5,7 @@ from omniroute.core.layout cimport *
 
 cdef inline i32* place_of(State* s, i32 kind, i32 what) noexcept nogil:
     """Where the place of a deadline in the heap is kept."""
-    if kind == WRAP_UP_END or kind == SETUP_END or kind == ACTIVATION:
+    if kind == WRAP_UP_END or kind == SETUP_END or kind == ACTIVATION or kind == FURTHER_OFFER:
         return &s.interactions[what].heap_at
     if kind == OFFER_EXPIRY:
         return &s.offers[what].heap_at

@@ -329,6 +329,12 @@ cdef inline void unlink_offer(State* s, i32 o) noexcept nogil:
     it.live -= 1
 
 
+cdef inline void hurry(State* s, i32 i) noexcept nogil:
+    """A further offer need not wait any more."""
+    disarm(s, &s.interactions[i].heap_at)
+    s.interactions[i].clock = -1
+
+
 cdef inline void end_offer(State* s, i32 o, i64 event, i64 cause) noexcept nogil:
     """End a live offer by decline, expiry or withdrawal: the capacity comes back."""
     cdef Offer* offer = &s.offers[o]
@@ -345,6 +351,7 @@ cdef inline void end_offer(State* s, i32 o, i64 event, i64 cause) noexcept nogil
         s.agents[j].ringing &= ~(<uint32_t> 1 << c)
     if s.interactions[i].live == 0:
         s.interactions[i].state = WAITING
+        hurry(s, i)
     show(s, j)
     tell(s, event, i, j, number, cause)
 
@@ -446,6 +453,7 @@ cdef inline void accept_offer(State* s, i32 o, i64 setup) noexcept nogil:
     unlink_offer(s, o)
     disarm(s, &offer.heap_at)
     free_offer(s, o)
+    hurry(s, i)
     if not s.channels[c].flags & RESERVES_OFFERED:
         s.agents[j].ringing &= ~(<uint32_t> 1 << c)
         hold(s, j, c, +1)
@@ -512,6 +520,11 @@ cdef inline void make_offer(State* s, i32 i, i32 e, i32 j) noexcept nogil:
     it.state = OFFERED
     if due >= 0:
         arm(s, due, OFFER_EXPIRY, seq, o)
+    hurry(s, i)
+    due = s.queues[s.classes[s.entries[it.entries].class_].queue].every
+    if due > 0:
+        it.clock = s.now + due
+        arm(s, it.clock, FURTHER_OFFER, it.seq, i)
     show(s, j)
     if auto:
         accept_offer(s, o, setup_of(s, e))
@@ -633,16 +646,17 @@ cdef inline bint settle(State* s, i32 i) noexcept nogil:
 cdef inline void place(State* s, i32 i) noexcept nogil:
     """Agent selection for a waiting interaction, as far as its queue still makes offers."""
     cdef Interaction* it = &s.interactions[i]
+    cdef Queue* queue
     cdef i64 left, standing = 0
     cdef i32 e = -1, j
     if it.ties >= 0:
         forgive(s, i, False)
     if in_queue(it) and not offers_full(s, it):
-        left = s.queues[s.classes[s.entries[it.entries].class_].queue].offers
-        if left == OFFERS_ALL:
+        queue = &s.queues[s.classes[s.entries[it.entries].class_].queue]
+        if queue.offers == OFFERS_ALL and queue.every <= 0:
             place_all(s, i)
         else:
-            left -= it.live
+            left = 1 if queue.every > 0 else queue.offers - it.live
             while left and not s.failed and in_queue(it):
                 if s.n_fresh:
                     place_later(s, i)  # those who waited for the condition longer come first

@@ -69,7 +69,7 @@ cdef i64 DEPTH_MAX = limits.PROGRAM_DEPTH_MAX
 cdef i32 ENTRIES_MAX = limits.ENTRIES_MAX
 cdef i64 SEQ_MAX = 2**43 - 1  # an offer's number is its sequence and 20 bits of slot
 cdef i64 COUNT_MAX = 2**26
-cdef i64 FORMAT = 3
+cdef i64 FORMAT = 4
 cdef i64 UNTIL_ACTIVATED = limits.UNTIL_ACTIVATED
 cdef i64 GAUGE_MAX = limits.GAUGE_MAX
 cdef i64 BITS_32 = 2**32 - 1
@@ -397,7 +397,7 @@ cdef class Core:
 
     def set_queue(
         self, i64 queue, i64 offers, i64 offer_timeout, i64 limit, i64 retry_after, i64 target,
-        i64 setup_timeout=-1, i64 auto=0,
+        i64 setup_timeout=-1, i64 auto=0, i64 every=-1,
     ):
         cdef State* s = &self.s
         cdef Queue* cell
@@ -414,6 +414,8 @@ cdef class Core:
         if setup_timeout != -1:
             within("set-up timeout", setup_timeout, 1, TIME_MAX)
         within("auto", auto, 0, 1)
+        if every != -1:
+            within("every", every, 1, TIME_MAX)
         if queue == s.n_queues:
             if not grow(s, <void**> &s.queues, &s.cap_queues, s.n_queues + 1, sizeof(Queue)):
                 raise MemoryError
@@ -430,6 +432,7 @@ cdef class Core:
         cell.target = target
         cell.setup_timeout = setup_timeout
         cell.auto = auto
+        cell.every = every
         return queue
 
     def set_rona(self, i64 queue, i64 cause, i64 after, i64 rest):
@@ -1208,7 +1211,7 @@ cdef class Core:
         cdef i32 e = it.entries
         cdef i64 moved = self.s.now if it.state == INTERRUPTED or it.state == PARKED else 0
         cdef bint together = it.state == CONNECTED or it.state == ON_HOLD or it.state == INTERRUPTED
-        cdef bint ends = it.state == WRAP_UP or it.state == ACCEPTING or it.state == PARKED
+        cdef bint ends = it.state == WRAP_UP or it.state == ACCEPTING or it.state == PARKED or it.state == OFFERED
         cdef list found = [
             it.state, it.agent, it.channel, it.wait_from + moved,
             it.clock + moved if together else -1,

@@ -76,6 +76,7 @@ cdef enum:  # DeadlineKind
     OPENING = 7
     CONTROL = 8
     ESTIMATES = 9
+    FURTHER_OFFER = 10
 
 cdef enum:  # EventKind
     EV_QUEUED = 0
@@ -150,6 +151,7 @@ cdef struct Queue:
     i64 target
     i64 setup_timeout
     i64 auto
+    i64 every  # a further offer so long after the last one; -1: all at once
     i64 control_every
     i64 control_due
     i64 version
@@ -243,7 +245,7 @@ cdef struct Interaction:  # 64 bytes, one cache line
     i64 seq
     i64 wait_from
     i64 step_from
-    i64 clock  # since when connected; or when the wrap-up or set-up ends or what is parked activates, -1: never
+    i64 clock  # since when connected; or when what its state allows comes about: ends, activates, is offered further
     i32 entries
     i32 agent
     i32 offers  # the first live one; in hand: the next that its agent has in hand

@@ -25,11 +25,13 @@ cdef inline bint in_queue(Interaction* it) noexcept nogil:
 
 
 cdef inline bint offers_full(State* s, Interaction* it) noexcept nogil:
-    """Whether the interaction has all the live offers that its queue makes at a time."""
-    cdef i64 offers = s.queues[s.classes[s.entries[it.entries].class_].queue].offers
-    if offers == OFFERS_ALL:
-        return it.live > 0
-    return it.live >= offers
+    """Whether the interaction has all the live offers that its queue makes at this instant."""
+    cdef Queue* queue = &s.queues[s.classes[s.entries[it.entries].class_].queue]
+    if queue.every > 0 and it.live > 0 and it.clock >= 0:
+        return True
+    if queue.offers == OFFERS_ALL:
+        return it.live > 0 and queue.every <= 0
+    return it.live >= queue.offers
 
 
 cdef inline bint excluded(State* s, Interaction* it, i32 j) noexcept nogil:

@@ -17,7 +17,7 @@ cdef object dump_of(Core self):
     numbers.append(s.n_queues)
     for x in range(s.n_queues):
         q = &s.queues[x]
-        numbers += (q.offers, q.offer_timeout, q.limit, q.retry_after, q.target, q.setup_timeout, q.auto,
+        numbers += (q.offers, q.offer_timeout, q.limit, q.retry_after, q.target, q.setup_timeout, q.auto, q.every,
                     q.control_every, q.control_due, q.version, q.entered, q.connected, q.in_target, q.abandoned)
         numbers += [q.rona[y] for y in range(8)]
     numbers += (s.n_atoms, s.n_groups)
@@ -54,6 +54,11 @@ cdef object dump_of(Core self):
     return array("q", numbers)
 
 
+cdef inline bint dated(int state) noexcept nogil:
+    """Whether an interaction of this state may have an instant at which something happens to it."""
+    return state == WRAP_UP or state == ACCEPTING or state == PARKED or state == OFFERED
+
+
 cdef int dump_traffic(Core self, list numbers) except -1:
     cdef State* s = &self.s
     cdef Agent* a
@@ -74,7 +79,7 @@ cdef int dump_traffic(Core self, list numbers) except -1:
             continue
         numbers += (it.seq, it.wait_from, it.step_from, it.agent, it.channel,
                     it.clock if it.state == CONNECTED or it.state == ON_HOLD or it.state == INTERRUPTED else -1,
-                    it.clock if it.state == WRAP_UP or it.state == ACCEPTING or it.state == PARKED else -1, s.gaps[x])
+                    it.clock if dated(it.state) else -1, s.gaps[x])
         entries = []
         e = it.entries
         while e >= 0:
@@ -153,7 +158,7 @@ cdef int load_tables(Core self, numbers) except -1:
         self.add_channel(load, [next(numbers) for _ in range(read(numbers, "pools of a channel", 1, POOLS))], flags)
     controls = []
     for x in range(next(numbers)):
-        self.set_queue(x, *[next(numbers) for _ in range(7)])
+        self.set_queue(x, *[next(numbers) for _ in range(8)])
         s.queues[x].control_every = read(numbers, "control interval", -1, TIME_MAX)
         controls.append(read(numbers, "control deadline", -1, TIME_MAX))
         s.queues[x].version = read(numbers, "version", 0, SEQ_MAX)
@@ -305,8 +310,9 @@ cdef int load_traffic(Core self, numbers) except -1:
         if in_queue(it):
             count_in(s, it, +1)
             sync(s, x)
-        elif it.clock >= 0 and (it.state == WRAP_UP or it.state == ACCEPTING or it.state == PARKED):
-            y = WRAP_UP_END if it.state == WRAP_UP else SETUP_END if it.state == ACCEPTING else ACTIVATION
+        if it.clock >= 0 and dated(it.state):
+            y = WRAP_UP_END if it.state == WRAP_UP else SETUP_END if it.state == ACCEPTING else (
+                ACTIVATION if it.state == PARKED else FURTHER_OFFER)
             arm(s, it.clock, y, it.seq, x)
     if s.failed:
         raise MemoryError
@@ -326,7 +332,7 @@ cdef int load_interaction(Core self, i32 i, int state, numbers) except -1:
     it.channel = read(numbers, "channel", 0, s.n_channels - 1)
     connected_at = read(numbers, "connected at", -TIME_MAX, s.now)
     due = read(numbers, "end of the wrap-up", -1, TIME_MAX)
-    it.clock = due if state == WRAP_UP or state == ACCEPTING or state == PARKED else connected_at
+    it.clock = due if dated(state) else connected_at
     s.gaps[i] = read(numbers, "gap", CUSTOMER_FIRST, OPENS_MAX)
     for _ in range(read(numbers, "entries", 1, ENTRIES_MAX)):
         e = new_entry(s)

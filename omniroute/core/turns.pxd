@@ -506,6 +506,9 @@ cdef inline void fire(State* s) noexcept nogil:
         serve(s, item.what)
     elif item.kind == ACTIVATION:
         awaken(s, item.what)
+    elif item.kind == FURTHER_OFFER:
+        hurry(s, item.what)
+        place(s, item.what)
     elif item.kind == STEP:
         step_due(s, item.what)
     elif item.kind == OPENING:

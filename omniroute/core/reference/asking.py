@@ -239,7 +239,8 @@ def _offer_to_best(self: Core, i: int) -> None:
     Where a condition has become true, those who waited for it longer come first.
     """
     interaction, best = self.live(i), None
-    offers = self.tables.queues[self.queue_of(interaction.entries[0])].offers
+    queue = self.tables.queues[self.queue_of(interaction.entries[0])]
+    offers = queue.offers if queue.every < 0 else 1 + len(self.offers_of(i))
     left = 2**31 if offers == limits.OFFERS_ALL else offers - len(self.offers_of(i))
     while left and interaction.state in IN_QUEUE:
         if self.fresh and (best is None or offers != limits.OFFERS_ALL):
@@ -276,6 +277,8 @@ def _offer(self: Core, i: int, e: int, j: int) -> None:
         self._hold(j, interaction.channel, +1)
     agent.offered = offer.seq
     self._move(i, InteractionMove.OFFER)
+    every = self.tables.queues[self.queue_of(interaction.entries[0])].every
+    interaction.due = self.now + every if every > 0 else -1
     self._tell(EventKind.OFFERED, i, j, self._offer_number(offer), due)
     self._count_burst(j)
     self._look()
@@ -320,6 +323,7 @@ def _end_offer(self: Core, offer: Offer, move: OfferMove, cause: int = -1) -> No
         self._hold(offer.agent, interaction.channel, -1)
     if not self.offers_of(offer.interaction):
         self._move(offer.interaction, InteractionMove.UNOFFER)
+        interaction.due = -1
     self._look()
     self._tell(ENDED_BY[end], offer.interaction, offer.agent, number, cause)
 

@@ -35,7 +35,7 @@ from omniroute.errors import MisuseError
 if TYPE_CHECKING:
     from omniroute.core.reference.engine import Core
 
-FORMAT = 3
+FORMAT = 4
 """The number of this layout; another layout gets another number."""
 
 
@@ -71,7 +71,7 @@ def _dump_tables(core: Core, out: array[int]) -> None:
         out.extend((c.load, c.flags, len(c.pools), *c.pools))
     out.append(len(tables.queues))
     for q in tables.queues:
-        out.extend((q.offers, q.offer_timeout, q.limit, q.retry_after, q.target, q.setup_timeout, q.auto))
+        out.extend((q.offers, q.offer_timeout, q.limit, q.retry_after, q.target, q.setup_timeout, q.auto, q.every))
         out.extend((q.control_every, q.control_due, q.version, q.entered, q.connected, q.in_target, q.abandoned))
         out.extend(number for cause in q.rona for number in cause)
     out.extend((tables.atoms, len(tables.groups)))
@@ -216,7 +216,7 @@ def _load_tables(core: Core, take: Callable[[int], list[int]]) -> None:
         load, flags, pools = take(3)
         tables.channels.append(Channel(load, tuple(take(pools)), flags))
     for _ in range(take(1)[0]):
-        queue = Queue(*take(14))  # type: ignore[arg-type]
+        queue = Queue(*take(15))  # type: ignore[arg-type]
         rona = take(8)
         queue.rona = [(rona[x], rona[x + 1]) for x in range(0, 8, 2)]
         tables.queues.append(queue)

@@ -17,6 +17,7 @@ DUE_OF = {
     InteractionState.WRAP_UP: DeadlineKind.WRAP_UP_END,
     InteractionState.ACCEPTING: DeadlineKind.SETUP_END,
     InteractionState.PARKED: DeadlineKind.ACTIVATION,
+    InteractionState.OFFERED: DeadlineKind.FURTHER_OFFER,
 }
 
 

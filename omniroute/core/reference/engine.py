@@ -199,6 +199,9 @@ class Core:
             self._serve(number)
         elif kind == DeadlineKind.ACTIVATION:
             self._awaken(number)
+        elif kind == DeadlineKind.FURTHER_OFFER:
+            self.live(number).due = -1
+            self._place(number)
         elif kind == DeadlineKind.STEP:
             when = self.tables.classes[self.live(number).entries[part].class_].step_when
             if when < 0 or self.tables.conditions[when].holds:

@@ -52,11 +52,15 @@ def is_open(core: Core, entry: Entry, opens: int) -> bool:
 
 
 def offers_full(core: Core, i: int) -> bool:
-    """Whether the interaction has all the live offers that its queue makes at a time."""
+    """Whether the interaction has all the live offers that its queue makes at this instant."""
     interaction = core.live(i)
-    offers = core.tables.queues[core.queue_of(interaction.entries[0])].offers
+    queue = core.tables.queues[core.queue_of(interaction.entries[0])]
     live = len(core.offers_of(i))
-    return live > 0 if offers == limits.OFFERS_ALL else live >= offers
+    if queue.every > 0 and live > 0 and interaction.due >= 0:
+        return True
+    if queue.offers == limits.OFFERS_ALL:
+        return live > 0 and queue.every < 0
+    return live >= queue.offers
 
 
 def wish(core: Core, i: int, j: int) -> Tie | None:

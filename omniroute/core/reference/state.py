@@ -47,6 +47,7 @@ class Queue:
     target: int
     setup_timeout: int = -1
     auto: int = 0
+    every: int = -1
     control_every: int = -1
     control_due: int = -1
     version: int = 0
@@ -164,7 +165,8 @@ class Interaction:
     """One customer need.
 
     ``wait_from`` and ``step_from`` are the instants from which the real wait, in all and in this queue, is counted;
-    both move forward over time spent connected. ``due`` ends a wrap-up or a set-up, or activates what is parked.
+    both move forward over time spent connected. ``due`` ends a wrap-up or a set-up, activates what is parked, or lets
+    what is on offer be offered to one more.
     ``gap`` is that of a call-back: how long it is parked after a set-up that failed, or CUSTOMER_FIRST; else 0.
     """
 

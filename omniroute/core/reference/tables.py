@@ -79,6 +79,7 @@ class Tables:
         target: int,
         setup_timeout: int = -1,
         auto: int = 0,
+        every: int = -1,
     ) -> int:
         """Write queue ``queue`` (or append it, when it is the next one)."""
         index("queue", queue, len(self.queues) + 1)
@@ -88,16 +89,17 @@ class Tables:
         for what, value in (("limit", limit), ("target", target)):
             within(what, value, -1, limits.TIME_MAX)
         timeouts = (("offer timeout", offer_timeout), ("retry", retry_after), ("set-up timeout", setup_timeout))
-        for what, value in timeouts:
+        for what, value in (*timeouts, ("every", every)):
             if value != -1:
                 within(what, value, 1, limits.TIME_MAX)
         within("auto", auto, 0, 1)
         if queue == len(self.queues):
-            self.queues.append(Queue(offers, offer_timeout, limit, retry_after, target, setup_timeout, auto))
+            self.queues.append(Queue(offers, offer_timeout, limit, retry_after, target, setup_timeout, auto, every))
         else:
             old = self.queues[queue]
             old.offers, old.offer_timeout, old.limit = offers, offer_timeout, limit
             old.retry_after, old.target, old.setup_timeout, old.auto = retry_after, target, setup_timeout, auto
+            old.every = every
         return queue
 
     def set_rona(self, queue: int, cause: int, after: int, rest: int) -> None:

@@ -24,14 +24,15 @@ _KEYS: Final = {
     "top-down": "fixed_order",
     "sequentially-by-agent-order": "fixed_order",
     "ring-all": "longest_idle",
+    "ring-progressively": "fixed_order",
 }
 _NO_KEY: Final = {
     "agent-with-least-talk-time": "no agent key counts time connected",
     "random": "no dice are rolled",
-    "ring-progressively": "offers are made at once, not one after another",
 }
 _QUEUE_KEYS: Final = (
     "strategy",
+    "ring-progressively-delay",
     "time-base-score",
     "tier-rules-apply",
     "tier-rule-wait-second",
@@ -152,6 +153,7 @@ def _queue(name: str, table: Table, levels: list[int], manners: Mapping[str, int
     resume = table.flag("abandoned-resume-allowed", False)
     table.only("abandoned-resume-allowed", False, resume, _RESUME)
     start, later = _circles(name, table, levels)
+    every_ms = table.seconds("ring-progressively-delay", 10)
     most_ms = table.seconds("max-wait-time", 0)
     if most_ms:
         later = [*(step for step in later if step.after_ms < most_ms), Step(most_ms, cancel=True)]
@@ -161,7 +163,8 @@ def _queue(name: str, table: Table, levels: list[int], manners: Mapping[str, int
         needs=start,
         steps=few(later),
         strategy=ByMembership(takes="longest_waiting", agent_key=_KEYS[strategy]),
-        offers="all" if strategy == "ring-all" else 1,
+        offers="all" if strategy.startswith("ring-") else 1,
+        offer_every_ms=every_ms if strategy == "ring-progressively" else None,
         wrap_up_ms=1_000 * manners["wrap-up-time"],
         retry_after_ms=0,
         rona=_rona(manners),
