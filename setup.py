@@ -25,18 +25,21 @@ DIRECTIVES = {
 
 
 def extensions():
-    """Return the kernel; ``optional`` turns a failed compilation into an install without it."""
+    """Return the compiled core; ``optional`` turns a failed compilation into an install without it."""
     if REFERENCE_ONLY:
         return []
     from Cython.Build import cythonize
 
-    kernel = Extension(
-        "omniroute.core.kernel",
-        ["omniroute/core/kernel.pyx"],
-        extra_compile_args=["-O0", "-g"] if DEBUG else ["-O3"],
-        define_macros=[("OMNIROUTE_DEBUG", "1" if DEBUG else "0")],
-    )
-    built = cythonize([kernel], compiler_directives=DIRECTIVES, force=DEBUG)
+    core = [
+        Extension(
+            f"omniroute.core.{name}",
+            [f"omniroute/core/{name}.pyx"],
+            extra_compile_args=["-O0", "-g"] if DEBUG else ["-O3"],
+            define_macros=[("OMNIROUTE_DEBUG", "1" if DEBUG else "0")],
+        )
+        for name in ("kernel", "transport")
+    ]
+    built = cythonize(core, compiler_directives=DIRECTIVES, force=DEBUG)
     for extension in built:  # cythonize makes new ones, so this is said to those
         extension.optional = not DEBUG
     return built

@@ -37,7 +37,7 @@ DIAGRAMS = {"Presence": lifecycle.PRESENCE, "Offer": lifecycle.OFFER, "Interacti
 MODULES = sorted(
     module.name
     for module in pkgutil.walk_packages(omniroute.__path__, "omniroute.")
-    if module.name not in ("omniroute.__main__", "omniroute.core.kernel")
+    if module.name not in ("omniroute.__main__", "omniroute.core.kernel", "omniroute.core.transport")
 )
 
 

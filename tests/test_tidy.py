@@ -18,7 +18,7 @@ FLOORS = [
     {"model", "checks", "requirements"},
     {"satisfy", "journey_rules", "journey_facts", "journey_state", "journey", "intake", "conditions", "steps"},
     {"plan", "plan_checks", "commands", "events", "views"},
-    {"core", "core.kernel", "core.reference", "strategies"},
+    {"core", "core.kernel", "core.matching", "core.reference", "core.transport", "strategies"},
     {
         "plan_toml",
         "naming",

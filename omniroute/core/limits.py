@@ -13,6 +13,9 @@ from omniroute.errors import MisuseError, TimeError
 NEVER: Final = -1
 """The opening delay of a pair that is not allowed."""
 
+NOT_ELIGIBLE: Final = 2**63 - 1
+"""The cost of a pair that cannot be matched in a decision window."""
+
 TIME_MAX: Final = 2**42
 """Milliseconds since 1970: the year 2109. ``now`` is in ``0..TIME_MAX``; an ordering instant may be as far below 0."""
 
