@@ -25,6 +25,8 @@ FULL = {
     "forks": 20,
     "starts": 11,
     "rounds": 5,
+    "window": 1_000,
+    "windows": 21,
 }
 QUICK = FULL | {
     "columns": 500_000,
@@ -40,6 +42,8 @@ QUICK = FULL | {
     "forks": 7,
     "starts": 5,
     "rounds": 3,
+    "window": 300,
+    "windows": 7,
 }
 
 
