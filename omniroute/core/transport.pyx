@@ -20,6 +20,7 @@ cdef i64 NOT_ELIGIBLE = limits.NOT_ELIGIBLE
 cdef enum:
     SINK = -1  # next of a group with an agent left
     NOBODY = -2
+    ABSENT = -1  # not in the heap
 
 cdef i64 FAR = <i64>1 << 61  # no way; twice this still fits
 cdef i64 NEAR = <i64>1 << 60  # a length below is one
@@ -46,6 +47,12 @@ cdef struct Net:
     i32 *next_class  # per group
     i64 *adds  # per class: what its next match would add, 2 * FAR for nothing
     i64 *old  # of nodes that are measured again: groups, then classes
+    i64 *gained  # what their ways have grown by: the key of the heap
+    i32 *heap
+    i32 *spot  # of a node in it
+    i32 heaped
+    i32 *lost_groups
+    i32 *lost_classes
     char *lost
     i32 *queue  # of the lost
     i32 many
@@ -108,29 +115,63 @@ cdef void lose_behind(Net *n) noexcept nogil:
                     lose(n, g)
 
 
+cdef void offer(Net *n, i32 node, i64 gained) noexcept nogil:
+    """Put a lost node into the heap, or forward in it, with what its way has grown by."""
+    cdef i32 at = n.spot[node], up
+    if at == ABSENT:
+        at = n.heaped
+        n.heaped += 1
+    n.gained[node] = gained
+    while at:
+        up = (at - 1) >> 1
+        if n.gained[n.heap[up]] <= gained:
+            break
+        n.heap[at] = n.heap[up]
+        n.spot[n.heap[at]] = at
+        at = up
+    n.heap[at] = node
+    n.spot[node] = at
+
+
+cdef i32 nearest(Net *n) noexcept nogil:
+    """Take the node whose way has grown least out of the heap."""
+    cdef i32 first = n.heap[0], last, at = 0, down = 1
+    n.heaped -= 1
+    n.spot[first] = ABSENT
+    if n.heaped == 0:
+        return first
+    last = n.heap[n.heaped]
+    while down < n.heaped:
+        if down + 1 < n.heaped and n.gained[n.heap[down + 1]] < n.gained[n.heap[down]]:
+            down += 1
+        if n.gained[n.heap[down]] >= n.gained[last]:
+            break
+        n.heap[at] = n.heap[down]
+        n.spot[n.heap[at]] = at
+        at = down
+        down = 2 * at + 1
+    n.heap[at] = last
+    n.spot[last] = at
+    return first
+
+
 cdef void begin_measure(Net *n) noexcept nogil:
     """Give each lost node the shortest way that leads through none of them."""
-    cdef i32 x, k, g, at
-    cdef i64 way, best
+    cdef i32 x, node, k, g, at
+    cdef i64 way, best, old
     cdef i64 *price
     for x in range(n.many):
-        if n.queue[x] < n.groups:
-            n.old[n.queue[x]] = n.of_group[n.queue[x]]
-        else:
-            n.old[n.queue[x]] = n.of_class[n.queue[x] - n.groups]
-    for x in range(n.many):
+        node = n.queue[x]
         best = FAR
-        if n.queue[x] < n.groups:
-            g = n.queue[x]
-            for at in range(n.place[g], n.place[g] + n.owned[g]):
+        if node < n.groups:
+            for at in range(n.place[node], n.place[node] + n.owned[node]):
                 k = n.owners[at]
                 if not n.lost[n.groups + k]:
-                    way = n.of_class[k] - n.price[<i64>k * n.groups + g] + 2
+                    way = n.of_class[k] - n.price[<i64>k * n.groups + node] + 2
                     if way < best:
                         best = way
-            n.of_group[g] = best if best < NEAR else FAR
         else:
-            k = n.queue[x] - n.groups
+            k = node - n.groups
             price = n.price + <i64>k * n.groups
             for at in range(n.row[k], n.row[k + 1]):
                 g = n.to[at]
@@ -138,46 +179,52 @@ cdef void begin_measure(Net *n) noexcept nogil:
                     way = price[g] + n.of_group[g]
                     if way < best:
                         best = way
-            n.of_class[k] = best if best < NEAR else FAR
+        n.gained[node] = best if best < NEAR else FAR
+    for x in range(n.many):
+        node = n.queue[x]
+        way = n.gained[node]
+        n.spot[node] = ABSENT
+        if node < n.groups:
+            old = n.of_group[node]
+            n.of_group[node] = way
+        else:
+            old = n.of_class[node - n.groups]
+            n.of_class[node - n.groups] = way
+        n.old[node] = old
+        if way < NEAR:
+            offer(n, node, way - old)
 
 
 cdef void measure(Net *n) noexcept nogil:
-    """Measure the lost again: those first whose way has grown least. O(lost**2)."""
-    cdef i32 x, node, at, k, g, unsettled = n.many
-    cdef i64 gained, least, way
+    """Measure the lost again: those first whose way has grown least. O(lost classes * lost groups * log)."""
+    cdef i32 x, node, k, g, groups = 0, classes = 0
+    cdef i64 way
     begin_measure(n)
-    while unsettled:
-        least = 2 * FAR
-        at = -1
-        for x in range(unsettled):
-            node = n.queue[x]
-            way = n.of_group[node] if node < n.groups else n.of_class[node - n.groups]
-            if way < NEAR:
-                gained = way - n.old[node]
-                if gained < least:
-                    least = gained
-                    at = x
-        if at < 0:
-            break  # the rest has no way any more
-        node = n.queue[at]
-        unsettled -= 1
-        n.queue[at] = n.queue[unsettled]
-        n.queue[unsettled] = node
+    for x in range(n.many):
+        if n.queue[x] < n.groups:
+            n.lost_groups[groups] = n.queue[x]
+            groups += 1
+        else:
+            n.lost_classes[classes] = n.queue[x] - n.groups
+            classes += 1
+    while n.heaped:
+        node = nearest(n)
         if node < n.groups:
-            for x in range(unsettled):
-                k = n.queue[x] - n.groups
-                if k >= 0:
-                    way = n.price[<i64>k * n.groups + node] + n.of_group[node]
-                    if way < n.of_class[k]:
-                        n.of_class[k] = way
+            for x in range(classes):
+                k = n.lost_classes[x]
+                way = n.price[<i64>k * n.groups + node] + n.of_group[node]
+                if way < n.of_class[k]:
+                    n.of_class[k] = way
+                    offer(n, n.groups + k, way - n.old[n.groups + k])
         else:
             k = node - n.groups
-            for x in range(unsettled):
-                g = n.queue[x]
-                if g < n.groups and n.flow[<i64>k * n.groups + g]:
+            for x in range(groups):
+                g = n.lost_groups[x]
+                if n.flow[<i64>k * n.groups + g]:
                     way = n.of_class[k] - n.price[<i64>k * n.groups + g] + 2
                     if way < n.of_group[g]:
                         n.of_group[g] = way
+                        offer(n, g, way - n.old[g])
 
 
 cdef void repair(Net *n) noexcept nogil:
@@ -271,14 +318,15 @@ cdef int make(Net *n, i32 classes, i32 groups, i64 arcs, i64 owners) except -1:
     n.groups = groups
     n.price = <i64 *>calloc(cells + 1, sizeof(i64))
     n.flow = <i32 *>calloc(cells + 1, sizeof(i32))
-    n.of_class = <i64 *>calloc(3 * nodes + 1, sizeof(i64))
-    n.entry = <i32 *>calloc(11 * nodes + 4 + arcs + owners, sizeof(i32))
+    n.of_class = <i64 *>calloc(4 * nodes + 1, sizeof(i64))
+    n.entry = <i32 *>calloc(14 * nodes + 4 + arcs + owners, sizeof(i32))
     n.lost = <char *>calloc(nodes + 1, 1)
     if not (n.price and n.flow and n.of_class and n.entry and n.lost):
         raise MemoryError
     n.of_group = n.of_class + classes
     n.adds = n.of_group + groups
     n.old = n.adds + classes
+    n.gained = n.old + nodes
     n.stop = n.entry + classes
     n.via = n.stop + classes
     n.next_group = n.via + classes
@@ -288,7 +336,11 @@ cdef int make(Net *n, i32 classes, i32 groups, i64 arcs, i64 owners) except -1:
     n.owned = n.place + groups
     n.next_class = n.owned + groups
     n.queue = n.next_class + groups
-    n.to = n.queue + nodes
+    n.heap = n.queue + nodes
+    n.spot = n.heap + nodes
+    n.lost_groups = n.spot + nodes
+    n.lost_classes = n.lost_groups + groups
+    n.to = n.lost_classes + classes
     n.owners = n.to + arcs
     return 0
 
