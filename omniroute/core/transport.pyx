@@ -115,7 +115,7 @@ cdef void lose_behind(Net *n) noexcept nogil:
                     lose(n, g)
 
 
-cdef void offer(Net *n, i32 node, i64 gained) noexcept nogil:
+cdef void nearer(Net *n, i32 node, i64 gained) noexcept nogil:
     """Put a lost node into the heap, or forward in it, with what its way has grown by."""
     cdef i32 at = n.spot[node], up
     if at == ABSENT:
@@ -192,7 +192,7 @@ cdef void begin_measure(Net *n) noexcept nogil:
             n.of_class[node - n.groups] = way
         n.old[node] = old
         if way < NEAR:
-            offer(n, node, way - old)
+            nearer(n, node, way - old)
 
 
 cdef void measure(Net *n) noexcept nogil:
@@ -215,7 +215,7 @@ cdef void measure(Net *n) noexcept nogil:
                 way = n.price[<i64>k * n.groups + node] + n.of_group[node]
                 if way < n.of_class[k]:
                     n.of_class[k] = way
-                    offer(n, n.groups + k, way - n.old[n.groups + k])
+                    nearer(n, n.groups + k, way - n.old[n.groups + k])
         else:
             k = node - n.groups
             for x in range(groups):
@@ -224,7 +224,7 @@ cdef void measure(Net *n) noexcept nogil:
                     way = n.of_class[k] - n.price[<i64>k * n.groups + g] + 2
                     if way < n.of_group[g]:
                         n.of_group[g] = way
-                        offer(n, g, way - n.old[g])
+                        nearer(n, g, way - n.old[g])
 
 
 cdef void repair(Net *n) noexcept nogil:
