@@ -76,15 +76,9 @@ def queue_numbers(queue: Queue) -> tuple[int, int, int, int, int, int, int, int]
     """
     offers = limits.OFFERS_ALL if isinstance(queue.offers, str) else queue.offers
     target = None if queue.target is None else queue.target.within_ms
-    optional = (
-        queue.offer_timeout_ms,
-        queue.limit,
-        queue.retry_after_ms,
-        target,
-        queue.setup_timeout_ms,
-        queue.offer_every_ms,
-    )
-    timeout, limit, retry, within, setup, every = (-1 if value is None else value for value in optional)
+    setup, every = (-1 if value is None else value for value in (queue.setup_timeout_ms, queue.offer_every_ms))
+    optional = (queue.offer_timeout_ms, queue.limit, queue.retry_after_ms, target)
+    timeout, limit, retry, within = (-1 if value is None else value for value in optional)
     retry = max(retry, 1) if queue.retry_after_ms is not None else -1
     return offers, timeout, limit, retry, within, setup, int(queue.auto_accept), every
 
