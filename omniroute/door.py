@@ -532,11 +532,32 @@ class Door:
         self.ledger.asks[i] = ask
         return self.ledger.tell(events)
 
-    def need_estimates(self, every_ms: int) -> None:
-        """Let estimates be asked for, if they are not yet. O(1)."""
-        if self.naming.gauges.every < 0 and not self.ledger.estimating:
+    def need_looks(self, every_ms: int) -> None:
+        """Let call-backs be looked at, with the estimates where the plan wants some, else so often. O(1)."""
+        if self.naming.gauges.every < 0 and self.ledger.look_every < 0:
             self.core.set_estimates(self.now, every_ms)
-        self.ledger.estimating = True
+        self.ledger.look_every = every_ms
+
+    def estimate(self, events: list[Event]) -> None:
+        """Give the gauges what is estimated now, and go on only if it is wanted. Cost: see ``Estimates.look``."""
+        ledger = self.ledger
+        if ledger.estimates is not None:
+            self._give(ledger.estimates.look(self.now), events)
+        if ledger.look_every >= 0 and all(calling.first != "customer" for calling in ledger.call_backs.values()):
+            ledger.look_every = -1
+            if self.naming.gauges.every < 0:
+                self.core.set_estimates(self.now, -1)
+
+    def keep_estimates(self, events: list[Event], before_ms: int) -> None:
+        """Follow a plan that has been written; ``before_ms`` is how often the one before wanted estimates."""
+        self._give(self.ledger.keep_estimates(), events)
+        if self.naming.gauges.every < 0 <= min(before_ms, self.ledger.look_every):
+            self.core.set_estimates(self.now, self.ledger.look_every)
+
+    def _give(self, values: list[tuple[int, int]], events: list[Event]) -> None:
+        for gauge, value in values:
+            self.core.set_gauge(self.now, gauge, value)
+            self.ledger.tell(events)
 
 
 REACTIONS: dict[str, Callable[[Door, int, list[Event]], None]] = {}

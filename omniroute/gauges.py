@@ -16,13 +16,20 @@ from omniroute.requirements import TRUE, Requirement, conjunction, parse
 if TYPE_CHECKING:
     from omniroute.core import Core
 
-__all__ = ["GaugeName", "Gauges", "gauge_name"]
+__all__ = ["ALL_IN_TIME", "Estimated", "EstimatesState", "GaugeName", "Gauges", "gauge_name"]
 
 GaugeName: TypeAlias = tuple[str, str, str, str, str]
 """Of what, and then, empty where they mean nothing: queue, channel, requirement of the agents, queue of the agents."""
 ConditionName: TypeAlias = tuple[GaugeName, int, int, int]
 Estimated: TypeAlias = tuple[int, Literal["wait", "service_level"], int]
 """A gauge that wants estimates, of what, and the number of the queue."""
+EstimatesState: TypeAlias = tuple[
+    list[tuple[int, tuple[int, ...]]],
+    list[tuple[int, tuple[int, ...]]],
+    list[tuple[int, int, int]],
+    list[tuple[int, int]],
+]
+"""Handle times and service levels by queue, who is in hand, and the last values by gauge."""
 
 _KINDS: Final = {
     "waiting": GaugeKind.LENGTH,
@@ -32,7 +39,7 @@ _KINDS: Final = {
     "wait": GaugeKind.GIVEN,
     "service_level": GaugeKind.GIVEN,
 }
-_ALL_IN_TIME: Final = 1_000
+ALL_IN_TIME: Final = 1_000
 """What a service level shows before anybody was answered, in per mille."""
 
 
@@ -109,7 +116,7 @@ class Gauges:
         who = program(parse(needs), members or None) if of in AGENTS_OF else [TRUE]
         number = self.gauges[name] = self.core.add_gauge(_KINDS[of], subject, who)
         if of == "service_level":
-            self.core.set_gauge(self.core.now, number, _ALL_IN_TIME)
+            self.core.set_gauge(self.core.now, number, ALL_IN_TIME)
         return number
 
     def read(self, plan: Plan, queues: Mapping[str, int]) -> None:

@@ -52,6 +52,7 @@ from omniroute.naming import TIER_BASE, Ask, Naming
 
 if TYPE_CHECKING:
     from omniroute.core import Core
+    from omniroute.estimates import Estimates
     from omniroute.journey import Journeys
     from omniroute.journey_facts import ClosedJourney
 
@@ -114,7 +115,9 @@ class Ledger:
         self.call_backs: dict[int, CallingBack] = {}
         self.closed: dict[str, None] = {}
         """Closed queues, in the order in which they were closed."""
-        self.estimating = False
+        self.look_every = -1
+        """How often call-backs want to be looked at, in ms; -1 there are none."""
+        self.estimates: Estimates | None = None
         self.closings: list[ClosedJourney] = []
         """Journeys that closed and have not been told."""
         self.journeys: Journeys | None = None
@@ -145,6 +148,8 @@ class Ledger:
 
     def _drop(self, i: int, at: int) -> None:
         name = self.ids[i]
+        if self.estimates is not None:
+            self.estimates.gone(at, i)
         self.accepting.pop(i, None)
         self.resume_keys.pop(i, None)
         self.call_backs.pop(i, None)
@@ -220,6 +225,21 @@ class Ledger:
         elif self.journeys.rules != rules:
             self.journeys.change(now, rules)
 
+    def keep_estimates(self) -> list[tuple[int, int]]:
+        """Begin, change or end the estimates as the plan says; what to give the gauges that nobody wants any more.
+
+        O(queues + conditions), O(interactions) where they begin.
+        """
+        naming, before = self.naming, self.estimates
+        if before is not None and naming.estimated:
+            return before.change()
+        self.estimates = None
+        if naming.estimated:
+            from omniroute.estimates import Estimates  # a router without estimates does not pay for them
+
+            self.estimates = Estimates.begin(self.core, naming, self.numbers.values())
+        return [] if before is None else before.change()
+
     def tell_closings(self, events: list[Event]) -> None:
         """Tell which journeys closed. O(closed)."""
         for closed in self.closings:
@@ -263,6 +283,8 @@ class Ledger:
             helping = [child for child in self.linked.get(i, ()) if self.links[child][1] == "assistance"]
             self.due_reactions += [("end", child) for child in helping]
         gross = at - self.arrivals[i]
+        if self.estimates is not None:
+            self.estimates.connected(at, i, y, routed=x >= 0 or gross > 0)
         if self.journeys is not None:
             self.journeys.connected(at, self.ids[i], self.naming.agent_ids[j])
         return Connected(seq, at, self.ids[i], self.naming.agent_ids[j], x, y, self.refs[i], gross)
@@ -340,6 +362,8 @@ class Ledger:
     def _abandoned(self, seq: int, at: int, i: int, _j: int, x: int, y: int) -> Event:
         if self.journeys is not None:
             self.journeys.ended(at, self.ids[i], "abandoned")
+        if self.estimates is not None:
+            self.estimates.abandoned(at, x, y)
         event = Abandoned(seq, at, self.ids[i], self.naming.queue_names[x], y, self.refs[i])
         self._drop(i, at)
         return event
@@ -347,6 +371,8 @@ class Ledger:
     def _finished(self, seq: int, at: int, i: int, j: int, x: int, y: int) -> Event:
         if self.journeys is not None:
             self.journeys.ended(at, self.ids[i], "finished")
+        if self.estimates is not None and (ask := self.asks[i]) is not None:
+            self.estimates.finished(at, i, ask.channel, x)
         return Finished(seq, at, self.ids[i], self.naming.agent_ids[j], x, y if y >= 0 else None, self.refs[i])
 
     def _released(self, seq: int, at: int, i: int, j: int, _x: int, _y: int) -> Event:
@@ -383,9 +409,10 @@ class Ledger:
         """The same names over a copy of the core. O(interactions + agents)."""
         other = Ledger(core, naming)
         for name, value in vars(self).items():
-            if name not in ("core", "naming", "_tellers", "journeys", "closings"):
+            if name not in ("core", "naming", "_tellers", "journeys", "closings", "estimates"):
                 setattr(other, name, value if isinstance(value, int | str) else value.copy())
         if self.journeys is not None:
             other.journeys = self.journeys.fork(tell=other.closings.append)
+        other.estimates = None if self.estimates is None else self.estimates.fork(core, naming)
         other.linked = {parent: children.copy() for parent, children in self.linked.items()}
         return other

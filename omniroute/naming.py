@@ -458,8 +458,7 @@ class Naming:
         found: dict[int, list[int]] = {}
         for g in groups:
             view = self.group_views[g]
-            fits = (rule for rule in self.queue_values[q].only_while if _meets(rule.requirement, view))
-            rule = next(fits, None)
+            rule = self.queue_values[q].rule_for(view.skills, view.labels)
             found.setdefault(-1 if rule is None else self.gauges.names[rule.condition], []).append(g)
         for condition, members in found.items():
             self.core.set_condition(list(classes), members, condition)
@@ -545,10 +544,6 @@ def view_of(agent: Agent) -> GroupView:
     return GroupView(
         skills=agent.skills, labels=agent.labels, queues=agent.queues, units=agent.units, delays=agent.delays
     )
-
-
-def _meets(requirement: Requirement, group: GroupView) -> bool:
-    return requirement.matches(group.skills, group.labels)
 
 
 def _holds(question: Atom | str, group: GroupView) -> bool:

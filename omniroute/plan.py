@@ -42,6 +42,7 @@ from omniroute.model import (
     NAME_LENGTH_MAX,
     UNITS_MAX,
     Agent,
+    Label,
     checked_integer,
     checked_name,
     checked_term,
@@ -340,6 +341,10 @@ class Queue:
             if not isinstance(name, str) or not isinstance(version, int) or isinstance(self.strategy, type):
                 message = f"expected a strategy with a name and a version, got {shown(self.strategy)}"
                 raise PlanError(message, field="strategy")
+
+    def rule_for(self, skills: Mapping[str, int], labels: Mapping[str, Label]) -> OnlyWhile | None:
+        """The rule by which such agents serve this queue; None: they always do. O(rules * atoms)."""
+        return next((rule for rule in self.only_while if rule.requirement.matches(skills, labels)), None)
 
 
 @attrs.frozen(kw_only=True)

@@ -105,6 +105,7 @@ def _check_agents(plan: Plan) -> None:
 def _check_conditions(plan: Plan) -> None:
     """Check that conditions name queues and channels of this plan, and that estimates are made where one needs them."""
     queues = {queue.name: queue.requirement for queue in plan.queues}
+    targets = {queue.name for queue in plan.queues if queue.target is not None}
     channels = {channel.name for channel in plan.channels}
     for position, condition in enumerate(plan.conditions):
         field = f"conditions[{position}]"
@@ -112,6 +113,8 @@ def _check_conditions(plan: Plan) -> None:
         _known("channel", () if condition.channel is None else [condition.channel], channels, f"{field}.channel")
         if condition.of in ESTIMATED and plan.estimates_ms is None:
             raise PlanError(f"{field} needs estimates, and none are made", field="estimates")
+        if condition.of == "service_level" and condition.queue not in targets:
+            raise PlanError(f"queue {condition.queue!r} has no target, so nothing is in time", field=f"{field}.queue")
         try:
             conjunction(condition.requirement, *(() if condition.queue is None else (queues[condition.queue],)))
         except RequirementError as error:

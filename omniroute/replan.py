@@ -161,7 +161,7 @@ def _write(door: Door, plan: Plan, used: Sequence[int], events: list[Event]) -> 
     for name, q in naming.queues.items():
         if name not in names:
             _retire(door, q)
-    old, known = naming.plan, naming.gauges.names
+    old, known, estimated_ms = naming.plan, naming.gauges.names, naming.gauges.every
     naming.plan = plan
     ledger.purge(door.now - plan.retention_ms)
     ledger.keep_journeys(door.now)
@@ -182,6 +182,7 @@ def _write(door: Door, plan: Plan, used: Sequence[int], events: list[Event]) -> 
     events.append(PlanChanged(ledger.next_seq(), door.now, tuple(changed)))
     core.refresh(door.now)
     ledger.tell(events)
+    door.keep_estimates(events, estimated_ms)
     for agent in plan.agents:
         describe(door, events, agent)
 

@@ -57,6 +57,7 @@ class Router:
         naming = Naming.of_plan(Core(), plan, answers)
         ledger = Ledger(naming.core, naming)
         ledger.keep_journeys(0)
+        ledger.keep_estimates()
         self._take(Door(naming.core, naming, ledger))
 
     def _take(self, door: Door) -> None:
@@ -425,8 +426,9 @@ class Router:
         return number
 
     def queue(self, name: str) -> QueueView:
-        """A queue of the plan. O(1). Raises UnknownNameError."""
-        numbers = self._core.queue(self._number("queue", name, self._naming.queues))
+        """A queue of the plan. O(1), or O(conditions) where it is estimated. Raises UnknownNameError."""
+        q, estimates = self._number("queue", name, self._naming.queues), self._ledger.estimates
+        numbers = self._core.queue(q)
         waiting, version, entered, connected, in_target, abandoned = numbers
         return QueueView(
             name=name,
@@ -436,6 +438,8 @@ class Router:
             connected=connected,
             in_target=in_target,
             abandoned=abandoned,
+            expected_wait_ms=None if estimates is None else estimates.value("wait", q),
+            service_level=None if estimates is None else estimates.value("service_level", q),
         )
 
     def agent(self, name: str) -> AgentView:

@@ -16,7 +16,7 @@ from omniroute.capacity import Capacity
 from omniroute.commands import AgentCard, Ref
 from omniroute.core import limits
 from omniroute.errors import InputError, OmnirouteError, PlanError
-from omniroute.gauges import GaugeName
+from omniroute.gauges import EstimatesState, GaugeName
 from omniroute.ledger import CallingBack, Ledger
 from omniroute.naming import Ask, ClassName, Naming, view_of
 from omniroute.plan import Channel, Plan, Queue
@@ -76,8 +76,9 @@ class Snapshot(msgspec.Struct, array_like=True, frozen=True):
     links: list[tuple[int, int, str]]
     call_backs: list[tuple[int, CallingBack]]
     closed: list[str]
-    estimating: bool
+    look_every: int
     journeys: dict[str, Any] | None
+    estimates: EstimatesState | None = None
 
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -145,8 +146,9 @@ def _snapshot(now: int, naming: Naming, ledger: Ledger, *, plan: str | None, seq
         links=[(child, *link) for child, link in ledger.links.items()],
         call_backs=list(ledger.call_backs.items()),
         closed=list(ledger.closed),
-        estimating=ledger.estimating,
+        look_every=ledger.look_every,
         journeys=None if ledger.journeys is None else ledger.journeys.state(),
+        estimates=None if ledger.estimates is None else ledger.estimates.state(),
     )
 
 
@@ -272,7 +274,13 @@ def _ledger(naming: Naming, found: Snapshot) -> Ledger:
         ledger.link(child, parent, kind)
     ledger.call_backs = dict(found.call_backs)
     ledger.closed = dict.fromkeys(found.closed)
-    ledger.estimating = found.estimating
+    ledger.look_every = found.look_every
+    if (found.estimates is None) == bool(naming.estimated):
+        raise InputError("has estimates where the plan wants none, or none where it does", source="snapshot")
+    if found.estimates is not None:
+        from omniroute.estimates import Estimates  # only a snapshot with estimates pays for them
+
+        ledger.estimates = Estimates.of_state(naming.core, naming, found.estimates)
     if found.journeys is not None:
         from omniroute.journey import Journeys  # only a snapshot with journeys pays for them
 

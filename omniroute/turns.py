@@ -389,7 +389,7 @@ def _call_back(door: Door, now: int, command: c.CallBack) -> list[Event]:
     door.ledger.call_backs[i] = CallingBack(first, command.ahead, command.tries, command.gap_ms, next_at)
     door.core.call_back(now, i, command.gap_ms if first == "agent" else limits.CUSTOMER_FIRST)
     if first == "customer":
-        door.need_estimates(CALL_BACK_LOOK_MS)
+        door.need_looks(CALL_BACK_LOOK_MS)
         if state in _IN_QUEUE:
             door.core.park(now, i, -1)
         door.ledger.tell(events)
@@ -442,7 +442,8 @@ def _look(door: Door, i: int, events: list[Event]) -> None:
 
 
 def _estimates(door: Door, _: int, events: list[Event]) -> None:
-    """The estimates' interval is over: look at call-backs."""
+    """The estimates' interval is over: estimate, and look at call-backs."""
+    door.estimate(events)
     for i in list(door.ledger.call_backs):
         _look_at(door, i, events)
 

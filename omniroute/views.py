@@ -18,7 +18,11 @@ class UnknownNameError(MisuseError, LookupError):
 
 @frozen(kw_only=True)
 class QueueView:
-    """A queue: ``waiting`` counts entries, those on offer included; the rest is counted since ``version``."""
+    """A queue: ``waiting`` counts entries, those on offer included; the next four are counted since ``version``.
+
+    ``expected_wait_ms`` and ``service_level``, in per mille, are as last estimated for a condition of the plan; None
+    where no condition asks, or nothing is known. A wait is ``estimates.ENDLESS`` where no ready agent may serve.
+    """
 
     name: str
     waiting: int
@@ -27,6 +31,8 @@ class QueueView:
     connected: int
     in_target: int
     abandoned: int
+    expected_wait_ms: int | None
+    service_level: int | None
 
 
 @frozen(kw_only=True)

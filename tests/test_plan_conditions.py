@@ -10,7 +10,7 @@ import pytest
 from cores import CORES, using
 from terms import kinds, offers, opened, refusal, same, take
 
-from omniroute import Agent, Channel, Plan, Queue, Router, events
+from omniroute import Agent, Channel, Plan, Queue, Router, Target, events
 from omniroute.conditions import Condition, OnlyWhile
 from omniroute.core.limits import CONDITIONS_MAX
 from omniroute.errors import PlanError
@@ -189,7 +189,7 @@ def test_conditions_of_earlier_plans_count() -> None:
 def test_what_wants_estimates() -> None:
     """Waits and service levels are given from outside; naming says which gauge wants what of which queue."""
     plan = Plan(
-        queues=[Queue("q"), Queue("r", target=None)],
+        queues=[Queue("q", target=Target("20s", "80%")), Queue("r")],
         conditions=[
             Condition("long", "wait", queue="r", at_least="2m", until="1m"),
             Condition("longer", "wait", queue="r", at_least="5m"),
@@ -261,6 +261,7 @@ IDLE = Condition("idle", "idle", at_least=1)
             "queues[0].only_while[0].condition",
         ),
         ({"conditions": [Condition("c", "wait", queue="q", at_least=1)], "estimates_ms": None}, "estimates"),
+        ({"conditions": [Condition("c", "service_level", queue="q", at_most=0.8)]}, "conditions[0].queue"),
         ({"conditions": [attrs.evolve(IDLE, agents="x")], "skills": ["y"]}, "conditions[0].agents"),
         (
             {"queues": [Queue("q", only_while=[OnlyWhile("idle", "x")])], "conditions": [IDLE], "skills": ["y"]},

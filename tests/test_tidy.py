@@ -24,6 +24,7 @@ FLOORS = [
         "naming",
         "capacity",
         "gauges",
+        "estimates",
         "plan_numbers",
         "ledger",
         "door",
@@ -131,7 +132,7 @@ def test_functions_fit_a_screen(path: Path) -> None:
 def test_files_fit_a_head() -> None:
     """A file has about 500 lines; the few longer ones are named here, with how far they may grow."""
     longer = {
-        "core/kernel.pyx": 1600,  # one class, which Cython wants in one file
+        "core/kernel.pyx": 1640,  # one class, which Cython wants in one file
         "core/engine.pxd": 960,
         "door.py": 600,  # the door itself: judging, handing over, and the commands of every day
         "requirements.py": 650,

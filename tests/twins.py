@@ -439,6 +439,9 @@ class Twins:
             self.both("agent", j)
             for c in range(self.channels):
                 self.both("room_for", j, c)
+        self.both("census")
+        for k in range(self.classes):
+            self.both("serving", k)
         for x in range(self.gauges):
             self.both("gauge", x)
         for x in range(self.conditions):

@@ -1243,6 +1243,33 @@ cdef class Core:
         cdef Queue* queue = &self.s.queues[q]
         return (queue.length, queue.version, queue.entered, queue.connected, queue.in_target, queue.abandoned)
 
+    def census(self):
+        cdef State* s = &self.s
+        cdef i32 i, e
+        cdef list counts = [0] * s.n_classes, ready = [0] * s.n_groups, several = []
+        for i in range(s.n_interactions):
+            if s.interactions[i].state != WAITING:
+                continue
+            e = s.interactions[i].entries
+            if s.entries[e].next < 0:
+                counts[s.entries[e].class_] += 1
+            else:
+                several.append(tuple(self.interaction(i)[6::3]))
+        for i in range(s.n_agents):
+            if s.agents[i].presence == READY:
+                ready[s.agents[i].group] += 1
+        return counts, several, ready
+
+    def serving(self, i64 k):
+        cdef i64 words = self.s.cap_groups >> 6
+        cdef i64 w
+        cdef object word, found = 0
+        index("class", k, self.s.n_classes)
+        for w in range(words):
+            word = self.s.ever[k * words + w]
+            found |= word << 64 * w
+        return found
+
     def waiting(self, i64 q, i64 limit):
         cdef State* s = &self.s
         cdef i32 k, e, best

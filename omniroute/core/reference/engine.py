@@ -114,6 +114,14 @@ class Core:
         """See ``reading``."""
         return reading.condition(self, c)
 
+    def census(self) -> tuple[list[int], list[tuple[int, ...]], list[int]]:
+        """See ``reading``."""
+        return reading.census(self)
+
+    def serving(self, k: int) -> int:
+        """See ``reading``."""
+        return reading.serving(self, k)
+
     def waiting(self, q: int, limit: int) -> list[int]:
         """See ``reading``."""
         return reading.waiting(self, q, limit)

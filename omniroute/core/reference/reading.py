@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from omniroute.core.codes import GaugeKind, TieKind
 from omniroute.core.lifecycle import InteractionState, Presence
+from omniroute.core.limits import NEVER
 from omniroute.core.reference import selection
 from omniroute.core.reference.state import BOUND, IN_QUEUE, STILL, TOGETHER
 from omniroute.core.reference.tables import index, true
@@ -84,6 +85,30 @@ def seeking(core: Core, q: int) -> list[tuple[int, int, int, int]]:
         for entry in it.entries
         if core.queue_of(entry) == q
     )
+
+
+def census(core: Core) -> tuple[list[int], list[tuple[int, ...]], list[int]]:
+    """Who waits without an offer, and who is ready: by class, by classes where those are several, by group.
+
+    O(interactions + agents).
+    """
+    counts, ready = [0] * len(core.tables.classes), [0] * len(core.tables.groups)
+    several = []
+    for it in core.interactions:
+        if it is not None and it.state == InteractionState.WAITING:
+            if len(it.entries) == 1:
+                counts[it.entries[0].class_] += 1
+            else:
+                several.append(tuple(entry.class_ for entry in it.entries))
+    for one in core.agents:
+        ready[one.group] += one.presence == Presence.READY
+    return counts, several, ready
+
+
+def serving(core: Core, k: int) -> int:
+    """The groups that may ever serve a class, as a bitmap. O(groups)."""
+    pairs = core.tables.classes[index("class", k, len(core.tables.classes))].pairs
+    return sum(1 << g for g, pair in enumerate(pairs) if pair.opens != NEVER)
 
 
 def waiting(core: Core, q: int, limit: int) -> list[int]:

@@ -1,0 +1,294 @@
+"""What conditions on waits and service levels compare: estimates of each queue, made anew when the interval is over.
+
+A router whose plan has no such condition has none of this. Everything is integers and belongs to the state: what has
+been handled and answered is kept in the decaying sums of ``core.estimate``, the rest is read from the core at the
+instant. How it is defined, and why, is in ``docs/explanation/decisions.md``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from omniroute.conditions import ESTIMATED
+from omniroute.core import limits
+from omniroute.core.estimate import HandleTimes, ServiceLevel, drain
+from omniroute.core.estimate.integers import COUNT_MAX, HANDLE_MAX, rounded
+from omniroute.core.estimate.waits import bits
+from omniroute.core.lifecycle import InteractionState
+from omniroute.gauges import ALL_IN_TIME, Estimated, EstimatesState
+
+if TYPE_CHECKING:
+    from omniroute.core import Core
+    from omniroute.naming import Naming
+
+__all__ = ["ENDLESS", "HALF_LIFE_MS", "SETS_MAX", "Estimates"]
+
+HALF_LIFE_MS: Final = 600_000
+"""After so long an outcome counts half in a service level."""
+
+SETS_MAX: Final = 256
+"""Most different sets of agents that an estimated wait tells apart; beyond that queues are taken as one."""
+
+ENDLESS: Final = limits.GAUGE_MAX
+"""The estimated wait of somebody whom no ready agent may serve."""
+
+_TOGETHER: Final = (InteractionState.CONNECTED, InteractionState.ON_HOLD, InteractionState.INTERRUPTED)
+
+
+@attrs.frozen
+class _Line:
+    """Interactions that wait alike: groups and channels as bitmaps, and the work in agents' units times ms."""
+
+    queues: tuple[int, ...]
+    groups: int
+    channels: int
+    work: int
+    newcomer: bool = False
+
+
+class Estimates:
+    """The estimates of one core's queues, and what they are made of."""
+
+    def __init__(self, core: Core, naming: Naming) -> None:
+        self.core = core
+        self.naming = naming
+        self.handled: dict[int, HandleTimes] = {}
+        """How long interactions of a queue take an agent's capacity; of queues that have let one go."""
+        self.levels: dict[int, ServiceLevel] = {}
+        """Of the queues of which a condition asks it."""
+        self.in_hand: dict[int, tuple[int, int]] = {}
+        """Queue of each interaction that was connected, and during its wrap-up when it would have begun, else -1."""
+        self.told: dict[int, int] = {}
+        """What gauges were given, where there was something to tell."""
+        self.wanted: list[Estimated] = naming.estimated
+
+    @classmethod
+    def begin(cls, core: Core, naming: Naming, live: Iterable[int]) -> Estimates:
+        """Begin to estimate; of ``live`` interactions those count that are being talked to. O(live + queues)."""
+        found = cls(core, naming)
+        for i in live:
+            numbers = core.interaction(i)
+            if numbers[0] in _TOGETHER:
+                found.in_hand[i] = naming.class_names[numbers[6]].queue, -1
+        found.change()
+        return found
+
+    def change(self) -> list[tuple[int, int]]:
+        """Keep what a changed plan still has; the gauges that it wants no more, with what they showed at first.
+
+        Queues that left are forgotten, also should they return. O(queues + conditions).
+        """
+        before, self.wanted = self.wanted, self.naming.estimated
+        kept = dict.fromkeys(self.naming.queues.values())
+        gauges = {gauge: of for gauge, of, _ in self.wanted}
+        self.handled = {q: times for q, times in self.handled.items() if q in kept}
+        levels = {q: self.levels.get(q) for _, of, q in self.wanted if of == "service_level"}
+        self.levels = {q: level or ServiceLevel(HALF_LIFE_MS) for q, level in levels.items()}
+        self.told = {gauge: value for gauge, value in self.told.items() if gauge in gauges}
+        self.in_hand = {i: row for i, row in self.in_hand.items() if row[0] in kept}
+        return [(gauge, 0 if of == "wait" else ALL_IN_TIME) for gauge, of, _ in before if gauge not in gauges]
+
+    # What happens ----------------------------------------------------------------------------------------------------
+
+    def connected(self, at: int, i: int, wait_ms: int, *, routed: bool) -> None:
+        """An agent has it: in time or not, if it was routed. O(1)."""
+        q = self.naming.class_names[self.core.interaction(i)[6]].queue
+        self.in_hand[i] = q, -1
+        level, target = self.levels.get(q), self.naming.queue_values[q].target
+        if routed and level is not None and target is not None:
+            level.add(at, int(wait_ms <= target.within_ms), 1)
+
+    def abandoned(self, at: int, q: int, wait_ms: int) -> None:
+        """The customer left: not in time, but for who left before ``short_abandon_ms``. O(1)."""
+        level = self.levels.get(q)
+        if level is not None and wait_ms >= self.naming.queue_values[q].short_abandon_ms:
+            level.add(at, 0, 1)
+
+    def finished(self, at: int, i: int, channel: str, handle_ms: int) -> None:
+        """The conversation is over; a wrap-up that holds the agent's capacity is still to come. O(log buckets)."""
+        row = self.in_hand.get(i)
+        if row is not None:
+            self.in_hand[i] = row[0], at - handle_ms
+            if "wrap_up" not in self.naming.capacity.values[channel].reserves:
+                self.gone(at, i)
+
+    def gone(self, at: int, i: int) -> None:
+        """It is over, and counts if it was finished. O(log buckets)."""
+        q, began = self.in_hand.pop(i, (-1, -1))
+        if began < 0:
+            return
+        if q not in self.handled:
+            self.handled[q] = HandleTimes()
+        self.handled[q].add(min(at - began, HANDLE_MAX))
+
+    # Looking ---------------------------------------------------------------------------------------------------------
+
+    def look(self, now: int) -> list[tuple[int, int]]:
+        """The gauges that show something else by now, each with its number, in the order of the plan.
+
+        O(interactions + agents + classes * groups / 64 + groups * (rules + channels)), and :func:`drain` of at most
+        SETS_MAX sets of agents.
+        """
+        wanted = [q for _, of, q in self.naming.estimated if of == "wait"]
+        waits = self._waits(wanted) if wanted else {}
+        found = []
+        for gauge, of, q in self.naming.estimated:
+            value = waits.get(q) if of == "wait" else self.levels[q].share(now)
+            if value is None:
+                self.told.pop(gauge, None)
+                value = self.core.gauge(gauge) if of == "wait" else ALL_IN_TIME
+            else:
+                self.told[gauge] = value
+            if value != self.core.gauge(gauge):
+                found.append((gauge, value))
+        return found
+
+    def value(self, of: str, q: int) -> int | None:
+        """What was last estimated of a queue; None where nothing is, or there was nothing to tell. O(conditions)."""
+        gauges = (gauge for gauge, kind, queue in self.naming.estimated if (kind, queue) == (of, q))
+        return self.told.get(next(gauges, -1))
+
+    def _waits(self, wanted: list[int]) -> dict[int, int]:
+        """The expected wait of queues; those of which there is nothing to tell are left out."""
+        counts, several, ready = self.core.census()
+        lines = self._lines(counts, several, sum(1 << g for g, count in enumerate(ready) if count), wanted)
+        masks, places, blocks = _partition(lines, wanted)
+        work, channels = [0] * len(masks), [0] * len(blocks)
+        served = [sum(1 << b for b, block in enumerate(blocks) if block & mask) for mask in masks]
+        for line, place in zip(lines, places, strict=True):
+            work[place] += line.work
+            for b in bits(served[place]):
+                channels[b] |= line.channels
+        units = [self._units(block, kinds, ready) for block, kinds in zip(blocks, channels, strict=True)]
+        quantum = min(max(1, -(-max(work, default=0) // COUNT_MAX)), HANDLE_MAX)
+        amounts = [min(rounded(one, quantum), COUNT_MAX) for one in work]
+        drained = drain(amounts, served, units, [quantum] * len(units))
+        found: dict[int, int] = {}
+        for line, place in zip(lines, places, strict=True):
+            wait_ms, best = drained[place], min if line.newcomer else max
+            wait_ms = ENDLESS if wait_ms is None else wait_ms
+            for q in line.queues:
+                found[q] = best(found.get(q, wait_ms), wait_ms)
+        known = {q: found.get(q, 0) for q in wanted}
+        return known if self.handled else {q: wait_ms for q, wait_ms in known.items() if wait_ms == ENDLESS}
+
+    def _lines(self, counts: list[int], several: list[tuple[int, ...]], ready: int, wanted: list[int]) -> list[_Line]:
+        """Who waits and for which groups; where nobody waits in a wanted queue, a newcomer to each of its classes."""
+        names = self.naming.class_names
+        amounts: dict[tuple[int, ...], int] = {(k,): count for k, count in enumerate(counts) if count}
+        amounts.update(Counter(several))
+        present = {names[k].queue: None for classes in amounts for k in classes}
+        newcomers = [
+            (k,) for q in wanted if q not in present for k in self.naming.queue_classes[q] if not names[k].view.step
+        ]
+        means = {q: times.mean_ms() or 0 for q, times in self.handled.items()}
+        usual = rounded(sum(means.values()), len(means)) if means else 0
+        apart = {q: self._apart(q) for q in {**present, **dict.fromkeys(wanted)}}
+        found = []
+        for classes in (*amounts, *newcomers):
+            first, groups = names[classes[0]], 0
+            for k in classes:
+                groups |= self.core.serving(k) & ready & ~apart[names[k].queue]
+            count = amounts.get(classes, 0)
+            work = count * means.get(first.queue, usual) * self._load(first.channel)
+            queues = tuple(names[k].queue for k in classes)
+            found.append(_Line(queues, groups, 1 << first.channel, work, newcomer=not count))
+        return found
+
+    def _apart(self, q: int) -> int:
+        """The groups that do not serve a queue now, or only because of an estimate. O(rules * groups)."""
+        queue, numbers = self.naming.queue_values[q], self.naming.gauges.names
+        if not queue.only_while:
+            return 0
+        shut = {
+            condition.name: condition.of in ESTIMATED or not self.core.condition(numbers[condition.name])
+            for condition in self.naming.plan.conditions
+        }
+        found = 0
+        for g, view in enumerate(self.naming.group_views):
+            rule = queue.rule_for(view.skills, view.labels)
+            if rule is not None and shut[rule.condition]:
+                found |= 1 << g
+        return found
+
+    def _load(self, kind: int) -> int:
+        """What one interaction takes of an agent's units, at least one."""
+        capacity = self.naming.capacity
+        return max(1, capacity.values[capacity.kinds[kind][0]].load)
+
+    def _units(self, groups: int, kinds: int, ready: list[int]) -> int:
+        """How many units of ready agents some channels can fill: no more than fit, and than ``at_most`` allows."""
+        loads = {self.naming.capacity.kinds[kind][0]: self._load(kind) for kind in bits(kinds)}
+        found = 0
+        for g in bits(groups):
+            agent = self.naming.group_values[g]
+            fits = (
+                load * min(agent.units // load, agent.at_most.get(channel, agent.units))
+                for channel, load in loads.items()
+            )
+            found += ready[g] * min(agent.units, sum(fits))
+        return min(found, COUNT_MAX)
+
+    # Copies ----------------------------------------------------------------------------------------------------------
+
+    def state(self) -> EstimatesState:
+        """Everything it knows. O(queues + in hand)."""
+        return (
+            [(q, times.state()) for q, times in sorted(self.handled.items())],
+            [(q, level.state()) for q, level in sorted(self.levels.items())],
+            [(i, *row) for i, row in sorted(self.in_hand.items())],
+            sorted(self.told.items()),
+        )
+
+    @classmethod
+    def of_state(cls, core: Core, naming: Naming, state: EstimatesState) -> Estimates:
+        """The estimates that had this :meth:`state`. O(state). Raises MisuseError if none can have had it."""
+        found = cls(core, naming)
+        handled, levels, in_hand, told = state
+        found.handled = {q: HandleTimes.of_state(row) for q, row in handled}
+        found.levels = {q: ServiceLevel.of_state(row) for q, row in levels}
+        found.in_hand = {i: (q, began) for i, q, began in in_hand}
+        found.told = dict(told)
+        return found
+
+    def fork(self, core: Core, naming: Naming) -> Estimates:
+        """The same over a copy of the core. O(state)."""
+        return Estimates.of_state(core, naming, self.state())
+
+
+def _partition(lines: list[_Line], wanted: list[int]) -> tuple[list[int], list[int], list[int]]:
+    """Sets of groups for which somebody waits, the set of each line, and the groups that no set tells apart.
+
+    At most SETS_MAX of each: where there are more, the lines of a queue are one, then those of all queues that are not
+    wanted, then all.
+    """
+    keys: tuple[Callable[[_Line], int], ...] = (
+        lambda line: line.groups,
+        lambda line: line.queues[0],
+        lambda line: line.queues[0] if line.queues[0] in wanted else -1,
+        lambda _: -1,
+    )
+    for key in keys:
+        masks: dict[int, int] = {}
+        for line in lines:
+            masks[key(line)] = masks.get(key(line), 0) | line.groups
+        blocks = _blocks(list(masks.values())) if len(masks) <= SETS_MAX else []
+        if len(masks) <= SETS_MAX and len(blocks) <= SETS_MAX:
+            break
+    number = {name: place for place, name in enumerate(masks)}
+    return list(masks.values()), [number[key(line)] for line in lines], blocks
+
+
+def _blocks(masks: list[int]) -> list[int]:
+    """The groups of some sets, together with those that are in the same of them; more than SETS_MAX end it."""
+    found = [0]
+    for mask in masks:
+        found[0] |= mask
+    for mask in masks:
+        if len(found) <= SETS_MAX:
+            found = [part for block in found for part in (block & mask, block & ~mask) if part]
+    return found
