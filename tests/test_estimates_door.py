@@ -77,8 +77,7 @@ def crowded(router: Router, count: int, at: int = 60_000) -> None:
 def test_an_expected_wait_opens_the_overflow(core: str) -> None:
     """Three minutes of work wait for Ana: at the end of the interval, and not before, Sam is asked as well.
 
-    Seen to fail with the estimate made when somebody arrives, and with an estimate that counts Sam, whom it let in:
-    it then swings shut at the next interval.
+    Seen to fail with an estimate that counts Sam, whom it let in: it then swings shut at the next interval.
     """
     router = opened(plan(LONG))
     crowded(router, 3)
@@ -100,7 +99,7 @@ def test_an_expected_wait_opens_the_overflow(core: str) -> None:
     take(router, 85_000, "w1", "sam")
     router.leave(86_000, "w4")
     router.advance(90_000)
-    assert wait_of(router) == 60_000
+    assert wait_of(router) == 37_000  # Sam was quick: the mean of 60 s and 14 s
     router.finish(91_000, "w1", 0)
     assert offers(router, "sam") == []
     router.check()
@@ -144,11 +143,11 @@ def test_a_service_level_opens_the_overflow(core: str) -> None:
     router.enqueue(40_000, "e", "sales")
     router.leave(45_000, "e")  # after 5 s
     router.advance(50_000)
-    assert router.queue("sales").service_level == 665  # two of three, the old ones a little less
+    assert router.queue("sales").service_level == 659  # two of three, the old ones a little less
     router.enqueue(50_001, "f", "sales")
     router.leave(55_001, "f")
     told = router.advance(60_000)
-    assert router.queue("sales").service_level == 497
+    assert router.queue("sales").service_level == 490
     assert kinds(told) == ["Offered"]
     assert offers(router, "sam") == ["c"]
     take(router, 60_000, "c", "sam")
@@ -175,23 +174,20 @@ def test_nothing_in_time_for_long_is_nothing_known(core: str) -> None:
 
 
 def test_a_step_waits_or_hurries_for_an_estimate(core: str) -> None:
-    """A step with ``when`` is taken at the interval at which the wait is long, one with ``at_once_if`` before it is due.
+    """A step with ``when`` is taken at the interval at which the wait is long, by ``at_once_if`` the next is at once.
 
-    Seen to fail with the gauge set without asking the core again.
+    Seen to fail with estimates that are made and given to nobody.
     """
-    for step, at in (
-        (Step("1s", tier=-1, when="long"), 70_000),
-        (Step("9m", tier=-1, at_once_if="long"), 70_001),
-    ):
+    taken: list[list[tuple[int, str]]] = []
+    for step in (Step("1s", tier=-1, when="long"), Step("9m", tier=-1, at_once_if="long")):
         queue = Queue("sales", steps=[step], offer_timeout_ms=None)
         router = opened(Plan(queues=[queue], agents=[Agent("ana")], conditions=[LONG], estimates_ms="10s"))
         crowded(router, 3)
-        told = router.advance(70_000)
-        told += router.enqueue(70_001, "late", "sales")
-        steps = [(e.at, e.interaction) for e in told if isinstance(e, events.StepTaken)]
-        first = [("w0", 70_000), ("w1", 70_000), ("w2", 70_000)] if step.when else [("late", 70_001)]
-        assert steps[: len(first)] == [(moment, name) for name, moment in first]
-        assert at in {moment for moment, _ in steps}
+        for told in (router.advance(70_000), router.enqueue(70_001, "late", "sales")):
+            steps = [(e.at, e.interaction) for e in told if isinstance(e, events.StepTaken)]
+            taken.append(steps)
+    waited = [(70_000, name) for name in ("w0", "w1", "w2")]
+    assert taken == [waited, [], [], [(70_001, "late")]]
 
 
 def test_wrap_up_counts_where_it_holds_capacity(core: str) -> None:
@@ -333,8 +329,7 @@ def test_an_interval_is_armed_while_somebody_needs_it(core: str) -> None:
 def test_a_plan_change_keeps_and_forgets(core: str) -> None:
     """Queues that stay keep what they know, one that leaves loses it, and a gauge no longer wanted begins anew.
 
-    Seen to fail with the state of all queues kept, with none kept, and with the gauge as it was when a plan that wants
-    it comes back.
+    Seen to fail with none kept, and with the gauge left as it was.
     """
     first = plan(LONG)
     more = attrs.evolve(first, queues=[*first.queues, Queue("care")])
@@ -345,10 +340,11 @@ def test_a_plan_change_keeps_and_forgets(core: str) -> None:
     router.change_plan(70_001, more)
     assert wait_of(router) == 180_000
     router.advance(80_000)
-    assert wait_of(router) == 180_000
+    assert wait_of(router) == 120_000  # one of the three is on offer to Sam
     quiet = attrs.evolve(first, conditions=[Condition("long", "waiting", queue="sales", at_least=99)])
     router.change_plan(80_001, quiet)
     assert wait_of(router) is None
+    assert router._core.gauge(0) == 0
     assert router.next_deadline() is None
     told = router.change_plan(80_002, first)
     assert kinds(told) == ["PlanChanged"]
@@ -360,6 +356,25 @@ def test_a_plan_change_keeps_and_forgets(core: str) -> None:
     take(router, 90_003, "w1", "ana")
     router.advance(100_002)
     assert wait_of(router) == 30_003
+
+
+def test_a_queue_that_comes_back_has_forgotten(core: str) -> None:
+    """What a queue knew goes with it: back in the plan it counts as one that has handled nothing.
+
+    Seen to fail with the handle times of all queues kept.
+    """
+    waits = [Condition(name, "wait", queue=name, at_least="9m") for name in ("sales", "care")]
+    queues = [Queue(name, offer_timeout_ms=None) for name in ("sales", "care")]
+    both = Plan(queues=queues, agents=[Agent("ana")], conditions=waits)
+    router = opened(both)
+    handled(router, "ana", "a", "sales", 0, 60_000)
+    handled(router, "ana", "b", "care", 60_000, 10_000)
+    router.change_plan(70_000, attrs.evolve(both, queues=queues[:1], conditions=waits[:1]))
+    router.change_plan(70_000, both)
+    for name in ("c", "d"):
+        router.enqueue(70_000, name, "care")
+    router.advance(75_000)
+    assert wait_of(router, "care") == 60_000
 
 
 ESTIMATING = (
@@ -416,7 +431,7 @@ def test_replay_snapshot_and_fork(core: str, moves: list[Move], cut: int, mixed:
 def test_ticks_do_not_matter(core: str, moves: list[Move], ticks: list[list[int]]) -> None:
     """Law 2 with estimates: whoever calls advance in between changes nothing.
 
-    Seen to fail with the interval of estimates looked at only by commands.
+    Seen to fail with estimates that only commands make, at the end of an interval that advance passes by.
     """
     plain, ticked = played(FIRST), played(FIRST)
     for number, move in enumerate(moves):
@@ -432,7 +447,7 @@ def test_ticks_do_not_matter(core: str, moves: list[Move], ticks: list[list[int]
 def test_both_cores_estimate_alike() -> None:
     """The same play gives the same bytes and the same state on either core, and estimates decide something in it.
 
-    Seen to fail with the groups of a bitmap beyond the first 64 left out.
+    Seen to fail with those on offer counted by one of them as well.
     """
     found = []
     for name in CORES:
@@ -452,13 +467,8 @@ def test_damaged_estimates_are_refused(core: str) -> None:
     Seen to fail with a router that then never estimated.
     """
     data = opened(plan(LONG)).snapshot()
-    with pytest.raises(InputError):
-        Router.restore(
-            data,
-            Plan(
-                queues=plan(LONG).queues, agents=(), conditions=[attrs.evolve(LONG, of="waiting", at_least=5, until=5)]
-            ),
-        )
+    with pytest.raises(InputError, match="estimates"):
+        Router.restore(data, Plan(queues=[Queue("sales")]))
 
 
 class OnlyFirst:
@@ -493,28 +503,29 @@ def test_more_sets_of_agents_than_are_told_apart(core: str) -> None:
 
     Then those of queues that nobody asks about, then all. Seen to fail with no end to it.
     """
-    count = 12
-    with patch("omniroute.estimates.SETS_MAX", 4):
-        skills = [f"s{n}" for n in range(count)]
-        agents = [Agent(f"a{n}", skills={f"s{n}": 1}) for n in range(count)]
-        for queues, wait_ms in ((1, 90_000), (6, 180_000)):
-            names = [f"q{n}" for n in range(queues)]
-            router = opened(
-                Plan(
-                    queues=[Queue(name, offer_timeout_ms=None) for name in names],
-                    agents=agents,
-                    skills=skills,
-                    conditions=[Condition("long", "wait", queue="q0", at_least="9m")],
-                )
-            )
-            handled(router, "a0", "first", "q0", 0, 60_000)
-            for n in range(count):
-                router.enqueue(60_000, f"b{n}", names[n % queues], needs=f"s{n}")
-                take(router, 60_000, f"b{n}", f"a{n}")
-            for n in range(18):
-                router.enqueue(60_000, f"w{n}", names[0], needs=f"s{n % 6}")
+    names, skills = [f"q{n}" for n in range(6)], [f"s{n}" for n in range(6)]
+    for most, queues, wanted, wait_ms in (
+        (6, 1, 1, 780_000),
+        (4, 1, 1, 180_000),
+        (4, 6, 1, 60_000),
+        (4, 6, 5, 180_000),
+    ):
+        plan = Plan(
+            queues=[Queue(name, offer_timeout_ms=None) for name in names],
+            agents=[Agent(f"a{n}", skills={name: 1}) for n, name in enumerate(skills)],
+            conditions=[Condition(name, "wait", queue=name, at_least="9h") for name in names[:wanted]],
+        )
+        router = opened(plan)
+        handled(router, "a0", "first", "q0", 0, 60_000)
+        for n, name in enumerate(skills):
+            router.enqueue(60_000, f"b{n}", names[n % queues], needs=name)
+            take(router, 60_000, f"b{n}", f"a{n}")
+        for n in range(18):  # thirteen of one kind, and one of each other
+            kind = n if n < 6 else (0 if queues == 1 else 1)
+            router.enqueue(60_000, f"w{n}", names[kind % queues], needs=skills[kind])
+        with patch("omniroute.estimates.SETS_MAX", most):
             router.advance(65_000)
-            assert wait_of(router, "q0") == wait_ms
+        assert wait_of(router, "q0") == wait_ms
 
 
 def arriving(seed: int, count: int, agents: int, load: float, handle_ms: int) -> tuple[list[int], list[int]]:
@@ -527,8 +538,8 @@ def arriving(seed: int, count: int, agents: int, load: float, handle_ms: int) ->
 def test_expected_waits_are_the_waits() -> None:
     """In a steady line of 12 agents, 95 % busy, the last who waits is told on average what the last then waits.
 
-    The estimate has no bias beyond 5 %, and a relative error near sqrt(1 - load) of the one who knows the rate (policy:
-    .22), the spread of handling besides. Seen to fail with one agent too few, and with the mean of half the time.
+    The bias is below 5 %. The relative error of who knows how many wait and how fast they are served is sqrt(1 - load),
+    .22 here; the estimate has to learn the latter. Seen to fail with one agent too few, and with half the mean.
     """
     agents, handle_ms = 12, 240_000
     router = opened(
@@ -568,7 +579,6 @@ def test_expected_waits_are_the_waits() -> None:
         until(at)
         seen(router.enqueue(at, str(n), "sales"))
     expected, waited = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
-    assert len(rows) > 3_000
-    print(len(rows), expected.mean(), waited.mean(), np.sqrt(((expected - waited) ** 2).mean()) / waited.mean())
+    assert len(rows) > 2_000
     assert abs(expected.mean() / waited.mean() - 1) < 0.05
-    assert np.sqrt(((expected - waited) ** 2).mean()) / waited.mean() < 0.4
+    assert np.sqrt(((expected - waited) ** 2).mean()) / waited.mean() < 0.3
