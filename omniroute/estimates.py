@@ -25,13 +25,16 @@ if TYPE_CHECKING:
     from omniroute.core import Core
     from omniroute.naming import Naming
 
-__all__ = ["ENDLESS", "HALF_LIFE_MS", "SETS_MAX", "Estimates"]
+__all__ = ["BLOCKS_MAX", "ENDLESS", "HALF_LIFE_MS", "SETS_MAX", "Estimates"]
 
 HALF_LIFE_MS: Final = 600_000
 """After so long an outcome counts half in a service level."""
 
 SETS_MAX: Final = 256
 """Most different sets of agents that an estimated wait tells apart; beyond that queues are taken as one."""
+
+BLOCKS_MAX: Final = 1_024
+"""Most kinds of agents, by the sets they are in, that it tells apart; beyond that as well."""
 
 ENDLESS: Final = limits.GAUGE_MAX
 """The estimated wait of somebody whom no ready agent may serve."""
@@ -131,7 +134,7 @@ class Estimates:
         """The gauges that show something else by now, each with its number, in the order of the plan.
 
         O(interactions + agents + classes * groups / 64 + groups * (rules + channels)), and :func:`drain` of at most
-        SETS_MAX sets of agents.
+        SETS_MAX classes and BLOCKS_MAX pools.
         """
         wanted = [q for _, of, q in self.naming.estimated if of == "wait"]
         waits = self._waits(wanted) if wanted else {}
@@ -263,8 +266,8 @@ class Estimates:
 def _partition(lines: list[_Line], wanted: list[int]) -> tuple[list[int], list[int], list[int]]:
     """Sets of groups for which somebody waits, the set of each line, and the groups that no set tells apart.
 
-    At most SETS_MAX of each: where there are more, the lines of a queue are one, then those of all queues that are not
-    wanted, then all.
+    At most SETS_MAX and BLOCKS_MAX: where there are more, the lines of a queue are one, then those of all queues that
+    are not wanted, then all.
     """
     keys: tuple[Callable[[_Line], int], ...] = (
         lambda line: line.groups,
@@ -277,18 +280,18 @@ def _partition(lines: list[_Line], wanted: list[int]) -> tuple[list[int], list[i
         for line in lines:
             masks[key(line)] = masks.get(key(line), 0) | line.groups
         blocks = _blocks(list(masks.values())) if len(masks) <= SETS_MAX else []
-        if len(masks) <= SETS_MAX and len(blocks) <= SETS_MAX:
+        if len(masks) <= SETS_MAX and len(blocks) <= BLOCKS_MAX:
             break
     number = {name: place for place, name in enumerate(masks)}
     return list(masks.values()), [number[key(line)] for line in lines], blocks
 
 
 def _blocks(masks: list[int]) -> list[int]:
-    """The groups of some sets, together with those that are in the same of them; more than SETS_MAX end it."""
+    """The groups of some sets, together with those that are in the same of them; more than BLOCKS_MAX end it."""
     found = [0]
     for mask in masks:
         found[0] |= mask
     for mask in masks:
-        if len(found) <= SETS_MAX:
+        if len(found) <= BLOCKS_MAX:
             found = [part for block in found for part in (block & mask, block & ~mask) if part]
     return found

@@ -526,6 +526,10 @@ def test_more_sets_of_agents_than_are_told_apart(core: str) -> None:
         with patch("omniroute.estimates.SETS_MAX", most):
             router.advance(65_000)
         assert wait_of(router, "q0") == wait_ms
+        with patch("omniroute.estimates.BLOCKS_MAX", 1):
+            router.enqueue(65_001, "more", "q5", needs="s5")
+            router.advance(70_000)
+        assert wait_of(router, "q0") == 190_000
 
 
 def arriving(seed: int, count: int, agents: int, load: float, handle_ms: int) -> tuple[list[int], list[int]]:
