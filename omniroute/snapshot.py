@@ -81,6 +81,13 @@ class Snapshot(msgspec.Struct, array_like=True, frozen=True):
     estimates: EstimatesState | None = None
 
 
+class _Head(msgspec.Struct, array_like=True, frozen=True):
+    """What every layout begins with."""
+
+    format: int
+    semantics: int
+
+
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(Snapshot)
 
@@ -189,12 +196,13 @@ def read(kind: type[Core], data: bytes, plan: Plan | None) -> tuple[int, Naming,
     if hashlib.blake2b(body, digest_size=_CHECKSUM).digest() != bytes(data)[:_CHECKSUM]:
         raise InputError("is damaged: its checksum does not fit", source="snapshot")
     try:
+        head = msgspec.msgpack.decode(body, type=_Head)
+        if (head.format, head.semantics) != (FORMAT, SEMANTICS):
+            message = f"has format {head.format} and semantics {head.semantics}, here are {FORMAT} and {SEMANTICS}"
+            raise InputError(message, source="snapshot")
         found = _DECODER.decode(body)
     except msgspec.MsgspecError as error:
         raise InputError(f"cannot be read: {error}", source="snapshot") from error
-    if (found.format, found.semantics) != (FORMAT, SEMANTICS):
-        message = f"has format {found.format} and semantics {found.semantics}, here are {FORMAT} and {SEMANTICS}"
-        raise InputError(message, source="snapshot")
     if plan is None and found.plan is None:
         raise InputError("holds no plan, because a strategy is not in the catalogue: give the plan", source="snapshot")
     plan = Plan.from_toml_text(found.plan or "", source="snapshot") if plan is None else plan

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from terms import same
 from test_plan import plans
 
-from omniroute import Agent, Channel, Plan, Priority, Queue, Router, Step, commands, events
+from omniroute import Agent, Channel, Plan, Priority, Queue, Router, Step, Target, commands, events
 from omniroute.conditions import Condition, OnlyWhile
 from omniroute.core.codes import AgentKey
 from omniroute.errors import PlanError
@@ -80,6 +80,7 @@ def full_plans(draw: st.DrawFn) -> Plan:
         queues[at] = attrs.evolve(
             queue,
             steps=steps,
+            target=queue.target or Target("20s", 0.8),
             setup_timeout_ms=draw(st.none() | milliseconds),
             auto_accept=draw(st.booleans()),
             rona=draw(rona),
