@@ -4,9 +4,7 @@ A command does nothing by itself: ``router.apply(now, command)`` judges it. Fiel
 records can be read. Building one checks nothing; the router does.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 import msgspec
 
@@ -88,7 +86,7 @@ class AgentCard(msgspec.Struct, frozen=True, array_like=True, tag=True):
     delays: dict[str, int] = {}
 
     @classmethod
-    def of(cls, agent: Agent) -> AgentCard:
+    def of(cls, agent: Agent) -> Self:
         """Return the card of an agent; presence windows are not part of it. O(skills + labels + memberships)."""
         labels = {name: sorted(v) if isinstance(v, frozenset) else v for name, v in agent.labels.items()}
         queues = None if agent.queues is None else dict(agent.queues)
@@ -463,7 +461,7 @@ class Revise(msgspec.Struct, frozen=True, array_like=True, tag=True):
     age_cap: tuple[int, ...] | None = None
 
     @classmethod
-    def of(cls, queue: str, version: int, classes: int, groups: int, tables: Tables) -> Revise:
+    def of(cls, queue: str, version: int, classes: int, groups: int, tables: "Tables") -> Self:
         """Return the command of a strategy's answer. O(cells)."""
         columns = (getattr(tables, name) for name in cls.__struct_fields__[4:])
         return cls(queue, version, classes, groups, *(None if c is None else tuple(c) for c in columns))

@@ -18,9 +18,9 @@ from omniroute.door import HANDLERS, WISHES, Door
 from omniroute.errors import MisuseError, PlanError, RequirementError
 from omniroute.events import CLOSED, REASONS, Classified, Event
 from omniroute.intake import Context, Decision
-from omniroute.journey_facts import Contact, ContextValue, checked_changes
 
 if TYPE_CHECKING:
+    from omniroute.journey_facts import Contact, ContextValue
     from omniroute.naming import Ask, Wish
 
 __all__: list[str] = []
@@ -77,12 +77,16 @@ def _arrive(door: Door, now: int, command: c.Arrive) -> list[Event]:
 
 def _travelling(values: Mapping[str, object]) -> dict[str, ContextValue | None]:
     """What of a context travels with a journey: a set as its members in order. Raises MisuseError."""
+    from omniroute.journey_facts import checked_changes  # a router without journeys does not pay for them
+
     joined = {name: ", ".join(sorted(v)) if isinstance(v, list) else v for name, v in values.items()}
     return checked_changes(joined)
 
 
 def _contact(door: Door, command: c.Arrive) -> Contact:
     """What is known of the customer, and this contact of his taken in."""
+    from omniroute.journey_facts import Contact  # as above
+
     journeys = door.ledger.journeys
     if journeys is None or not command.customer:
         return Contact(journey=0)

@@ -5,8 +5,6 @@ happened, not at which somebody noticed. ``ref`` is what the host attached to th
 are integer milliseconds. Fields are only ever appended.
 """
 
-from __future__ import annotations
-
 from typing import Final, TypeAlias
 
 import msgspec

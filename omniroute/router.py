@@ -7,7 +7,7 @@ host brings the time with each command, and asks :meth:`Router.next_deadline` wh
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from omniroute import audit, closing, contacts, reconcile, replan, snapshot, staffing, turns
 from omniroute import commands as c
@@ -20,13 +20,15 @@ from omniroute.door import Door
 from omniroute.errors import InvariantError, MisuseError
 from omniroute.events import PRESENCES, Event
 from omniroute.forms import integer
-from omniroute.journey_facts import JourneyReport, JourneyView
 from omniroute.ledger import Ledger
 from omniroute.model import INTEGER_MAX, Agent, nearest, shown
 from omniroute.naming import TIER_BASE, Naming
 from omniroute.plan import Plan
 from omniroute.strategies.protocol import ClassView, GroupView, Tables
 from omniroute.views import AgentView, Audit, InteractionView, QueueView, UnknownNameError, Why
+
+if TYPE_CHECKING:
+    from omniroute.journey_facts import JourneyReport, JourneyView
 
 __all__ = ["Router"]
 

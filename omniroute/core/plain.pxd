@@ -88,7 +88,8 @@ cdef inline void plain_finish(State* s, i32 i, i64 wrap) noexcept nogil:
     cdef i32 e = it.entries
     cdef Agent* agent = &s.agents[j]
     cdef i64 stamp
-    if (wrap or agent.presence != READY or agent.rest >= 0 or it.state != CONNECTED or s.entries[e].next >= 0
+    if (wrap or agent.presence != READY or agent.rest >= 0 or it.state != CONNECTED
+            or s.entries[e].next >= 0 or it.ties >= 0
             or not s.channels[it.channel].flags & RESERVES_WRAP_UP):
         do_finish(s, i, wrap)
         return
