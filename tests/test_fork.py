@@ -134,8 +134,8 @@ def test_both_go_on_as_if_alone(module: Any, first: str, seed: int) -> None:
     """A core and its fork, both changed in traffic and tables, are each what a core is that did all this alone.
 
     So is a fork of the fork, after the core between them is gone. Seen to fail with tables that are written without
-    being copied first, from either end; with a table that is freed while a fork reads it; with a step that the fork
-    does not know of.
+    being copied first, from either end; with a table that is freed while a fork reads it; with a step that the fork does
+    not know of.
     """
     before, mine, yours, later = (some(100 * seed + part, 60) for part in range(4))
     origin = Run.new(module).do(before)
@@ -155,10 +155,10 @@ def test_both_go_on_as_if_alone(module: Any, first: str, seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_memory_is_handed_on(seed: int) -> None:
-    """Forks that live in the memory of earlier ones, of other sizes, go on as their origin would.
+    """Forks in the memory of earlier ones, of other sizes, go on as their origin would.
 
-    Blocks are handed on only when they are large, so a thousand wait. Seen to fail with a block that is taken for
-    longer than it is, in the debug build by its checks.
+    Only large blocks are handed on, so a thousand wait. Seen to fail with blocks that are taken for longer than they
+    are.
     """
     dice = random.Random(seed)
     origin = Run.new(kernel)

@@ -832,8 +832,8 @@ cdef inline bint concerns(State* s, i32 c, i32 g) noexcept nogil:
     cdef i32 k
     for k in range(s.n_classes):
         if (s.classes[k].conditioned and (s.classes[k].root.root >= 0 or s.classes[k].bound.root >= 0)
-                and s.conditional[<i64> k * s.cap_groups + g] == c + 1
-                and s.out[<i64> k * s.cap_groups + g].opens != NEVER):
+                and s.conditional[<i64> k * s.wide + g] == c + 1
+                and s.out[<i64> k * s.wide + g].opens != NEVER):
             return True
     return False
 

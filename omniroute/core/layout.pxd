@@ -352,6 +352,8 @@ cdef struct State:
     Class* classes
     i32 n_classes
     i32 cap_classes  # a multiple of 64
+    i32 wide  # groups for which there is room in what takes more than a bit for each
+    i32 deep  # classes, likewise
     i32* cells  # the owners of the three tables below; whoever writes copies them first
     OutPair* out
     InPair* in_

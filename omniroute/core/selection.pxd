@@ -242,8 +242,8 @@ cdef inline void open_pair(State* s, i32 k, i32 g) noexcept nogil:
     cdef u64 bit = <u64> 1 << (g & 63)
     cdef i64 at = <i64> k * (s.cap_groups >> 6) + (g >> 6)
     cdef u64* serves = &s.serves[<i64> g * (s.cap_classes >> 6) + (k >> 6)]
-    cdef i32 condition = s.conditional[<i64> k * s.cap_groups + g] - 1
-    cdef bint ever = s.out[<i64> k * s.cap_groups + g].opens != NEVER
+    cdef i32 condition = s.conditional[<i64> k * s.wide + g] - 1
+    cdef bint ever = s.out[<i64> k * s.wide + g].opens != NEVER
     if ever:
         s.ever[at] |= bit
     else:
@@ -287,7 +287,7 @@ cdef inline void look(State* s) noexcept nogil:
         for k in range(s.n_classes):
             if s.classes[k].conditioned:
                 for g in range(s.n_groups):
-                    if s.conditional[<i64> k * s.cap_groups + g] == x + 1:
+                    if s.conditional[<i64> k * s.wide + g] == x + 1:
                         open_pair(s, k, g)
 
 
@@ -302,7 +302,7 @@ cdef inline bint may_take(State* s, i32 e, i32 j, i32 kind) noexcept nogil:
         return True
     if not (s.openable[<i64> k * (s.cap_groups >> 6) + (g >> 6)] >> (g & 63)) & 1:
         return False
-    return is_open(s, s.keys[e].b, s.out[<i64> k * s.cap_groups + g].opens)
+    return is_open(s, s.keys[e].b, s.out[<i64> k * s.wide + g].opens)
 
 
 cdef inline i32 pick_wished(State* s, i32 i, i32* entry_out) noexcept nogil:
@@ -362,7 +362,7 @@ cdef inline bint choose(
     cdef u64 bits
     cdef Class* class_ = &s.classes[k]
     cdef Lane* lane = s.lanes[class_.lane]
-    cdef OutPair* row = &s.out[<i64> k * s.cap_groups]
+    cdef OutPair* row = &s.out[<i64> k * s.wide]
     cdef u64* openable = &s.openable[<i64> k * words]
     cdef u64* available = &lane.available[band * words]
     cdef OutPair* pair
@@ -510,7 +510,7 @@ cdef inline i32 pick_entry(State* s, i32 j) noexcept nogil:
         if i >= 0:
             return i
     serves = &s.serves[<i64> agent.group * words]
-    row = &s.in_[<i64> agent.group * s.cap_classes]
+    row = &s.in_[<i64> agent.group * s.deep]
     for w in range(words):
         bits = serves[w] & s.nonempty[w]
         while bits:

@@ -46,10 +46,10 @@ cdef object dump_of(Core self):
                     k.step_tier, k.step_when, k.skip_if, k.step_copy, k.patient, k.agent_key, k.program_length)
         numbers += [k.program[y] for y in range(k.program_length)]
         for g in range(s.n_groups):
-            out = &s.out[<i64> x * s.cap_groups + g]
-            in_ = &s.in_[<i64> g * s.cap_classes + x]
+            out = &s.out[<i64> x * s.wide + g]
+            in_ = &s.in_[<i64> g * s.deep + x]
             numbers += (out.opens, out.rank, out.cost, in_.rank, in_.cost,
-                        s.conditional[<i64> x * s.cap_groups + g] - 1)
+                        s.conditional[<i64> x * s.wide + g] - 1)
     dump_traffic(self, numbers)
     return array("q", numbers)
 

@@ -40,7 +40,7 @@ cdef inline bint own_cells(State* s) noexcept nogil:
 
     O(1) for the only owner, O(classes * groups) where a fork has them too.
     """
-    cdef size_t n = <size_t> s.cap_classes * s.cap_groups
+    cdef size_t n = <size_t> s.deep * s.wide
     cdef OutPair* out
     cdef InPair* in_
     cdef i32* conditional
@@ -88,16 +88,30 @@ cdef inline void drop_cells(State* s) noexcept nogil:
     drop_list(s.cells)
 
 
+cdef inline bint grow_cells(State* s, i32 deep, i32 wide) noexcept nogil:
+    """Lay the tables of pairs out anew for more classes or groups, and the lists of both."""
+    if not (own_cells(s)
+            and relayout(s, <void**> &s.groups, 1, s.wide, 1, wide, sizeof(Group))
+            and relayout(s, <void**> &s.classes, 1, s.deep, 1, deep, sizeof(Class))
+            and relayout(s, <void**> &s.out, s.deep, s.wide, deep, wide, sizeof(OutPair))
+            and relayout(s, <void**> &s.conditional, s.deep, s.wide, deep, wide, sizeof(i32))
+            and relayout(s, <void**> &s.in_, s.wide, s.deep, wide, deep, sizeof(InPair))):
+        return False
+    s.deep = deep
+    s.wide = wide
+    return True
+
+
 cdef inline bint grow_groups(State* s) noexcept nogil:
     """Room for one more group."""
     cdef i32 old = s.cap_groups
     cdef i32 cap = 64 if old == 0 else 2 * old
     cdef i32 classes = s.cap_classes
     cdef i32 l
+    if s.n_groups == s.wide and not grow_cells(s, s.deep, 4 if s.wide == 0 else 2 * s.wide):
+        return False
     if s.n_groups < old:
         return True
-    if not own_cells(s):
-        return False
     for l in range(s.n_lanes):
         if not (relayout(s, <void**> &s.lanes[l].roots, 2, old, 2, cap, sizeof(Root))
                 and relayout(s, <void**> &s.lanes[l].available, 2, old >> 6, 2, cap >> 6, sizeof(u64))):
@@ -105,13 +119,9 @@ cdef inline bint grow_groups(State* s) noexcept nogil:
     for l in range(s.n_gauges):
         if not relayout(s, <void**> &s.gauges[l].members, 1, old >> 6, 1, cap >> 6, sizeof(u64)):
             return False
-    if not (relayout(s, <void**> &s.groups, 1, old, 1, cap, sizeof(Group))
-            and relayout(s, <void**> &s.atoms, s.cap_atoms, old >> 6, s.cap_atoms, cap >> 6, sizeof(u64))
-            and relayout(s, <void**> &s.out, classes, old, classes, cap, sizeof(OutPair))
-            and relayout(s, <void**> &s.conditional, classes, old, classes, cap, sizeof(i32))
+    if not (relayout(s, <void**> &s.atoms, s.cap_atoms, old >> 6, s.cap_atoms, cap >> 6, sizeof(u64))
             and relayout(s, <void**> &s.ever, classes, old >> 6, classes, cap >> 6, sizeof(u64))
             and relayout(s, <void**> &s.openable, classes, old >> 6, classes, cap >> 6, sizeof(u64))
-            and relayout(s, <void**> &s.in_, old, classes, cap, classes, sizeof(InPair))
             and relayout(s, <void**> &s.serves, old, classes >> 6, cap, classes >> 6, sizeof(u64))):
         return False
     s.cap_groups = cap
@@ -123,17 +133,13 @@ cdef inline bint grow_classes(State* s) noexcept nogil:
     cdef i32 old = s.cap_classes
     cdef i32 cap = 64 if old == 0 else 2 * old
     cdef i32 groups = s.cap_groups
+    if s.n_classes == s.deep and not grow_cells(s, 4 if s.deep == 0 else 2 * s.deep, s.wide):
+        return False
     if s.n_classes < old:
         return True
-    if not own_cells(s):
-        return False
-    if not (relayout(s, <void**> &s.classes, 1, old, 1, cap, sizeof(Class))
-            and relayout(s, <void**> &s.nonempty, 1, old >> 6, 1, cap >> 6, sizeof(u64))
-            and relayout(s, <void**> &s.out, old, groups, cap, groups, sizeof(OutPair))
-            and relayout(s, <void**> &s.conditional, old, groups, cap, groups, sizeof(i32))
+    if not (relayout(s, <void**> &s.nonempty, 1, old >> 6, 1, cap >> 6, sizeof(u64))
             and relayout(s, <void**> &s.ever, old, groups >> 6, cap, groups >> 6, sizeof(u64))
             and relayout(s, <void**> &s.openable, old, groups >> 6, cap, groups >> 6, sizeof(u64))
-            and relayout(s, <void**> &s.in_, groups, old, groups, cap, sizeof(InPair))
             and relayout(s, <void**> &s.serves, groups, old >> 6, groups, cap >> 6, sizeof(u64))):
         return False
     s.cap_classes = cap
@@ -207,7 +213,7 @@ cdef inline int by_value(const void* p, const void* q) noexcept nogil:
 cdef inline bint list_openings(State* s, i32 k) noexcept nogil:
     """Write down the distinct opening delays of a class and arm its entries by them. O(groups log groups)."""
     cdef Class* class_ = &s.classes[k]
-    cdef OutPair* row = &s.out[<i64> k * s.cap_groups]
+    cdef OutPair* row = &s.out[<i64> k * s.wide]
     cdef i32 n = 0, kept = 0, g, at
     cdef i32* fresh
     for g in range(s.n_groups):
@@ -243,8 +249,8 @@ cdef inline void set_pair(
     cdef InPair* in_
     if not own_cells(s):
         return
-    out = &s.out[<i64> k * s.cap_groups + g]
-    in_ = &s.in_[<i64> g * s.cap_classes + k]
+    out = &s.out[<i64> k * s.wide + g]
+    in_ = &s.in_[<i64> g * s.deep + k]
     if opens != NEVER and not holds(s, k, g):
         opens = NEVER
     out.opens = in_.opens = <i32> opens
@@ -260,7 +266,7 @@ cdef inline void condition_pair(State* s, i32 k, i32 g, i32 condition) noexcept 
     cdef i32* cell
     if not own_cells(s):
         return
-    cell = &s.conditional[<i64> k * s.cap_groups + g]
+    cell = &s.conditional[<i64> k * s.wide + g]
     s.classes[k].conditioned += (condition >= 0) - (cell[0] > 0)
     cell[0] = condition + 1
     open_pair(s, k, g)
