@@ -44,6 +44,8 @@ MEASUREMENTS = (
     "bench_door.py::test_lives",
     "bench_door.py::test_commands",
     "bench_door.py::test_router_creation",
+    "bench_door.py::test_many_routers",
+    "bench_door.py::test_fork_of_a_router",
     "bench_door.py::test_router_creation_large",
     "bench_door.py::test_import",
 )

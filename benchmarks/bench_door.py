@@ -125,6 +125,31 @@ def test_router_creation(benchmark, report):
     report("a router of 10 agents is made", "omniroute door", figure, "us")
 
 
+def test_many_routers(benchmark, report):
+    """Thousands of small centres in one process, each with everybody signed in and twenty interactions waiting."""
+    small, many = plan(10), size("routers")
+    Router(small)
+    before, routers = resident(), []
+    for _ in range(many):
+        router = Router(small)
+        for number in range(10):
+            router.sign_in(0, f"agent-{number}")
+        for number in range(20):
+            router.enqueue(1, f"i-{number}", "queue-0")
+        routers.append(router)
+    per = (resident() - before) / many / 1024
+    benchmark.pedantic(lambda: None, rounds=1)
+    report(f"memory of each of {many:,} routers of 10 agents, 20 waiting", "omniroute door", per, "KB", note="RSS")
+
+
+def test_fork_of_a_router(benchmark, report):
+    router, *_ = crowd()
+    benchmark.pedantic(router.fork, rounds=7, iterations=1, warmup_rounds=2)
+    figure = float(benchmark.stats.stats.median) * 1e3
+    what = f"fork of a router with {size('agents'):,} agents and {size('waiting'):,} waiting"
+    report(what, "omniroute door", figure, "ms")
+
+
 def test_router_creation_large(benchmark, report):
     large = plan(size("agents"))
     benchmark.pedantic(lambda: Router(large), rounds=3, iterations=1)

@@ -134,8 +134,7 @@ def test_both_go_on_as_if_alone(module: Any, first: str, seed: int) -> None:
     """A core and its fork, both changed in traffic and tables, are each what a core is that did all this alone.
 
     So is a fork of the fork, after the core between them is gone. Seen to fail with tables that are written without
-    being copied first, from either end; with a table that is freed while a fork reads it; with a step that the fork does
-    not know of.
+    being copied first, and with a step that the fork does not know of.
     """
     before, mine, yours, later = (some(100 * seed + part, 60) for part in range(4))
     origin = Run.new(module).do(before)
