@@ -87,7 +87,7 @@ def instructions(tmp_path: Path, rows: int, agents: int) -> int:
 @pytest.mark.skipif(shutil.which("valgrind") is None, reason="there is no valgrind")
 @pytest.mark.skipif(IMPLEMENTATION != "kernel", reason="the reference core is not compiled")
 def test_a_row_costs_the_same_however_many_there_are(tmp_path: Path) -> None:
-    """Ten times the rows are ten times the instructions, and ten times the agents less than half as many again a row."""
+    """Ten times the rows are ten times the instructions; ten times the agents are less than half as many again."""
     few, many = instructions(tmp_path, 3_000, 100), instructions(tmp_path, 30_000, 100)
     assert many < 11 * few
     assert instructions(tmp_path, 30_000, 1_000) < 1.5 * many
