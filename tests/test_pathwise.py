@@ -173,8 +173,8 @@ def test_the_short_way_is_the_same_as_the_long_one(case):
     """Where nothing but room and rank is in use the compiled columns take a shorter way, to the very same state.
 
     Sequence numbers, free numbers and what every agent is counted for are the same, and may be gone on from: the same
-    columns again, later, by commands. Seen to fail with idleness restarted after the next one was taken, without the
-    offer's number, and with a draining agent who is not signed out at the end.
+    columns again, later, by commands. Seen to fail without the offer's number, and with a draining
+    agent who is not signed out at the end.
     """
     world, arrivals, presences, until = case
     naive, fast = world.build(reference.Core), world.build(kernel.Core)
