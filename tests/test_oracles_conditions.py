@@ -28,11 +28,11 @@ from omniroute.world.bare import (
     sign_in_all,
 )
 
-DRIVES = {"reference": reference.drive}
+DRIVERS = {"reference": reference.Driver}
 if "kernel" in CORES:
     from omniroute.core import kernel
 
-    DRIVES["kernel"] = kernel.drive
+    DRIVERS["kernel"] = kernel.Driver
 both_cores = pytest.mark.skipif(len(CORES) < 2, reason="only one core is here")
 
 
@@ -135,7 +135,7 @@ def test_reservation_through_the_core(name, rows, gate, s):
     """
     arrivals = two_tiers(rows)
     core = gated(POOL.build(CORES[name]), *gate)
-    check_gate(arrivals, drive_columns(core, arrivals, sign_in_all(12), drive=DRIVES[name]), GATES[gate], s)
+    check_gate(arrivals, drive_columns(core, arrivals, sign_in_all(12), driver=DRIVERS[name]), GATES[gate], s)
     assert core.check() == []
 
 
@@ -154,7 +154,7 @@ def test_wrong_gates_are_told_from_right_ones(right, wrong):
     """Half of the sample is enough to see a threshold that is off by one, or a hysteresis that is ignored."""
     arrivals = two_tiers(200_000)
     core = gated(POOL.build(CORES["kernel"]), *wrong)
-    results = drive_columns(core, arrivals, sign_in_all(12), drive=DRIVES["kernel"])
+    results = drive_columns(core, arrivals, sign_in_all(12), driver=DRIVERS["kernel"])
     with pytest.raises(AssertionError, match=" is not "):
         check_gate(arrivals, results, GATES[right], (None, None))
 
@@ -170,7 +170,7 @@ def test_cores_agree_about_a_gate(gate):
     arrivals, found = two_tiers(2_000), []
     for name, core in CORES.items():
         one = gated(POOL.build(core), *gate)
-        results = drive_columns(one, arrivals, sign_in_all(12), drive=DRIVES[name])
+        results = drive_columns(one, arrivals, sign_in_all(12), driver=DRIVERS[name])
         assert one.check() == []
         found.append([digest(one), *(getattr(results, column).tolist() for column in ("agent", "start", "end"))])
     assert found[0] == found[1]

@@ -13,6 +13,7 @@ from omniroute.core.lifecycle import PresenceMove
 from omniroute.world.bare import BLOCKED, NOBODY, Arrivals, BareClass, BareGroup, BareWorld, Results
 
 FINISH, LEAVE = 0, 1
+CONNECTED = EventKind.CONNECTED
 NEVER = 2**62
 UNIT = 300_000
 """Milliseconds of a time unit: rounding to milliseconds vanishes."""
@@ -56,10 +57,10 @@ def by_commands(
     speeds: Sequence[float] | None = None,
     until: int = -1,
 ) -> tuple[Results, list[tuple[int, ...]]]:
-    """Do what ``drive`` does, one command at a time, agents answering by accept commands; also return the events.
+    """Do what a driver does, one command at a time, offers that stand answered by accepts; also return the events.
 
     ``speeds`` (by agent) divides the handling times, which columns cannot say: there a handling time belongs to the
-    interaction alone. Ties as in ``drive``.
+    interaction alone. Ties as in a driver.
     """
     at, class_, tier, head_start, handle, wrap_up, patience = (column.tolist() for column in arrivals.columns())
     p_at, p_agent, p_move = (column.tolist() for column in presences)
@@ -100,7 +101,7 @@ def by_commands(
         while taken:
             events.extend(tuple(int(number) for number in event) for event in taken)
             for kind, when, i, j, x, _ in taken:
-                if kind == EventKind.OFFERED:
+                if kind == EventKind.OFFERED and x not in {offer for what, *_, offer, _ in taken if what == CONNECTED}:
                     assert core.accept(when, x) == 0
                 elif kind == EventKind.CONNECTED:
                     row = rows[i]

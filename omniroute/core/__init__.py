@@ -13,16 +13,16 @@ import warnings
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from omniroute.core.reference import IMPLEMENTATION, Core, drive
+    from omniroute.core.reference import IMPLEMENTATION, Core, Driver
 else:
     _forced = os.environ.get("OMNIROUTE_CORE", "")
     if _forced not in ("", "kernel", "reference"):
         raise ImportError(f"OMNIROUTE_CORE is {_forced!r}, allowed is kernel or reference")
     if _forced == "reference":
-        from omniroute.core.reference import IMPLEMENTATION, Core, drive
+        from omniroute.core.reference import IMPLEMENTATION, Core, Driver
     else:
         try:
-            from omniroute.core.kernel import IMPLEMENTATION, Core, drive
+            from omniroute.core.kernel import IMPLEMENTATION, Core, Driver
         except ImportError:
             if _forced == "kernel":
                 raise
@@ -31,9 +31,9 @@ else:
                 RuntimeWarning,
                 stacklevel=2,
             )
-            from omniroute.core.reference import IMPLEMENTATION, Core, drive
+            from omniroute.core.reference import IMPLEMENTATION, Core, Driver
 
-__all__ = ["IMPLEMENTATION", "Core", "digest", "drive"]
+__all__ = ["IMPLEMENTATION", "Core", "Driver", "digest"]
 
 
 def digest(core: Core) -> str:

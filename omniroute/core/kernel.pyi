@@ -130,10 +130,18 @@ class Core:
     def check(self) -> list[str]: ...
     def memory(self) -> dict[str, int]: ...
 
-def drive(
-    core: Core,
-    arrivals: tuple[Sequence[int], ...],
-    presences: tuple[Sequence[int], ...],
-    results: tuple[MutableSequence[int], ...],
-    until: int,
-) -> None: ...
+@final
+class Driver:
+    def __init__(self, core: Core, seed: int = 0, back: int = -1, habits: tuple[Sequence[int], ...] = ()) -> None: ...
+    def keep(self, kept: Sequence[int]) -> None: ...
+    def feed(
+        self,
+        arrivals: tuple[Sequence[int], ...],
+        presences: tuple[Sequence[int], ...],
+        results: tuple[MutableSequence[int], ...],
+        until: int = -1,
+        more: bool = False,
+        answers: tuple[Sequence[int], ...] = (),
+        transfers: tuple[Sequence[int], ...] = (),
+        details: tuple[MutableSequence[int], ...] = (),
+    ) -> int: ...

@@ -12,12 +12,11 @@ from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
 from omniroute.core.blocks cimport Store, common, drop_list, give_back, new_list, take_block
-from omniroute.core.columns cimport (
-    BLOCKED, FINISH, LEAVE, ROW_BITS, Future, Futures, pop, push,
-)
+from omniroute.core.columns cimport *
 from omniroute.core.deadlines cimport arm, disarm, sooner
 from omniroute.core.engine cimport (
-    ABANDONED, ASKED, CANCELLED, change_presence, go_on, into_hand, link_offer, place, rank_in_queue, remember, serve, settle,
+    ABANDONED, ASKED, CANCELLED, change_presence, go_on, into_hand, link_offer, place, rank_in_queue, real_wait,
+    remember, serve, settle,
     takes, wind_up, withdraw_excess,
 )
 from omniroute.core.layout cimport *
@@ -1407,97 +1406,4 @@ cdef bint sound(Link* links, Key* keys, Root* root, bint sized) noexcept nogil:
             and not less(&keys[root.first], &root.head))
 
 
-def drive(Core core not None, arrivals, presences, results, i64 until):
-    """Drive a core through columns, without the GIL; see the reference core."""
-    cdef const i64[::1] at, class_, tier, head_start, handle, wrap, patience
-    cdef const i64[::1] p_at, p_agent, p_move
-    cdef i64[::1] out_agent, out_start, out_end
-    cdef State* s = &core.s
-    cdef Futures f
-    cdef i64 now, due, a = 0, p = 0, n, m, row
-    cdef i32 i, x, k
-    cdef bint plain
-    cdef Future item
-    at, class_, tier, head_start, handle, wrap, patience = arrivals
-    p_at, p_agent, p_move = presences
-    out_agent, out_start, out_end = results
-    n = at.shape[0]
-    m = p_at.shape[0]
-    for row in range(n):
-        index("class", class_[row], s.n_classes)
-        within("tier", tier[row], 0, TIER_MAX)
-        within("wrap-up", wrap[row], 0, TIME_MAX)
-        within("handling time", handle[row], 0, TIME_MAX)
-        within("patience", patience[row], -1, TIME_MAX)
-        within("since", at[row] - head_start[row], -TIME_MAX, TIME_MAX)
-        within("arrival", at[row], s.now if row == 0 else at[row - 1], TIME_MAX)
-    for row in range(m):
-        index("agent", p_agent[row], s.n_agents)
-        within("presence move", p_move[row], 0, MOVE_SIGN_OUT)
-        within("presence instant", p_at[row], s.now if row == 0 else p_at[row - 1], TIME_MAX)
-    memset(&f, 0, sizeof(Futures))
-    s.auto_accept = s.quiet = True
-    s.n_connected = 0
-    plain = is_plain(s)
-    try:
-        with nogil:
-            while not s.failed:
-                due = s.heap[0].due if s.n_heap else TIME_MAX + 1
-                now = due
-                if f.n and f.heap[0].at < now:
-                    now = f.heap[0].at
-                if p < m and p_at[p] < now:
-                    now = p_at[p]
-                if a < n and at[a] < now:
-                    now = at[a]
-                if now > TIME_MAX or 0 <= until <= now:
-                    break
-                if due == now:
-                    advance(s, now)
-                elif f.n and f.heap[0].at == now:
-                    item = pop(&f)
-                    row = item.order & ((<i64> 1 << ROW_BITS) - 1)
-                    i = item.interaction
-                    if item.order >> ROW_BITS == FINISH:
-                        s.now = now
-                        out_end[row] = now
-                        if plain:
-                            plain_finish(s, i, wrap[row])
-                        else:
-                            do_finish(s, i, wrap[row])
-                    elif f.rows[i] == row and out_start[row] < 0:
-                        s.now = now
-                        out_end[row] = now
-                        do_leave(s, i, ABANDONED)
-                elif p < m and p_at[p] == now:
-                    do_presence(s, now, <i32> p_agent[p], <int> p_move[p])
-                    p += 1
-                else:
-                    k = <i32> class_[a]
-                    if is_full(s, &k, 1, -1):
-                        out_agent[a] = BLOCKED
-                        out_end[a] = now
-                    else:
-                        s.now = now
-                        if plain:
-                            i = plain_enqueue(s, k, tier[a], now - head_start[a])
-                        else:
-                            i = do_enqueue(s, &k, 1, tier[a], now - head_start[a], NULL, 0, 0, -1)
-                        if i < 0 or not grow(s, <void**> &f.rows, &f.cap_rows, i + 1, sizeof(i64)):
-                            break
-                        f.rows[i] = a
-                        if patience[a] >= 0 and s.n_connected == 0:
-                            push(s, &f, now + patience[a], LEAVE, a, i)
-                    a += 1
-                for x in range(s.n_connected):
-                    i = s.connected[x]
-                    row = f.rows[i]
-                    out_agent[row] = s.interactions[i].agent
-                    out_start[row] = now
-                    push(s, &f, now + handle[row], FINISH, row, i)
-                s.n_connected = 0
-    finally:
-        free(f.heap)
-        free(f.rows)
-        s.quiet = False
-    core.done()
+include "driver.pxi"

@@ -18,22 +18,28 @@ from omniroute.core.lifecycle import PresenceMove
 from omniroute.world.workload import ENDLESS, Column
 
 if TYPE_CHECKING:
-    from omniroute.core import Core
+    from omniroute.core import Core, Driver
 
 __all__ = [
     "BLOCKED",
     "MATCH_ALL",
     "NOBODY",
+    "Answers",
     "Arrivals",
     "BareClass",
     "BareGroup",
     "BareQueue",
     "BareWorld",
+    "Details",
     "PairRow",
     "Results",
     "Rows",
+    "Transfers",
+    "details_of",
     "drive_columns",
+    "driver_for",
     "sign_in_all",
+    "views",
 ]
 
 Rows: TypeAlias = npt.NDArray[np.bool_]
@@ -55,6 +61,8 @@ class BareQueue:
     limit: int = -1
     retry_after: int = -1
     target: int = -1
+    setup_timeout: int = -1
+    auto: int = 0
 
 
 @frozen(kw_only=True)
@@ -115,7 +123,16 @@ class BareWorld:
         for load in self.loads:
             core.add_channel(load)
         for number, queue in enumerate(self.queues):
-            core.set_queue(number, queue.offers, queue.offer_timeout, queue.limit, queue.retry_after, queue.target)
+            core.set_queue(
+                number,
+                queue.offers,
+                queue.offer_timeout,
+                queue.limit,
+                queue.retry_after,
+                queue.target,
+                queue.setup_timeout,
+                queue.auto,
+            )
         for _ in range(self.atoms):
             core.add_atom([])
         for group in self.groups:
@@ -155,6 +172,46 @@ def _integers(value: Sequence[int] | Column) -> Column:
 
 
 @frozen(kw_only=True, eq=False)
+class Answers:
+    """How agents answer the offers of each row: after ``answer`` ms, to decline or ignore so many in 1000.
+
+    ``number`` tells rows apart where chance decides. ``habits`` are three columns over agents that go before those of
+    the row where they are not -1. Who turned not ready by himself comes back ``back`` ms later (-1: never).
+    """
+
+    number: Column = field(converter=_integers)
+    answer: Column = field(converter=_integers)
+    decline: Column = field(converter=_integers)
+    ignore: Column = field(converter=_integers)
+    habits: tuple[Column, ...] = ()
+    seed: int = 0
+    back: int = -1
+
+    def columns(self) -> tuple[Column, ...]:
+        """The columns in the order of ``feed``."""
+        return self.number, self.answer, self.decline, self.ignore
+
+
+@frozen(kw_only=True, eq=False)
+class Transfers:
+    """Where each row goes when its handling ends (class -1: nowhere), and what becomes of it there.
+
+    It is ordered by the age that it has where ``keeps`` is 1, else as if it came then with ``head_start``.
+    """
+
+    class_: Column = field(converter=_integers)
+    tier: Column = field(converter=_integers)
+    head_start: Column = field(converter=_integers)
+    handle: Column = field(converter=_integers)
+    wrap_up: Column = field(converter=_integers)
+    keeps: Column = field(converter=_integers)
+
+    def columns(self) -> tuple[Column, ...]:
+        """The columns in the order of ``feed``."""
+        return self.class_, self.tier, self.head_start, self.handle, self.wrap_up, self.keeps
+
+
+@frozen(kw_only=True, eq=False)
 class Arrivals:
     """The columns of interactions as the core reads them; times in ms, what is not given is 0, patience endless."""
 
@@ -165,6 +222,8 @@ class Arrivals:
     head_start: Column = field(converter=_integers)
     wrap_up: Column = field(converter=_integers)
     patience: Column = field(converter=_integers)
+    answers: Answers | None = None
+    transfers: Transfers | None = None
 
     @class_.default
     @tier.default
@@ -178,20 +237,50 @@ class Arrivals:
         return np.full(len(self.at), ENDLESS, np.int64)
 
     def columns(self) -> tuple[Column, ...]:
-        """The columns in the order of ``drive``."""
+        """The columns in the order of ``feed``."""
         return self.at, self.class_, self.tier, self.head_start, self.handle, self.wrap_up, self.patience
+
+
+@frozen(kw_only=True, eq=False)
+class Details:
+    """More of what happened to each row: how it ended, its real wait in ms (-1: not over), how often it was offered.
+
+    ``how`` holds :class:`omniroute.world.outcome.OutcomeCode`; ``class_`` is the last class; ``moved`` is the instant
+    of the transfer, -1 without, :data:`BLOCKED` where the second queue was full; ``agent2`` and ``start2`` are those
+    behind it.
+    """
+
+    how: Column
+    wait: Column
+    offers: Column
+    class_: Column
+    moved: Column
+    agent2: Column
+    start2: Column
+
+    def columns(self) -> tuple[Column, ...]:
+        """The columns in the order of ``feed``."""
+        return self.how, self.wait, self.offers, self.class_, self.moved, self.agent2, self.start2
+
+
+def details_of(rows: int) -> Details:
+    """Columns in which nothing has happened yet. O(rows)."""
+    none = [np.full(rows, NOBODY, np.int64) for _ in range(5)]
+    how, offers = np.zeros(rows, np.int64), np.zeros(rows, np.int64)
+    return Details(how=how, wait=none[0], offers=offers, class_=none[1], moved=none[2], agent2=none[3], start2=none[4])
 
 
 @frozen(kw_only=True, eq=False)
 class Results:
     """What happened to each row: the agent (or :data:`NOBODY`, :data:`BLOCKED`), start and end in ms (-1: none yet).
 
-    An abandoned row has an end and no start.
+    An abandoned row has an end and no start, unless it left behind a transfer; ``details`` tell.
     """
 
     agent: Column
     start: Column
     end: Column
+    details: Details | None = None
 
     @property
     def served(self) -> Rows:
@@ -201,7 +290,7 @@ class Results:
 
     @property
     def abandoned(self) -> Rows:
-        """The rows that left while waiting."""
+        """The rows that left while waiting, or that a step cancelled."""
         rows: Rows = (self.agent == NOBODY) & (self.end >= 0)
         return rows
 
@@ -212,14 +301,14 @@ class Results:
         return rows
 
     def waits(self, arrivals: Arrivals) -> Column:
-        """The real wait in ms of each row, up to service or abandonment; -1 where it has not ended."""
+        """The wait in ms of each row, up to its first service or its end; -1 where it has not ended."""
         over = np.where(self.served, self.start, self.end)
         return np.where(over >= 0, over - arrivals.at, -1)
 
 
-def _view(column: Column) -> MutableSequence[int]:
-    """The column as a memory view: plain integers for the reference, a buffer for the kernel."""
-    return cast("MutableSequence[int]", column.data)
+def views(columns: Sequence[Column]) -> tuple[MutableSequence[int], ...]:
+    """Columns as memory views: plain integers for the reference, buffers for the kernel."""
+    return tuple(cast("MutableSequence[int]", column.data) for column in columns)
 
 
 def sign_in_all(agents: int, at: int = 0) -> tuple[Column, Column, Column]:
@@ -231,27 +320,37 @@ def sign_in_all(agents: int, at: int = 0) -> tuple[Column, Column, Column]:
     )
 
 
+def driver_for(core: Core, answers: Answers | None, kind: type[Driver] | None = None) -> Driver:
+    """A driver of a core (of the active kind, or ``kind``) whose agents answer like this, or at once. O(agents)."""
+    kind = kind or active.Driver
+    return kind(core) if answers is None else kind(core, answers.seed, answers.back, views(answers.habits))
+
+
 def drive_columns(
     core: Core,
     arrivals: Arrivals,
     presences: tuple[Column, Column, Column],
     *,
     until: int = -1,
-    drive: Callable[..., object] | None = None,
+    detailed: bool = False,
+    driver: type[Driver] | None = None,
 ) -> Results:
-    """Drive a core through columns and return what happened; ``drive`` is that of the core's own package.
+    """Drive a core through columns and return what happened; ``driver`` is that of the core's own package.
 
-    ``presences`` are the columns (at, agent, move). Columns are handed over as memory views, so the reference reads
-    plain integers and the kernel reads them without a copy. Stops before ``until`` (-1: when nothing is left).
+    ``presences`` are the columns (at, agent, move). Stops before ``until`` (-1: when nothing is left). Details cost
+    time, and come where they are asked for or where there are answers or transfers.
     """
     rows = len(arrivals.at)
-    results = tuple(np.full(rows, NOBODY, np.int64) for _ in range(3))
-    (drive or active.drive)(
-        core,
-        tuple(_view(column) for column in arrivals.columns()),
-        tuple(_view(column) for column in presences),
-        tuple(_view(column) for column in results),
+    answers, transfers = arrivals.answers, arrivals.transfers
+    details = details_of(rows) if detailed or answers is not None or transfers is not None else None
+    agent, start, end = (np.full(rows, NOBODY, np.int64) for _ in range(3))
+    driver_for(core, answers, driver).feed(
+        views(arrivals.columns()),
+        views(presences),
+        views((agent, start, end)),
         until,
+        answers=() if answers is None else views(answers.columns()),
+        transfers=() if transfers is None else views(transfers.columns()),
+        details=() if details is None else views(details.columns()),
     )
-    agent, start, end = results
-    return Results(agent=agent, start=start, end=end)
+    return Results(agent=agent, start=start, end=end, details=details)

@@ -5,9 +5,9 @@ It is the specification, the judge of every differential test, and the fallback 
 commands, ``columns`` drives whole workloads. ``transport`` is the optimum of a decision window.
 """
 
-from omniroute.core.reference.columns import drive
+from omniroute.core.reference.columns import Driver
 from omniroute.core.reference.engine import Core
 
 IMPLEMENTATION = "reference"
 
-__all__ = ["IMPLEMENTATION", "Core", "drive"]
+__all__ = ["IMPLEMENTATION", "Core", "Driver"]
