@@ -12,7 +12,7 @@ from omniroute.plan import Plan, Queue
 from omniroute.replay.history import History
 from omniroute.strategies.priority import Priority
 from omniroute.world.simulate import OutcomeCode, simulate
-from omniroute.world.workload import HOUR_MS, Draw, Stream, poisson
+from omniroute.world.streams import HOUR_MS, Draw, Stream, poisson
 
 DAY_MS = 86_400_000
 MONDAY_MS = 10_000 * DAY_MS

@@ -77,6 +77,7 @@ cdef struct Drive:  # what outlives a call
     i64* habits  # NULL, or for each agent answer, decline, ignore; -1: as the row says
     i64 first  # rows that are known already
     bint plain  # the short way does
+    i64 stuck  # a row that has been offered too often, or -1
     Given g
     Told t
 

@@ -1,5 +1,6 @@
 # The driver of whole workloads: part of ``kernel``, which has the judging. What it means is in the reference.
 
+cdef i64 ATTEMPTS_MAX = limits.ATTEMPTS_MAX
 cdef int MOVE_SET_READY = lifecycle.PresenceMove.SET_READY
 
 
@@ -119,6 +120,8 @@ cdef inline void offered(State* s, Drive* d, Event* e) noexcept nogil:
     cdef i64* own = NULL
     cdef i64 delay, decline, ignore, drawn
     d.t.offers[row] += 1
+    if d.t.offers[row] >= ATTEMPTS_MAX:
+        d.stuck = row
     if d.g.answer == NULL:
         return
     delay, decline, ignore = d.g.answer[row], d.g.decline[row], d.g.ignore[row]
@@ -192,7 +195,7 @@ cdef inline i64 run(State* s, Drive* d, i64 until, bint more) noexcept nogil:
     cdef i64 n = d.g.n, m = d.g.m
     cdef const i64* at = d.g.at
     cdef Future item
-    while not s.failed and not (more and a == n):
+    while not s.failed and d.stuck < 0 and not (more and a == n):
         due = s.heap[0].due if s.n_heap else TIME_MAX + 1
         now = due
         if d.f.n and d.f.heap[0].at < now:
@@ -251,6 +254,7 @@ cdef class Driver:
         if self.d.away != NULL:
             raise MisuseError("a driver is made once")
         self.core = core
+        self.d.stuck = NONE
         self.d.seed = <u64> seed
         within("back", back, -1, TIME_MAX)
         self.d.back = back
@@ -326,6 +330,8 @@ cdef class Driver:
         s.quiet = False
         s.n_events = 0
         self.core.done()
+        if d.stuck >= 0:
+            raise never_accepted(d.stuck)
         return done
 
 

@@ -40,7 +40,7 @@ from omniroute.core.turns cimport (
 
 from omniroute.core import limits, lifecycle
 from omniroute.core.codes import AgentKey, Clause, Reason
-from omniroute.core.limits import out_of_range, too_early
+from omniroute.core.limits import never_accepted, out_of_range, too_early
 from omniroute.errors import MisuseError
 
 cdef extern from *:

@@ -40,6 +40,9 @@ TIES_MAX: Final = 64
 FORGIVE_MS: Final = 5_000
 """How long those who declined are still left alone, once everybody who could take an interaction has declined."""
 
+ATTEMPTS_MAX: Final = 100_000
+"""Offers of one row of columns; one that is never accepted and never leaves would be offered for ever."""
+
 BACK_OFF_MAX: Final = 6
 """A rest doubles with each further cause in a row, this many times at most."""
 
@@ -83,3 +86,8 @@ def too_early(now: int, last: int, due: int) -> TimeError:
     if now < last or now > TIME_MAX:
         return TimeError(f"now is {now}, allowed is {last}..{TIME_MAX}")
     return TimeError(f"now is {now}, but a deadline at {due} has not fired: advance first")
+
+
+def never_accepted(row: int) -> MisuseError:
+    """The error that both cores raise for a row of columns that is offered for ever. O(1)."""
+    return MisuseError(f"row {row} was offered {ATTEMPTS_MAX} times: nobody accepts it in time, nor does it leave")

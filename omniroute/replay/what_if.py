@@ -36,6 +36,7 @@ _END: Final = {
     OutcomeCode.SERVED: Outcome.SERVED,
     OutcomeCode.ABANDONED: Outcome.ABANDONED,
     OutcomeCode.BLOCKED: Outcome.EMPTIED,
+    OutcomeCode.CANCELLED: Outcome.EMPTIED,
 }
 """How a simulated end reads in the metrics: who never reached an agent counts as offered and not as served."""
 

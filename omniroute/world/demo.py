@@ -9,7 +9,8 @@ from omniroute.model import Agent
 from omniroute.plan import Channel, Plan, Queue, Step, Target
 from omniroute.strategies.priority import Priority
 from omniroute.strategies.skills import SkillsFirst
-from omniroute.world.workload import HOUR_MS, Draw, Stream, Workload, poisson
+from omniroute.world.streams import HOUR_MS, Draw, Stream, poisson
+from omniroute.world.workload import Workload
 
 __all__ = ["demo_day", "demo_plan"]
 

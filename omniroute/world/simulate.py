@@ -1,129 +1,55 @@
 """A plan and a workload in, what happened out: the same core as behind the door, driven by columns.
 
-Agents answer by themselves the moment they are chosen, so there are no offers to miss; how long an interaction lasts
-and how long its customer waits are columns of the workload. Strategies are asked before the first arrival and not
-again: control intervals belong to the door.
+How long an interaction lasts and how long its customer waits are columns of the workload. Agents accept the moment they
+are chosen, or answer as the workload and their habits say; set-ups come about at once; what is interrupted ends when it
+would have ended anyway. Strategies are asked before the first arrival that needs their answer and not again: control
+intervals belong to the door.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from enum import IntEnum
-from typing import Final
+from collections.abc import Iterable, Iterator
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from attrs import frozen
+from attrs import Factory, define
 
-from omniroute.core import Core
+from omniroute.core import Core, Driver
 from omniroute.core.lifecycle import PresenceMove
 from omniroute.errors import InputError, PlanError
 from omniroute.model import Agent, nearest
 from omniroute.naming import Ask, Naming
 from omniroute.plan import Plan
-from omniroute.world.bare import BLOCKED, NOBODY, Arrivals, Rows, drive_columns
-from omniroute.world.workload import Column, Presences, Workload
+from omniroute.world.bare import BLOCKED, NOBODY, views
+from omniroute.world.outcome import Outcome, OutcomeCode
+from omniroute.world.workload import NOWHERE, Column, Habits, Presences, Workload
 
-__all__ = ["Outcome", "OutcomeCode", "simulate"]
+__all__ = ["Outcome", "OutcomeCode", "simulate", "simulate_chunks"]
 
 UNTIL_RELEASED: Final = -1
+SEED_MAX: Final = 2**63 - 1
+Table: TypeAlias = dict[str, Column]
+
+ARRIVALS: Final = ("arrival_ms", "class", "tier", "head_start", "handle_ms", "wrap_up", "patience_ms")
+ANSWERS: Final = ("row", "answer_ms", "decline_permille", "ignore_permille")
+TRANSFERS: Final = ("class2", "tier2", "head_start2", "handle2_ms", "wrap_up2", "keeps_age")
+RESULTS: Final = ("agent", "start", "end")
+DETAILS: Final = ("how", "wait", "offers", "last_class", "moved", "agent2", "start2")
+COPIED: Final = ("arrival_ms", "handle_ms", "patience_ms", "priority", "value", "customer")
 
 
-class OutcomeCode(IntEnum):
-    """How an interaction ended, as far as the simulation went."""
-
-    OPEN = 0  # still waiting at the end
-    SERVED = 1  # an agent took it, whether or not he has finished
-    ABANDONED = 2  # the customer left while waiting
-    BLOCKED = 3  # the queue was full
-
-
-@frozen(kw_only=True, eq=False)
-class Outcome:
-    """What happened to the first ``len(outcome)`` interactions of a workload, one row each; all columns int64.
-
-    ``agent`` indexes ``agents`` (-1: nobody). ``start_ms`` and ``end_ms`` are instants, -1 where there is none: of the
-    conversation for the served, of leaving for the abandoned and the blocked. ``wait_ms`` is the real wait, -1 where it
-    has not ended. ``outcome`` holds :class:`OutcomeCode`. ``queue`` indexes ``queues``, as in the workload.
-    """
-
-    arrival_ms: Column
-    queue: Column
-    channel: Column
-    priority: Column
-    agent: Column
-    start_ms: Column
-    end_ms: Column
-    wait_ms: Column
-    outcome: Column
-    queues: tuple[str, ...]
-    channels: tuple[str, ...]
-    agents: tuple[str, ...]
-
-    def __len__(self) -> int:
-        """The number of interactions."""
-        return len(self.arrival_ms)
-
-    def of_queue(self, name: str) -> Rows:
-        """A mask of the rows of one queue. O(rows). Raises InputError for an unknown name."""
-        if name not in self.queues:
-            raise InputError(f"unknown queue {name!r}{nearest(name, self.queues)}", source="outcome")
-        return np.asarray(self.queue == self.queues.index(name))
-
-    def count(self, code: OutcomeCode, rows: Rows | None = None) -> int:
-        """How many of ``rows`` (None: all) ended like this; exact. O(rows)."""
-        column = self.outcome if rows is None else self.outcome[rows]
-        return int(np.count_nonzero(column == code))
-
-    @property
-    def served(self) -> int:
-        """How many an agent took."""
-        return self.count(OutcomeCode.SERVED)
-
-    @property
-    def abandoned(self) -> int:
-        """How many left while waiting."""
-        return self.count(OutcomeCode.ABANDONED)
-
-    @property
-    def blocked(self) -> int:
-        """How many found their queue full."""
-        return self.count(OutcomeCode.BLOCKED)
-
-    @property
-    def open(self) -> int:
-        """How many still wait."""
-        return self.count(OutcomeCode.OPEN)
-
-    def total_wait_ms(self, rows: Rows | None = None) -> int:
-        """The waits that have ended, of ``rows`` (None: all), summed exactly. O(rows)."""
-        column = self.wait_ms if rows is None else self.wait_ms[rows]
-        return int(column[column >= 0].sum())
-
-    def mean_wait_ms(self, rows: Rows | None = None) -> float:
-        """The mean of the waits that have ended in service or abandonment; NaN when there is none. O(rows)."""
-        ended = (self.outcome == OutcomeCode.SERVED) | (self.outcome == OutcomeCode.ABANDONED)
-        chosen = self.wait_ms[ended if rows is None else ended & rows]
-        return float(chosen.sum() / len(chosen)) if len(chosen) else float("nan")
-
-    def mean_answer_ms(self, rows: Rows | None = None) -> float:
-        """ASA, the mean wait of the served; NaN when there is none. O(rows)."""
-        served = np.asarray(self.outcome == OutcomeCode.SERVED)
-        return self.mean_wait_ms(served if rows is None else served & rows)
-
-    def within(self, wait_ms: int, rows: Rows | None = None) -> int:
-        """How many were served after at most ``wait_ms``. O(rows)."""
-        good = (self.outcome == OutcomeCode.SERVED) & (self.wait_ms <= wait_ms)
-        return int(np.count_nonzero(good if rows is None else good & rows))
-
-
-def simulate(plan: Plan, workload: Workload, *, until_ms: int | None = None) -> Outcome:
+def simulate(
+    plan: Plan, workload: Workload, *, seed: int = 0, habits: Habits | None = None, until_ms: int | None = None
+) -> Outcome:
     """Route a workload under a plan, from the first instant to ``until_ms`` (not included) or until nothing is left.
 
-    The same plan and workload give the same outcome on every machine and core. About O(log) for each interaction in
-    the classes and groups that could answer. Interactions that arrive at ``until_ms`` or later are not in the outcome.
-    Raises InputError where the workload names what the plan does not have, PlanError where a strategy fails or a queue
-    holds wrap-up until release, which columns cannot do without ``workload.wrap_up_ms``.
+    The same plan, workload, seed and habits give the same outcome on every machine and core. ``seed`` (0..2**63-1)
+    decides which offers are declined or ignored, where the workload or ``habits`` say how many. About O(log) for each
+    interaction in the classes and groups that could answer; other threads run meanwhile. Interactions that arrive at
+    ``until_ms`` or later are not in the outcome. Raises InputError where the workload names what the plan does not
+    have, PlanError where a strategy fails or a queue holds wrap-up until release, which columns cannot do without
+    ``workload.wrap_up_ms``.
 
     >>> from omniroute.model import Agent
     >>> from omniroute.plan import Plan, Queue
@@ -132,31 +58,216 @@ def simulate(plan: Plan, workload: Workload, *, until_ms: int | None = None) -> 
     >>> done.served, done.wait_ms.tolist(), done.end_ms.tolist()
     (2, [0, 8750], [9000, 10000])
     """
-    rows = len(workload) if until_ms is None else int(np.searchsorted(workload.arrival_ms, until_ms))
-    core = Core()
-    naming = Naming.of_plan(core, plan)
-    arrivals = _arrivals(naming, workload, rows)
-    presences = workload.presences or presences_of(plan.agents, _first(workload))
-    results = drive_columns(core, arrivals, _moves(naming, presences), until=-1 if until_ms is None else until_ms)
-    outcome = np.select(
-        [results.served, results.blocked, results.abandoned],
+    return _Run(plan, seed, habits, until_ms).feed(workload)
+
+
+def simulate_chunks(
+    plan: Plan,
+    chunks: Iterable[Workload],
+    *,
+    seed: int = 0,
+    habits: Habits | None = None,
+    until_ms: int | None = None,
+) -> Iterator[Outcome]:
+    """As :func:`simulate`, for a workload that comes in pieces in the order of time, and may not fit into memory.
+
+    After each chunk, yields the interactions whose end is known by its last arrival; at the end, the others. Together
+    they are the outcome of one long workload, whose rows ``row`` numbers. Chunks may have names of their own. If the
+    first one has presences, so have all, each behind the last arrival before it; and if the first one says how offers
+    are answered, so do all. Memory: what is live and one chunk. Raises as :func:`simulate`, and InputError for a chunk
+    out of order.
+
+    >>> from omniroute.model import Agent
+    >>> from omniroute.plan import Plan, Queue
+    >>> plan = Plan(queues=[Queue("sales")], agents=[Agent("ana")])
+    >>> hours = (Workload(arrival_ms=[at], handle_ms=[900], queues=["sales"]) for at in (0, 1_000, 2_000))
+    >>> [done.row.tolist() for done in simulate_chunks(plan, hours)]
+    [[], [0], [1], [2]]
+    """
+    run = _Run(plan, seed, habits, until_ms)
+    for chunk in chunks:
+        if len(chunk):
+            yield run.feed(chunk, more=True)
+            if until_ms is not None and chunk.arrival_ms[-1] >= until_ms:
+                break
+    yield run.feed(Workload(arrival_ms=[], handle_ms=[], queues=[]))
+
+
+_NONE: Final = np.empty(0, np.int64)
+
+
+@define
+class _Run:
+    """A plan's world in the middle of its work, and the rows that are not over."""
+
+    plan: Plan
+    seed: int
+    habits: Habits | None
+    until: int | None
+    core: Core = Factory(Core)
+    naming: Naming = Factory(lambda run: Naming.of_plan(run.core, run.plan), takes_self=True)
+    driver: Driver | None = None
+    answering: bool = False
+    from_plan: bool = True
+    presences: tuple[Column, Column, Column] = Factory(lambda: (_NONE, _NONE, _NONE))
+    table: Table = Factory(dict)
+    rows: int = 0
+    latest: int = -1
+    queues: dict[str, int] = Factory(dict)
+    channels: dict[str, int] = Factory(dict)
+
+    def feed(self, workload: Workload, *, more: bool = False) -> Outcome:
+        """Drive what is new, and return the rows that are over; without ``more`` all. O(live + chunk)."""
+        rows = len(workload) if self.until is None else int(np.searchsorted(workload.arrival_ms, self.until))
+        if self.driver is None:
+            self._begin(workload)
+        elif len(workload):
+            self._check_next(workload)
+        asked = _Asked.of(self.naming, workload, rows)
+        transfers = workload.transfer is not None and bool((workload.transfer[:rows] != NOWHERE).any())
+        steps = any(queue.steps for queue in self.plan.queues)
+        detailed = more or self.answering or transfers or steps or self.rows > 0
+        fresh = self._table(workload, asked, rows, detailed=detailed)
+        table = fresh
+        if self.table:
+            table = {name: np.concatenate((column, fresh[name])) for name, column in self.table.items()}
+        self._drive(table, more=more, detailed=detailed)
+        self.rows += rows
+        self.latest = int(workload.arrival_ms[-1]) if len(workload) else self.latest
+        if not more:
+            return self._outcome(table)
+        over = table["end"] >= 0
+        assert self.driver is not None
+        self.driver.keep(np.flatnonzero(~over).astype(np.int64).data)
+        self.table = {name: column[~over] for name, column in table.items()}
+        return self._outcome({name: column[over] for name, column in table.items()})
+
+    def _begin(self, workload: Workload) -> None:
+        """Who is there, and how they answer."""
+        if not 0 <= self.seed <= SEED_MAX:
+            raise InputError(f"is {self.seed}, allowed is 0..{SEED_MAX}", source="simulate", field="seed")
+        self.answering = workload.answered or self.habits is not None
+        self.from_plan = workload.presences is None
+        presences = workload.presences or presences_of(self.plan.agents, _first(workload))
+        self.presences = _moves(self.naming, presences)
+        habits = Habits() if self.habits is None else self.habits
+        back = -1 if habits.back_ms is None else habits.back_ms
+        self.driver = Driver(self.core, self.seed, back, views(_habits(self.naming, habits)) if habits.agents else ())
+
+    def _check_next(self, workload: Workload) -> None:
+        """Whether a chunk can follow, and its presences with it."""
+        if workload.arrival_ms[0] < self.latest:
+            message = f"is {int(workload.arrival_ms[0])}, before the last of the chunk ahead ({self.latest})"
+            raise InputError(message, source="workload", field="arrival_ms[0]")
+        if workload.answered and not self.answering:
+            raise InputError("the first chunk does not say how offers are answered", source="workload")
+        if (workload.presences is None) != self.from_plan:
+            raise InputError("all chunks have presences, or none", source="workload", field="presences")
+        if workload.presences is not None and len(workload.presences.at_ms):
+            moves = _moves(self.naming, workload.presences)
+            known = max(self.latest + 1, *self.presences[0][-1:].tolist())
+            if moves[0][0] < known:
+                message = f"is {int(moves[0][0])}, what comes in a later chunk is at {known} or later"
+                raise InputError(message, source="workload", field="presences.at_ms[0]")
+            at, agent, move = (np.concatenate(pair) for pair in zip(self.presences, moves, strict=True))
+            self.presences = at, agent, move
+
+    def _table(self, workload: Workload, asked: _Asked, rows: int, *, detailed: bool) -> Table:
+        """All columns of the first ``rows`` rows: what is asked, who asks it, and what has not happened yet."""
+        table = {name: getattr(workload, name)[:rows] for name in COPIED}
+        table["row"] = np.arange(self.rows, self.rows + rows)
+        table["queue"] = _renumbered(workload.queue[:rows], workload.queues, self.queues)
+        table["channel"] = _renumbered(workload.channel[:rows], workload.channels, self.channels)
+        table |= asked.columns
+        table |= {name: np.full(rows, NOBODY, np.int64) for name in RESULTS}
+        if detailed:
+            table |= {name: workload.share(name)[:rows] for name in ANSWERS[1:]}
+            table |= {name: getattr(workload, name)[:rows] for name in ("handle2_ms", "keeps_age")}
+            table |= {name: np.full(rows, NOBODY, np.int64) for name in DETAILS}
+            table["how"] = np.zeros(rows, np.int64)
+            table["offers"] = np.zeros(rows, np.int64)
+        return table
+
+    def _drive(self, table: Table, *, more: bool, detailed: bool) -> None:
+        assert self.driver is not None
+
+        def chosen(names: tuple[str, ...]) -> list[Column]:
+            return [np.ascontiguousarray(table[name]) for name in names]
+
+        done = self.driver.feed(
+            views(chosen(ARRIVALS)),
+            views(self.presences),
+            views([table[name] for name in RESULTS]),
+            -1 if self.until is None else self.until,
+            more,
+            views(chosen(ANSWERS)) if self.answering else (),
+            views(chosen(TRANSFERS)) if detailed and bool((table["class2"] != NOWHERE).any()) else (),
+            views([table[name] for name in DETAILS]) if detailed else (),
+        )
+        at, agent, move = self.presences
+        self.presences = at[done:], agent[done:], move[done:]
+
+    def _outcome(self, table: Table) -> Outcome:
+        """What is told of rows; where no details were asked for, they follow from the rest."""
+        agent, start, end = (table[name] for name in RESULTS)
+        if "how" in table:
+            how, wait, offers, last, moved, agent2, start2 = (table[name] for name in DETAILS)
+            step = np.array([name.view.step for name in self.naming.class_names], np.int64)[last]
+        else:
+            how = _how(agent, start, end)
+            wait = np.where(end >= 0, np.where(start >= 0, start, end) - table["arrival_ms"], -1)
+            wait = np.where(start >= 0, start - table["arrival_ms"], wait)
+            offers, step = (how == OutcomeCode.SERVED).astype(np.int64), np.zeros(len(how), np.int64)
+            moved = agent2 = start2 = np.full(len(how), NOBODY, np.int64)
+        return Outcome(
+            row=table["row"],
+            arrival_ms=table["arrival_ms"],
+            queue=table["queue"],
+            channel=table["channel"],
+            priority=table["priority"],
+            value=table["value"],
+            customer=table["customer"],
+            agent=np.where(agent == BLOCKED, NOBODY, agent),
+            start_ms=start,
+            end_ms=end,
+            wait_ms=wait,
+            outcome=how,
+            offers=offers,
+            step=step,
+            transferred_ms=np.where(moved == BLOCKED, NOBODY, moved),
+            second_agent=agent2,
+            second_start_ms=start2,
+            queues=tuple(self.queues),
+            channels=tuple(self.channels),
+            agents=tuple(self.naming.agents),
+        )
+
+
+def _how(agent: Column, start: Column, end: Column) -> Column:
+    """How rows ended in a world without answers, steps and transfers."""
+    codes = np.select(
+        [start >= 0, agent == BLOCKED, end >= 0],
         [int(OutcomeCode.SERVED), int(OutcomeCode.BLOCKED), int(OutcomeCode.ABANDONED)],
         int(OutcomeCode.OPEN),
     )
-    return Outcome(
-        arrival_ms=workload.arrival_ms[:rows],
-        queue=workload.queue[:rows],
-        channel=workload.channel[:rows],
-        priority=workload.priority[:rows],
-        agent=np.where(results.agent == BLOCKED, NOBODY, results.agent),
-        start_ms=results.start,
-        end_ms=results.end,
-        wait_ms=results.waits(arrivals),
-        outcome=outcome.astype(np.int64),
-        queues=workload.queues,
-        channels=workload.channels,
-        agents=tuple(naming.agents),
-    )
+    return codes.astype(np.int64)
+
+
+def _renumbered(column: Column, names: tuple[str, ...], known: dict[str, int]) -> Column:
+    """A column of numbers of names, numbered as the first workload that named them did."""
+    numbers = np.array([known.setdefault(name, len(known)) for name in names], np.int64)
+    return column if np.array_equal(numbers, np.arange(len(names))) else numbers[column]
+
+
+def _habits(naming: Naming, habits: Habits) -> tuple[Column, ...]:
+    """The columns over all agents of the core."""
+    numbers = _agents(naming, habits.agents, "habits.agents")
+    columns = []
+    for given in (habits.answer_ms, habits.decline_permille, habits.ignore_permille):
+        column = np.full(len(naming.agents), -1, np.int64)
+        column[numbers] = given
+        columns.append(column)
+    return tuple(columns)
 
 
 def _first(workload: Workload) -> int:
@@ -196,53 +307,75 @@ def _merged(windows: tuple[tuple[int, int], ...]) -> Iterator[tuple[int, int]]:
 
 def _moves(naming: Naming, presences: Presences) -> tuple[Column, Column, Column]:
     """The presence columns with the agents' numbers in the core."""
-    numbers = np.empty(len(presences.agents), np.int64)
-    for position, name in enumerate(presences.agents):
-        if name not in naming.agents:
-            message = f"unknown agent {name!r}{nearest(name, naming.agents)}"
-            raise InputError(message, source="workload", field=f"presences.agents[{position}]")
-        numbers[position] = naming.agents[name]
+    numbers = _agents(naming, presences.agents, "presences.agents")
     return presences.at_ms, numbers[presences.agent], presences.move
 
 
-def _arrivals(naming: Naming, workload: Workload, rows: int) -> Arrivals:
-    """The columns of the core: every distinct (queue, channel, needs, priority) is asked for once."""
-    kinds, kind = _kinds(workload, rows)
+def _agents(naming: Naming, names: tuple[str, ...], field: str) -> Column:
+    """The agents' numbers in the core. Raises InputError for one that is not in the plan."""
+    for position, name in enumerate(names):
+        if name not in naming.agents:
+            message = f"unknown agent {name!r}{nearest(name, naming.agents)}"
+            raise InputError(message, source="workload", field=f"{field}[{position}]")
+    return np.array([naming.agents[name] for name in names], np.int64)
+
+
+@define
+class _Asked:
+    """What rows ask of the core: every distinct (queue, channel, needs, priority) is asked for once."""
+
+    columns: Table
+
+    @classmethod
+    def of(cls, naming: Naming, workload: Workload, rows: int) -> _Asked:
+        """The columns of arrivals and of transfers that the plan answers. O(rows log rows). Raises."""
+        first = _answered(naming, workload, np.arange(rows), workload.queue)
+        names = ("class", "tier", "head_start", "wrap_up")
+        columns = {name: np.ascontiguousarray(first[:, at]) for at, name in enumerate(names)}
+        columns["head_start"] = columns["head_start"] + workload.head_start_ms[:rows]
+        second = np.zeros((rows, 4), np.int64)
+        second[:, 0] = NOWHERE
+        if workload.transfer is not None:
+            chosen = np.flatnonzero(workload.transfer[:rows] != NOWHERE)
+            second[chosen] = _answered(naming, workload, chosen, workload.transfer)
+        columns |= {f"{name}2": np.ascontiguousarray(second[:, at]) for at, name in enumerate(names)}
+        if workload.wrap_up_ms is not None:
+            columns["wrap_up"] = columns["wrap_up2"] = workload.wrap_up_ms[:rows]
+        elif (columns["wrap_up"] == UNTIL_RELEASED).any() or (columns["wrap_up2"] == UNTIL_RELEASED).any():
+            raise PlanError(
+                "a queue holds wrap-up until release, so the workload must have wrap_up_ms", field="wrap_up"
+            )
+        return cls(columns)
+
+
+def _answered(naming: Naming, workload: Workload, rows: npt.NDArray[np.intp], queue: Column) -> npt.NDArray[np.int64]:
+    """Class, tier, head start and wrap-up of rows that go to ``queue``."""
+    kinds, kind = _kinds(workload, rows, queue)
     asks = [_ask(naming, workload, *values) for values in kinds]
     table = np.array([(ask.classes[0], ask.tier, ask.head_start, ask.wrap_up) for ask in asks], np.int64)
-    class_, tier, head_start, wrap_up = table.reshape(-1, 4)[kind].T if rows else np.empty((4, 0), np.int64)
-    if workload.wrap_up_ms is not None:
-        wrap_up = workload.wrap_up_ms[:rows]
-    elif (table.reshape(-1, 4)[:, 3] == UNTIL_RELEASED).any():
-        raise PlanError("a queue holds wrap-up until release, so the workload must have wrap_up_ms", field="wrap_up")
-    return Arrivals(
-        at=workload.arrival_ms[:rows],
-        class_=class_,
-        tier=tier,
-        head_start=head_start + workload.head_start_ms[:rows],
-        handle=workload.handle_ms[:rows],
-        wrap_up=wrap_up,
-        patience=workload.patience_ms[:rows],
-    )
+    found: npt.NDArray[np.int64] = table.reshape(-1, 4)[kind]
+    return found
 
 
-def _kinds(workload: Workload, rows: int) -> tuple[list[tuple[int, int, int, int]], npt.NDArray[np.intp]]:
+def _kinds(
+    workload: Workload, rows: npt.NDArray[np.intp], queue: Column
+) -> tuple[list[tuple[int, int, int, int]], npt.NDArray[np.intp]]:
     """The distinct (queue, channel, needs, priority) in the order of their first arrival, and the kind of each row."""
-    priorities, level = np.unique(workload.priority[:rows], return_inverse=True)
-    key = workload.queue[:rows]
+    priorities, level = np.unique(workload.priority[rows], return_inverse=True)
+    key = queue[rows]
     for column, size in (
         (workload.channel, len(workload.channels)),
         (workload.needs, len(workload.requirements)),
     ):
-        key = key * size + column[:rows]
+        key = key * size + column[rows]
     key = key * max(len(priorities), 1) + level
     _, first, kind = np.unique(key, return_index=True, return_inverse=True)
     order = np.argsort(first)
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
     kinds = [
-        (int(workload.queue[r]), int(workload.channel[r]), int(workload.needs[r]), int(workload.priority[r]))
-        for r in first[order]
+        (int(queue[r]), int(workload.channel[r]), int(workload.needs[r]), int(workload.priority[r]))
+        for r in rows[first[order]]
     ]
     return kinds, place[kind]
 

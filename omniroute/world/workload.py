@@ -1,4 +1,4 @@
-"""Workloads: what a centre is asked to do, as columns of integers, and a seeded builder of them.
+"""Workloads: what a centre is asked to do, as columns of integers; :mod:`omniroute.world.streams` draws them.
 
 A workload knows names and not a plan, so one workload can be driven under several plans and every plan sees the
 same arrivals, handling times and patience.
@@ -7,17 +7,17 @@ same arrivals, handling times and patience.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from attrs import Factory, define, field, frozen
+from attrs import field, frozen
 
 from omniroute.core import limits
 from omniroute.core.lifecycle import PresenceMove
 from omniroute.errors import InputError
 
-__all__ = ["ENDLESS", "Column", "Draw", "Presences", "Stream", "Workload", "poisson"]
+__all__ = ["ENDLESS", "INTERACTIONS_MAX", "NOWHERE", "PERMILLE", "Column", "Habits", "Presences", "Workload"]
 
 Column: TypeAlias = npt.NDArray[np.int64]
 """One dimension, int64."""
@@ -25,7 +25,10 @@ Column: TypeAlias = npt.NDArray[np.int64]
 ENDLESS: Final = -1
 """The patience of a customer who never leaves."""
 
-HOUR_MS: Final = 3_600_000
+NOWHERE: Final = -1
+"""The second queue of an interaction that is not transferred."""
+
+PERMILLE: Final = 1_000
 INTERACTIONS_MAX: Final = 2**31 - 1
 
 
@@ -106,6 +109,46 @@ class Presences:
 
 
 @frozen(kw_only=True, eq=False)
+class Habits:
+    """How agents answer offers, whatever they are offered; -1 leaves it to the workload's columns.
+
+    ``agents`` names agents of the plan, the columns say for each: an answer comes after ``answer_ms``; so many offers
+    in 1000 are declined, so many ignored until they expire. Who turns not ready by that is ready again ``back_ms``
+    later (None: not by himself). O(agents). Raises InputError naming column and row.
+
+    >>> Habits(agents=["ana"], decline_permille=[50]).answer_ms.tolist()
+    [-1]
+    """
+
+    agents: tuple[str, ...] = field(default=(), converter=_names)
+    answer_ms: Column = field(converter=_column)
+    decline_permille: Column = field(converter=_column)
+    ignore_permille: Column = field(converter=_column)
+    back_ms: int | None = 60_000
+
+    @answer_ms.default
+    @decline_permille.default
+    @ignore_permille.default
+    def _unsaid(self) -> Column:
+        return np.full(len(self.agents), -1, np.int64)
+
+    def __attrs_post_init__(self) -> None:
+        _check_distinct("habits.agents", self.agents)
+        if self.back_ms is not None and not 0 <= self.back_ms <= limits.TIME_MAX:
+            raise InputError(f"is {self.back_ms}, allowed is 0..{limits.TIME_MAX}", source="habits", field="back_ms")
+        for name, most in (
+            ("answer_ms", limits.TIME_MAX),
+            ("decline_permille", PERMILLE),
+            ("ignore_permille", PERMILLE),
+        ):
+            column = getattr(self, name)
+            if len(column) != len(self.agents):
+                message = f"has {len(column)} rows, agents has {len(self.agents)}"
+                raise InputError(message, source="habits", field=name)
+            _check_range(f"habits.{name}", column, -1, most)
+
+
+@frozen(kw_only=True, eq=False)
 class Workload:
     """Interactions in the order of arrival, one row each.
 
@@ -113,8 +156,16 @@ class Workload:
     ``requirements`` (texts of what the interaction asks besides its queue). ``head_start_ms`` is waiting credited
     besides what the plan's strategy credits for ``priority``. ``wrap_up_ms`` None leaves it to the plan's queues.
     ``patience_ms`` is how long the customer waits, :data:`ENDLESS` for ever. ``presences`` None leaves it to the plan:
-    agents come and go by their windows, and those without windows are there from the beginning. What is not given is
-    0, the first name, endless. O(rows). Raises InputError naming column and row.
+    agents come and go by their windows, and those without windows are there from the beginning.
+
+    ``answer_ms``, ``decline_permille`` and ``ignore_permille`` say how each offer of a row is answered; without any of
+    them (and without :class:`Habits`) agents accept at once. ``transfer`` indexes ``queues``: where the interaction
+    goes when its handling ends (:data:`NOWHERE`: it ends), without wrap-up; it is handled for ``handle2_ms`` there, and
+    its customer has the whole patience again. ``keeps_age`` 1 orders it by its age, 0 as if it came then. ``value``
+    (cents) and ``customer`` (any number) mean nothing to routing and come back in the outcome.
+
+    What is not given is 0, the first name, endless, nowhere; the age is kept. O(rows). Raises InputError naming column
+    and row.
 
     >>> work = Workload(arrival_ms=[0, 250], handle_ms=[9_000, 1_000], queues=["sales"])
     >>> len(work), work.patience_ms.tolist()
@@ -134,12 +185,23 @@ class Workload:
     patience_ms: Column = field(converter=_column)
     wrap_up_ms: Column | None = field(default=None, converter=_optional)
     presences: Presences | None = None
+    answer_ms: Column | None = field(default=None, converter=_optional)
+    decline_permille: Column | None = field(default=None, converter=_optional)
+    ignore_permille: Column | None = field(default=None, converter=_optional)
+    transfer: Column | None = field(default=None, converter=_optional)
+    handle2_ms: Column = field(converter=_column)
+    keeps_age: Column = field(converter=_column)
+    value: Column = field(converter=_column)
+    customer: Column = field(converter=_column)
 
     @queue.default
     @channel.default
     @needs.default
     @priority.default
     @head_start_ms.default
+    @handle2_ms.default
+    @value.default
+    @customer.default
     def _zeros(self) -> Column:
         return np.zeros(len(self.arrival_ms), np.int64)
 
@@ -147,153 +209,51 @@ class Workload:
     def _endless(self) -> Column:
         return np.full(len(self.arrival_ms), ENDLESS, np.int64)
 
+    @keeps_age.default
+    def _ones(self) -> Column:
+        return np.ones(len(self.arrival_ms), np.int64)
+
     def __attrs_post_init__(self) -> None:
-        columns = {
-            name: getattr(self, name)
-            for name in ("arrival_ms", "handle_ms", "queue", "channel", "needs", "priority", "head_start_ms")
-        }
-        columns["patience_ms"] = self.patience_ms
-        if self.wrap_up_ms is not None:
-            columns["wrap_up_ms"] = self.wrap_up_ms
-        _check_lengths(columns)
         for name in ("queues", "channels", "requirements"):
             _check_distinct(name, getattr(self, name))
-        _check_range("arrival_ms", self.arrival_ms, 0, limits.TIME_MAX)
-        _check_ascending("arrival_ms", self.arrival_ms)
         latest = limits.TIME_MAX - int(self.arrival_ms[-1]) if len(self) else 0
-        for name, low, high in (
-            ("handle_ms", 0, latest),
-            ("queue", 0, len(self.queues) - 1),
-            ("channel", 0, len(self.channels) - 1),
-            ("needs", 0, len(self.requirements) - 1),
-            ("priority", -limits.TIER_MAX, limits.TIER_MAX),
-            ("head_start_ms", -limits.TIME_MAX, limits.TIME_MAX),
-            ("patience_ms", ENDLESS, latest),
-            ("wrap_up_ms", 0, latest),
-        ):
-            if name in columns:
-                _check_range(name, columns[name], low, high)
+        ranges = {
+            "arrival_ms": (0, limits.TIME_MAX),
+            "handle_ms": (0, latest),
+            "queue": (0, len(self.queues) - 1),
+            "channel": (0, len(self.channels) - 1),
+            "needs": (0, len(self.requirements) - 1),
+            "priority": (-limits.TIER_MAX, limits.TIER_MAX),
+            "head_start_ms": (-limits.TIME_MAX, limits.TIME_MAX),
+            "patience_ms": (ENDLESS, latest),
+            "wrap_up_ms": (0, latest),
+            "answer_ms": (0, latest),
+            "decline_permille": (0, PERMILLE),
+            "ignore_permille": (0, PERMILLE),
+            "transfer": (NOWHERE, len(self.queues) - 1),
+            "handle2_ms": (0, latest),
+            "keeps_age": (0, 1),
+            "value": (-limits.COST_MAX, limits.COST_MAX),
+            "customer": (-(2**63), 2**63 - 1),
+        }
+        columns = {name: column for name in ranges if (column := getattr(self, name)) is not None}
+        _check_lengths(columns)
+        for name, column in columns.items():
+            _check_range(name, column, *ranges[name])
+        _check_ascending("arrival_ms", self.arrival_ms)
+        both = sum(self.share(name) for name in ("decline_permille", "ignore_permille"))
+        _check_range("decline_permille + ignore_permille", np.asarray(both), 0, PERMILLE)
+
+    def share(self, name: str) -> Column:
+        """One of the columns of answers; 0 where it is not given. O(rows)."""
+        column: Column | None = getattr(self, name)
+        return np.zeros(len(self), np.int64) if column is None else column
+
+    @property
+    def answered(self) -> bool:
+        """Whether it says how offers are answered."""
+        return not (self.answer_ms is None and self.decline_permille is None and self.ignore_permille is None)
 
     def __len__(self) -> int:
         """The number of interactions."""
         return len(self.arrival_ms)
-
-
-@frozen
-class Draw:
-    """A distribution of durations: its kind, its mean, and for lognormal the deviation as a share of the mean.
-
-    >>> Draw("constant", 5_000).columns(2, np.random.default_rng(1)).tolist()
-    [5000, 5000]
-    """
-
-    kind: Literal["exponential", "lognormal", "constant"]
-    mean_ms: float
-    deviation: float = 1.0
-
-    def columns(self, rows: int, random: np.random.Generator) -> Column:
-        """Draw ``rows`` durations, rounded to the millisecond. O(rows)."""
-        if self.kind == "exponential":
-            drawn = random.exponential(self.mean_ms, rows)
-        elif self.kind == "lognormal":
-            sigma = float(np.sqrt(np.log1p(self.deviation**2)))
-            drawn = random.lognormal(np.log(self.mean_ms) - sigma**2 / 2, sigma, rows)
-        else:
-            drawn = np.full(rows, self.mean_ms)
-        return np.rint(drawn).astype(np.int64)
-
-
-def _rates(value: float | Sequence[float]) -> tuple[float, ...]:
-    return tuple(value) if isinstance(value, Sequence) else (float(value),)
-
-
-@frozen(kw_only=True)
-class Stream:
-    """A Poisson stream of alike interactions; ``per_hour`` has a rate for each period, or one for all.
-
-    ``patience`` None: they never leave. ``wrap_up`` None: none.
-    """
-
-    queue: str
-    per_hour: tuple[float, ...] = field(converter=_rates)
-    handle: Draw
-    channel: str = "voice"
-    needs: str = ""
-    priority: int = 0
-    patience: Draw | None = None
-    wrap_up: Draw | None = None
-
-
-@define
-class _Names:
-    """Names numbered in the order in which they are first met."""
-
-    numbers: dict[str, int] = Factory(dict)
-
-    def number(self, name: str) -> int:
-        return self.numbers.setdefault(name, len(self.numbers))
-
-
-def _arrivals(stream: Stream, periods: int, period_ms: int, random: np.random.Generator) -> Column:
-    """The stream's arrivals from 0: in each period a Poisson number of uniform instants."""
-    rates = stream.per_hour if len(stream.per_hour) > 1 else stream.per_hour * periods
-    if len(rates) != periods:
-        message = f"{len(rates)} rates for {periods} periods"
-        raise InputError(message, source="workload", field=f"per_hour of {stream.queue}")
-    drawn = [
-        period * period_ms + random.integers(0, period_ms, random.poisson(rate * period_ms / HOUR_MS))
-        for period, rate in enumerate(rates)
-    ]
-    return np.sort(np.concatenate(drawn))
-
-
-def poisson(
-    streams: Sequence[Stream],
-    *,
-    seed: int,
-    periods: int = 1,
-    period_ms: int = HOUR_MS,
-    start_ms: int = 0,
-    presences: Presences | None = None,
-) -> Workload:
-    """Draw a workload from independent Poisson streams over ``periods`` of ``period_ms`` from ``start_ms``.
-
-    Each stream has its own generator made of ``seed`` and its place, so a stream's rows do not change when another is
-    added behind it. O(n log n).
-
-    >>> calls = Stream(queue="sales", per_hour=60, handle=Draw("exponential", 180_000))
-    >>> len(poisson([calls], seed=1, periods=2)) == len(poisson([calls], seed=1, periods=2))
-    True
-    """
-    if not streams:
-        raise InputError("expected at least one stream", source="workload")
-    queues, channels, needs = _Names(), _Names(), _Names()
-    blocks: list[npt.NDArray[np.int64]] = []
-    for number, stream in enumerate(streams):
-        random = np.random.default_rng([seed, number])
-        at = start_ms + _arrivals(stream, periods, period_ms, random)
-        rows = len(at)
-        if sum(block.shape[1] for block in blocks) + rows > INTERACTIONS_MAX:
-            raise InputError(f"at most {INTERACTIONS_MAX} interactions", source="workload")
-        codes = (queues.number(stream.queue), channels.number(stream.channel), needs.number(stream.needs))
-        handle = stream.handle.columns(rows, random)
-        patience = np.full(rows, ENDLESS) if stream.patience is None else stream.patience.columns(rows, random)
-        wrap_up = np.zeros(rows, np.int64) if stream.wrap_up is None else stream.wrap_up.columns(rows, random)
-        same = [np.full(rows, code, np.int64) for code in (*codes, stream.priority)]
-        blocks.append(np.vstack([at, *same, handle, patience, wrap_up]))
-    table = np.hstack(blocks)
-    table = table[:, np.argsort(table[0], kind="stable")]
-    return Workload(
-        arrival_ms=table[0],
-        queue=table[1],
-        channel=table[2],
-        needs=table[3],
-        priority=table[4],
-        handle_ms=table[5],
-        patience_ms=table[6],
-        wrap_up_ms=table[7],
-        queues=tuple(queues.numbers),
-        channels=tuple(channels.numbers),
-        requirements=tuple(needs.numbers),
-        presences=presences,
-    )

@@ -6,6 +6,7 @@ import heapq
 from collections.abc import MutableSequence, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
+from omniroute.core import limits
 from omniroute.core.codes import Cause, EventKind, PresenceReason, Reason
 from omniroute.core.lifecycle import InteractionState, Presence, PresenceMove
 from omniroute.errors import MisuseError
@@ -208,6 +209,8 @@ class Driver:
     def _offered(self, now: int, row: int, j: int, offer: int) -> None:
         if self.details:
             self.details[2][row] += 1
+            if self.details[2][row] >= limits.ATTEMPTS_MAX:
+                raise limits.never_accepted(row)
         if not self.answers:
             return
         number, *habits = (column[row] for column in self.answers)
