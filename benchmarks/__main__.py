@@ -27,6 +27,8 @@ MEASUREMENTS = (
     "bench_columns.py::test_skills_omniroute",
     "bench_columns.py::test_skills_heapq",
     "bench_columns.py::test_large_omniroute",
+    "bench_columns.py::test_answers_omniroute",
+    "bench_columns.py::test_threads",
     "bench_decisions.py::test_decision_enqueue",
     "bench_decisions.py::test_decision_narrow",
     "bench_decisions.py::test_decision_wide",

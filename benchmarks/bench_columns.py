@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+
+import attrs
 import numpy as np
 import pytest
 
 from benchmarks import rivals, worlds
 from benchmarks.sizes import size
-from omniroute.world.bare import Arrivals, BareClass, BareGroup, BareWorld, Results, drive_columns, sign_in_all
+from omniroute.world.bare import (
+    Answers,
+    Arrivals,
+    BareClass,
+    BareGroup,
+    BareQueue,
+    BareWorld,
+    Results,
+    drive_columns,
+    sign_in_all,
+)
 
 TWO = "M/M/100, two priority classes, interactions"
 SKILLS = "3 groups, skills, abandonment, interactions"
+ANSWERED = "M/M/100, two priority classes, answers after 3 s, 3 % declined or missed, interactions"
+THREADS = "two worlds in two threads, against one after the other"
 LARGE = "{:,} agents, 50 groups, 500 classes, interactions"
 
 
@@ -133,3 +149,45 @@ def test_large_omniroute(rate, report):
     assert (results.served.astype(int) + results.abandoned == 1).all()
     assert (results.agent[results.served] % agents < agents).all()
     report(LARGE.format(agents), "omniroute", figure, "1/s", target=">= 1 M/s")
+
+
+def test_answers_omniroute(rate, report):
+    arrivals = worlds.two_classes(size("columns"))
+    rows = len(arrivals.at)
+    answers = Answers(
+        number=np.arange(rows),
+        answer=np.full(rows, 3_000),
+        decline=np.full(rows, 20),
+        ignore=np.full(rows, 10),
+        back=60_000,
+    )
+    world = attrs.evolve(pool(), queues=(BareQueue(offer_timeout=20_000),))
+    figure, results = measured(rate, world, attrs.evolve(arrivals, answers=answers))
+    assert results.served.all()
+    assert results.details.offers.sum() / rows == pytest.approx(1 / 0.97, rel=0.01), "offers of each: geometric"
+    report(ANSWERED, "omniroute", figure, "1/s")
+
+
+def test_threads(benchmark, report):
+    arrivals = worlds.skilled_columns(size("skills"))
+    crew = sign_in_all(sum(worlds.SIZES))
+
+    def world(core) -> list[int]:
+        return drive_columns(core, arrivals, crew).start.tolist()[-1000:]
+
+    def timed(run, cores) -> tuple[float, list[list[int]]]:
+        begin = perf_counter()
+        found = list(run(world, cores))
+        return perf_counter() - begin, found
+
+    alone: list[float] = []
+    together: list[float] = []
+    with ThreadPoolExecutor(2) as threads:
+        for _ in range(size("rounds")):
+            first, left = timed(map, [worlds.skilled_world().build() for _ in range(2)])
+            second, right = timed(threads.map, [worlds.skilled_world().build() for _ in range(2)])
+            assert left == right
+            alone.append(first)
+            together.append(second)
+    benchmark.pedantic(lambda: None, rounds=1)
+    report(THREADS, "omniroute", np.median(alone) / np.median(together), "x", target="2 x on two free cores")

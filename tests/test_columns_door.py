@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock, Thread
+
 import numpy as np
 import pytest
 from hosts import COLUMNS, Host
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from omniroute.core import IMPLEMENTATION, Driver
 from omniroute.errors import MisuseError
 from omniroute.model import Agent
 from omniroute.plan import Channel, Plan, Queue, Step
 from omniroute.strategies.priority import Priority
 from omniroute.strategies.skills import SkillsFirst
+from omniroute.world.bare import Arrivals, BareClass, BareGroup, BareWorld, sign_in_all, views
 from omniroute.world.demo import demo_day
 from omniroute.world.simulate import simulate, simulate_chunks
 from omniroute.world.workload import Habits, Workload
@@ -134,7 +140,8 @@ def test_an_offer_that_is_never_accepted_is_told():
 def test_the_door_decides_the_same(case):
     """Skills, needs, steps, delays, capacity, shifts, limits, answers and transfers: every column is equal.
 
-    Seen to fail with the second handling time taken for the first, and with a return that ignores the end of a shift.
+    Seen to fail with the second handling time taken for the first, and with attempts counted
+    from 0.
     """
     plan, work, seed, habits, until = case
     done = simulate(plan, work, seed=seed, habits=habits, until_ms=until)
@@ -172,7 +179,8 @@ def test_the_demo_day_through_the_door():
 def test_cuts_do_not_matter(case, data):
     """A workload in pieces, however it is cut, is the workload as a whole.
 
-    Seen to fail with the numbers of rows counted anew in each piece, and with kept rows in front of which others ended.
+    Seen to fail with the numbers of rows counted anew in each piece, and with kept rows that keep their
+    old numbers.
     """
     plan, work, seed, habits, until = case
     whole = simulate(plan, work, seed=seed, habits=habits, until_ms=until)
@@ -197,3 +205,42 @@ def piece(work: Workload, first: int, last: int) -> Workload:
         column = getattr(work, name)
         fields[name] = None if column is None else column[first:last]
     return Workload(**fields)
+
+
+def test_two_worlds_in_two_threads():
+    """Two worlds at a time, each in a thread, are the same as one after the other."""
+    days = [demo_day(seed=seed) for seed in range(6)]
+    alone = [simulate(*day).start_ms.tolist() for day in days]
+    with ThreadPoolExecutor(2) as threads:
+        together = list(threads.map(lambda day: simulate(*day).start_ms.tolist(), days))
+    assert together == alone
+
+
+@pytest.mark.skipif(IMPLEMENTATION != "kernel", reason="the reference core keeps the interpreter to itself")
+def test_others_run_while_a_world_is_driven():
+    """The driver lets go of the interpreter, so that another thread comes to its turn while a world is driven.
+
+    Nobody is interrupted in this test, so that thread runs only where this one lets it. Seen to fail with the loop
+    under the interpreter's lock.
+    """
+    random = np.random.default_rng(1)
+    rows = 1_000_000
+    arrivals = Arrivals(at=np.cumsum(random.integers(0, 200, rows)), handle=random.integers(0, 900, rows))
+    core = BareWorld(groups=(BareGroup(agents=6),), classes=(BareClass(),)).build()
+    results = [np.full(rows, -1, np.int64) for _ in range(3)]
+    columns = views(arrivals.columns()), views(sign_in_all(6)), views(results)
+    driver, gate, came = Driver(core), Lock(), []
+    gate.acquire()
+    other = Thread(target=lambda: came.append(gate.acquire()))
+    other.start()
+    patience = sys.getswitchinterval()
+    sys.setswitchinterval(60)
+    try:
+        gate.release()
+        driver.feed(*columns)
+        seen = list(came)
+    finally:
+        sys.setswitchinterval(patience)
+        other.join()
+    assert (results[2] >= 0).all()
+    assert seen == [True]

@@ -241,6 +241,27 @@ cdef i64* writing(column, i64 n) except? NULL:
     return &view[0] if n else NULL
 
 
+cdef int check_column(str what, const i64* column, i64 first, i64 n, i64 low, i64 high) except -1:
+    """Raise for a number of the rows ``first`` to ``n`` outside ``low..high``. O(rows)."""
+    cdef i64 row, least = high, most = low
+    if first >= n:
+        return 0
+    for row in range(first, n):
+        least = column[row] if column[row] < least else least
+        most = column[row] if column[row] > most else most
+    within(what, least, low, high)
+    within(what, most, low, high)
+    return 0
+
+
+cdef int check_ascending(str what, const i64* column, i64 first, i64 n) except -1:
+    cdef i64 row
+    for row in range(first + 1, n):
+        if column[row] < column[row - 1]:
+            within(what, column[row], column[row - 1], TIME_MAX)
+    return 0
+
+
 @cython.final
 cdef class Driver:
     """Drives a core through columns, without the GIL, in one call or in several; see the reference core."""
@@ -349,21 +370,24 @@ cdef int read_given(State* s, Drive* d, arrivals, presences, answers, transfers)
     g.handle = reading(arrivals[4], n)
     g.wrap = reading(arrivals[5], n)
     g.patience = reading(arrivals[6], n)
+    check_column("class", g.class_, d.first, n, 0, s.n_classes - 1)
+    check_column("tier", g.tier, d.first, n, 0, TIER_MAX)
+    check_column("wrap-up", g.wrap, d.first, n, 0, TIME_MAX)
+    check_column("handling time", g.handle, d.first, n, 0, TIME_MAX)
+    check_column("patience", g.patience, d.first, n, -1, TIME_MAX)
+    check_column("arrival", g.at, d.first, n, s.now, TIME_MAX)
+    check_column("head start", g.head_start, d.first, n, -TIME_MAX, TIME_MAX)
+    check_ascending("arrival", g.at, d.first, n)
     for row in range(d.first, n):
-        index("class", g.class_[row], s.n_classes)
-        within("tier", g.tier[row], 0, TIER_MAX)
-        within("wrap-up", g.wrap[row], 0, TIME_MAX)
-        within("handling time", g.handle[row], 0, TIME_MAX)
-        within("patience", g.patience[row], -1, TIME_MAX)
-        within("since", g.at[row] - g.head_start[row], -TIME_MAX, TIME_MAX)
-        within("arrival", g.at[row], s.now if row == d.first else g.at[row - 1], TIME_MAX)
+        if g.at[row] - g.head_start[row] > TIME_MAX or g.at[row] - g.head_start[row] < -TIME_MAX:
+            within("since", g.at[row] - g.head_start[row], -TIME_MAX, TIME_MAX)
     g.p_at = reading(presences[0], m)
     g.p_agent = reading(presences[1], m)
     g.p_move = reading(presences[2], m)
-    for row in range(m):
-        index("agent", g.p_agent[row], s.n_agents)
-        within("presence move", g.p_move[row], 0, MOVE_SIGN_OUT)
-        within("presence instant", g.p_at[row], s.now if row == 0 else g.p_at[row - 1], TIME_MAX)
+    check_column("agent", g.p_agent, 0, m, 0, s.n_agents - 1)
+    check_column("presence move", g.p_move, 0, m, 0, MOVE_SIGN_OUT)
+    check_column("presence instant", g.p_at, 0, m, s.now, TIME_MAX)
+    check_ascending("presence instant", g.p_at, 0, m)
     if answers:
         read_answers(d, answers)
     if transfers:
@@ -373,34 +397,30 @@ cdef int read_given(State* s, Drive* d, arrivals, presences, answers, transfers)
 
 cdef int read_answers(Drive* d, answers) except -1:
     cdef Given* g = &d.g
-    cdef i64 row
     g.number = reading(answers[0], g.n)
     g.answer = reading(answers[1], g.n)
     g.decline = reading(answers[2], g.n)
     g.ignore = reading(answers[3], g.n)
-    for row in range(d.first, g.n):
-        within("answer", g.answer[row], 0, TIME_MAX)
-        within("decline", g.decline[row], 0, 1000)
-        within("ignore", g.ignore[row], 0, 1000 - g.decline[row])
+    check_column("answer", g.answer, d.first, g.n, 0, TIME_MAX)
+    check_column("decline", g.decline, d.first, g.n, 0, 1000)
+    check_column("ignore", g.ignore, d.first, g.n, 0, 1000)
     return 0
 
 
 cdef int read_transfers(State* s, Drive* d, transfers) except -1:
     cdef Given* g = &d.g
-    cdef i64 row
     g.class2 = reading(transfers[0], g.n)
     g.tier2 = reading(transfers[1], g.n)
     g.head_start2 = reading(transfers[2], g.n)
     g.handle2 = reading(transfers[3], g.n)
     g.wrap2 = reading(transfers[4], g.n)
     g.keeps = reading(transfers[5], g.n)
-    for row in range(d.first, g.n):
-        within("second class", g.class2[row], -1, s.n_classes - 1)
-        within("second tier", g.tier2[row], 0, TIER_MAX)
-        within("second head start", g.head_start2[row], -TIME_MAX, TIME_MAX)
-        within("second handling time", g.handle2[row], 0, TIME_MAX)
-        within("second wrap-up", g.wrap2[row], 0, TIME_MAX)
-        within("keeping of the age", g.keeps[row], 0, 1)
+    check_column("second class", g.class2, d.first, g.n, -1, s.n_classes - 1)
+    check_column("second tier", g.tier2, d.first, g.n, 0, TIER_MAX)
+    check_column("second head start", g.head_start2, d.first, g.n, -TIME_MAX, TIME_MAX)
+    check_column("second handling time", g.handle2, d.first, g.n, 0, TIME_MAX)
+    check_column("second wrap-up", g.wrap2, d.first, g.n, 0, TIME_MAX)
+    check_column("keeping of the age", g.keeps, d.first, g.n, 0, 1)
     return 0
 
 
