@@ -185,26 +185,13 @@ def test_cuts_do_not_matter(case, data):
     plan, work, seed, habits, until = case
     whole = simulate(plan, work, seed=seed, habits=habits, until_ms=until)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(work)), max_size=5), label="cuts"))
-    pieces = [piece(work, first, last) for first, last in zip([0, *cuts], [*cuts, len(work)], strict=True)]
+    pieces = [work.chosen(np.arange(first, last)) for first, last in zip([0, *cuts], [*cuts, len(work)], strict=True)]
     parts = list(simulate_chunks(plan, pieces, seed=seed, habits=habits, until_ms=until))
     order = np.argsort(np.concatenate([part.row for part in parts]))
     assert order.size == len(whole)
     for name in ("row", "step", "queue", "channel", "priority", *COLUMNS):
         together = np.concatenate([getattr(part, name) for part in parts])[order]
         assert together.tolist() == getattr(whole, name).tolist(), name
-
-
-def piece(work: Workload, first: int, last: int) -> Workload:
-    """The rows ``first`` to ``last`` of a workload."""
-    fields = {}
-    for name in ("queues", "channels", "requirements"):
-        fields[name] = getattr(work, name)
-    names = ("arrival_ms", "handle_ms", "queue", "channel", "needs", "priority", "head_start_ms", "patience_ms")
-    names += ("wrap_up_ms", "answer_ms", "decline_permille", "ignore_permille", "transfer", "handle2_ms", "keeps_age")
-    for name in names:
-        column = getattr(work, name)
-        fields[name] = None if column is None else column[first:last]
-    return Workload(**fields)
 
 
 def test_two_worlds_in_two_threads():

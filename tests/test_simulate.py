@@ -16,9 +16,9 @@ from omniroute.plan import Channel, Plan, Queue, Step
 from omniroute.strategies.priority import Priority
 from omniroute.world import simulate as module
 from omniroute.world.demo import demo_day
-from omniroute.world.simulate import OutcomeCode, simulate
+from omniroute.world.simulate import OutcomeCode, simulate, simulate_chunks
 from omniroute.world.streams import Draw, Stream, poisson
-from omniroute.world.workload import Presences, Workload
+from omniroute.world.workload import Habits, Presences, Workload
 
 
 def work(**columns) -> Workload:
@@ -44,6 +44,95 @@ def test_the_four_ends():
     assert done.mean_wait_ms() == 5
     assert done.mean_answer_ms() == 0
     assert done.within(0) == 1
+
+
+def test_a_step_that_cancels_is_no_abandonment():
+    """What a step takes out has an end, a wait and an outcome of its own, and is not handled later."""
+    plan = Plan(queues=[Queue("sales", steps=[Step("10s", tier=1), Step("20s", cancel=True)])], agents=[Agent("ana")])
+    done = simulate(plan, work(arrival_ms=[0, 1, 2], handle_ms=[30_000, 5, 5], patience_ms=[-1, -1, 12_000]))
+    assert done.outcome.tolist() == [OutcomeCode.SERVED, OutcomeCode.CANCELLED, OutcomeCode.ABANDONED]
+    assert done.wait_ms.tolist() == [0, 20_000, 12_000]
+    assert done.end_ms.tolist() == [30_000, 20_001, 12_002]
+    assert done.step.tolist() == [0, 2, 1]
+    assert (done.cancelled, done.abandoned, done.total_wait_ms()) == (1, 1, 32_000)
+
+
+def test_a_transfer_is_waited_for_and_handled_twice():
+    """The wait is that in both queues, patience begins anew; where the second queue is full it ends after the first."""
+    plan = Plan(
+        queues=[Queue("sales", wrap_up_ms=5), Queue("billing", needs="billing", limit=1, wrap_up_ms=3)],
+        agents=[Agent("ana"), Agent("ben", skills={"billing": 1}, queues=["billing"])],
+    )
+    done = simulate(
+        plan,
+        work(
+            arrival_ms=[0, 50, 90, 200],
+            handle_ms=[30, 20, 20, 10],
+            queues=["sales", "billing"],
+            transfer=[1, 1, 1, -1],
+            handle2_ms=[500, 40, 60, 0],
+            patience_ms=[-1, 100, -1, -1],
+            value=[100, 20, 3, 7],
+        ),
+    )
+    assert done.outcome.tolist() == [OutcomeCode.SERVED, OutcomeCode.ABANDONED, OutcomeCode.SERVED, OutcomeCode.SERVED]
+    assert done.agent.tolist() == [0, 0, 0, 0]
+    assert done.transferred_ms.tolist() == [30, 70, -1, -1]
+    assert done.second_agent.tolist() == [1, -1, -1, -1]
+    assert done.second_start_ms.tolist() == [30, -1, -1, -1]
+    assert done.wait_ms.tolist() == [0, 100, 0, 0]
+    assert done.end_ms.tolist() == [530, 170, 110, 210]
+    assert (done.transferred, done.total_value()) == (2, 110)
+
+
+def test_who_ignores_an_offer_comes_back():
+    """An ignored offer expires, its agent is not ready, and is back after so long; others have it meanwhile."""
+    plan = Plan(queues=[Queue("sales", offer_timeout_ms="5s")], agents=[Agent("ana"), Agent("ben")])
+    columns = {"arrival_ms": [0, 20_000], "handle_ms": [60_000, 1_000]}
+    habits = Habits(agents=["ana"], ignore_permille=[1_000], back_ms=30_000)
+    done = simulate(plan, work(**columns), habits=habits)
+    assert done.start_ms.tolist() == [5_000, 65_000]
+    assert done.agent.tolist() == [1, 1]
+    assert done.offers.tolist() == [2, 2]
+    late = simulate(plan, work(**columns, answer_ms=[1_500, 0]))
+    assert late.start_ms.tolist() == [1_500, 20_000]
+
+
+def test_chunks_that_do_not_follow_are_refused():
+    """A chunk that begins before the one ahead ended, or that suddenly says something new, is named."""
+    plan = Plan(queues=[Queue("sales")], agents=[Agent("ana")])
+    first = work(arrival_ms=[0, 9], handle_ms=[1, 1])
+    wrong = {
+        "before the last of the chunk ahead": work(arrival_ms=[8], handle_ms=[1]),
+        "does not say how offers": work(arrival_ms=[9], handle_ms=[1], answer_ms=[1]),
+        "all chunks have presences": work(
+            arrival_ms=[9], handle_ms=[1], presences=Presences(at_ms=[9], agent=[0], move=[0], agents=["ana"])
+        ),
+    }
+    for message, second in wrong.items():
+        with pytest.raises(InputError, match=message):
+            list(simulate_chunks(plan, [first, second]))
+    with pytest.raises(InputError, match=r"habits.agents\[0\]: unknown agent 'bem'"):
+        simulate(plan, first, habits=Habits(agents=["bem"]))
+    with pytest.raises(InputError, match="seed"):
+        simulate(plan, first, seed=-1)
+
+
+def test_chunks_bring_their_presences():
+    """Presences in pieces are presences, those that are due after the last arrival of their chunk as well."""
+    plan = Plan(queues=[Queue("sales")], agents=[Agent("ana"), Agent("ben")])
+    moves = {"at_ms": [0, 5, 11, 30], "agent": [0, 1, 0, 1], "move": [0, 0, 3, 5], "agents": ["ana", "ben"]}
+    columns = {"arrival_ms": [1, 10, 20, 40], "handle_ms": [100, 5, 5, 5]}
+    whole = simulate(plan, work(**columns, presences=Presences(**moves)))
+    pieces = []
+    for rows, first, last in ((slice(0, 2), 0, 3), (slice(2, 4), 3, 4)):
+        part = {name: column[first:last] for name, column in moves.items() if name != "agents"}
+        presences = Presences(**part, agents=moves["agents"])
+        pieces.append(work(**{name: column[rows] for name, column in columns.items()}, presences=presences))
+    parts = list(simulate_chunks(plan, pieces))
+    rows = np.concatenate([part.row for part in parts])
+    assert np.concatenate([part.start_ms for part in parts])[np.argsort(rows)].tolist() == whole.start_ms.tolist()
+    assert whole.start_ms.tolist() == [1, 10, 20, -1]
 
 
 def test_later_rows_are_left_out():

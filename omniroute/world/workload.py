@@ -7,11 +7,11 @@ same arrivals, handling times and patience.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from attrs import field, frozen
+from attrs import asdict, evolve, field, frozen
 
 from omniroute.core import limits
 from omniroute.core.lifecycle import PresenceMove
@@ -253,6 +253,15 @@ class Workload:
     def answered(self) -> bool:
         """Whether it says how offers are answered."""
         return not (self.answer_ms is None and self.decline_permille is None and self.ignore_permille is None)
+
+    def chosen(self, rows: npt.ArrayLike, arrival_ms: npt.ArrayLike | None = None) -> Workload:
+        """Some rows by number, in this order, at their own arrivals or at others; presences are left out. O(rows)."""
+        numbers = _column(rows)
+        given = asdict(self, recurse=False)
+        columns: dict[str, Any] = {name: c[numbers] for name, c in given.items() if isinstance(c, np.ndarray)}
+        if arrival_ms is not None:
+            columns["arrival_ms"] = _column(arrival_ms)
+        return evolve(self, **columns, presences=None)
 
     def __len__(self) -> int:
         """The number of interactions."""
