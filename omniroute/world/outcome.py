@@ -32,10 +32,11 @@ class Outcome:
     ``row`` is the number of the interaction in the workload, or in all chunks of it. ``agent`` indexes ``agents`` (-1:
     nobody). ``start_ms`` is when that agent took it, ``end_ms`` when its last conversation ended, or when it left.
     ``wait_ms`` is the real wait, without the time with an agent, -1 where it has not ended. ``outcome`` holds
-    :class:`OutcomeCode`. ``offers`` is how often it was offered, ``step`` the last step of its queue (the last one)
-    that it took, from 1, the one that cancels included, 0 for none. ``transferred_ms`` is when it went to its second queue, ``second_agent``
-    and ``second_start_ms`` who took it there and when; who leaves there has abandoned. ``queue`` indexes ``queues``
-    and ``channel`` ``channels``, as in the workload; ``priority``, ``value`` and ``customer`` are its own.
+    :class:`OutcomeCode`. ``offers`` is how often it was offered. ``step`` is the last step of its queue (the last one)
+    that it took, from 1, the one that cancels included, 0 for none. ``transferred_ms`` is when it went to its second
+    queue, ``second_agent`` and ``second_start_ms`` who took it there and when; who leaves there has abandoned.
+    ``queue`` indexes ``queues`` and ``channel`` ``channels``, as in the workload; ``priority``, ``value`` and
+    ``customer`` are its own.
     """
 
     row: Column
