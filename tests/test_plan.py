@@ -25,9 +25,9 @@ from omniroute.plan import (
     duration_text,
     milliseconds,
 )
-from omniroute.plan_toml import FILE_BYTES_MAX
 from omniroute.requirements import parse
 from omniroute.strategies import catalogue
+from omniroute.toml_tables import FILE_BYTES_MAX
 
 EXAMPLE = """\
 skills = ["spanish", "billing"]

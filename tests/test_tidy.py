@@ -21,6 +21,7 @@ FLOORS = [
     {"core", "core.kernel", "core.matching", "core.reference", "core.transport", "strategies"},
     {
         "plan_toml",
+        "toml_tables",
         "naming",
         "capacity",
         "gauges",
@@ -52,7 +53,19 @@ UPWARD = {("plan", "plan_toml")}
 """The named exceptions: a value that can read and write itself as text, lazily."""
 
 CLOCKS = {"time", "datetime", "asyncio", "threading", "socket", "random", "secrets", "subprocess"}
-MAY_READ_CLOCKS = {"model", "checks", "intake", "plan", "plan_toml", "formats", "world", "insight", "cli", "replay"}
+MAY_READ_CLOCKS = {
+    "model",
+    "checks",
+    "intake",
+    "plan",
+    "plan_toml",
+    "toml_tables",
+    "formats",
+    "world",
+    "insight",
+    "cli",
+    "replay",
+}
 """Dates as text are read at the edge (``datetime``); nobody here asks what time it is but the command line."""
 
 
