@@ -7,8 +7,9 @@
     │   └── TimeError        time ran backwards or is out of range
     ├── InputError           something from outside is not what it should be; names file, line, field
     │   ├── RequirementError an expression over skills and labels
-    │   ├── PlanError        a plan, from Python or TOML
+    │   ├── PlanError        a plan or a calendar, from Python, TOML or iCalendar
     │   └── LogError         a routing log
+    ├── MissingExtraError    a library of an extra is not installed; names the extra
     └── InvariantError       omniroute is broken; the router refuses all further commands
 
 A *refusal* (the world raced us) is none of these: it is a ``Rejected`` event.
@@ -59,6 +60,10 @@ class PlanError(InputError):
 
 class LogError(InputError):
     """A routing log cannot be read."""
+
+
+class MissingExtraError(OmnirouteError, ImportError):
+    """A library that only some hosts need is not installed; the message names the extra that brings it."""
 
 
 class InvariantError(OmnirouteError):

@@ -12,7 +12,7 @@ PACKAGE = ROOT / "omniroute"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 FLOORS = [
-    {"errors"},
+    {"errors", "extras"},
     {"core.codes", "core.estimate", "core.limits"},
     {"core.lifecycle"},
     {"model", "checks", "requirements"},
@@ -42,7 +42,7 @@ FLOORS = [
         "audit",
         "records",
     },
-    {"formats", "world"},
+    {"formats", "world", "calendar"},
     {"insight"},
     {"replay"},
     {"cli", "__main__"},
@@ -63,6 +63,7 @@ MAY_READ_CLOCKS = {
     "formats",
     "world",
     "insight",
+    "calendar",
     "cli",
     "replay",
 }
