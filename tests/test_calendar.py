@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from datetime import UTC, date, datetime
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from omniroute import Agent, Plan, Queue, Router
+from omniroute.calendar import __all__ as calendar_names
+from omniroute.calendar import calendars
 from omniroute.calendar.adherence import Adherence, adherence
 from omniroute.calendar.calendars import Calendar
 from omniroute.calendar.expand import HORIZON_MAX_MS, Entry
@@ -445,6 +448,14 @@ def test_toml_errors_name_line_and_field(old: str, new: str, message: str) -> No
         Calendar.from_toml_text(TEXT.replace(old, new, 1), source="week.toml")
 
 
+def test_every_key_is_in_the_reference() -> None:
+    """The reference names every table, every key and every public name of calendars."""
+    page = (Path(__file__).resolve().parents[1] / "docs/reference/calendar.md").read_text()
+    words = [f"[[{name}]]" for name in calendars._KEYS] + [key for keys in calendars._KEYS.values() for key in keys]
+    for word in [*words, *calendar_names]:
+        assert f"`{word}`" in page or f"`Calendar.{word}`" in page or f"`{word}`s" in page, word
+
+
 # What a router is told ------------------------------------------------------------------------------------------------
 
 
@@ -462,8 +473,11 @@ def test_stretches_join(one: Timetable, drain: int, a: int, b: int) -> None:
         return
     states = [("signed_out", ""), *(state for then, state in agent_states(day) if then <= a)]
     router = router_of(day)
-    for now, command in commands_at([day], a) + commands_between([day], a, a + 1):
-        router.apply(now, command)
+    later = commands_between([day], a, a + 1)
+    told = [event for now, command in commands_at([day], a) + later for event in router.apply(now, command)]
+    assert sum(isinstance(event, Rejected) for event in told) == sum(
+        isinstance(command, SignIn) for _, command in later
+    )
     assert presence(router) == expected(states[-1][0])
 
 

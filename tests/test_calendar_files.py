@@ -110,14 +110,20 @@ def test_zones_of_a_file() -> None:
 
 
 def test_zones_defined_in_a_file_are_not_looked_at() -> None:
-    """A definition changes no name's meaning, nor makes its reader count seconds since 1970, however hidden."""
-    hostile = (
-        "BEGIN{}:VTIMEZONE\nTZID:Europe/Berlin\nBEGIN:STANDARD\nDTSTART:19700101T000000\nRRULE:FREQ=SECONDLY\n"
+    """A definition changes no name's meaning, nor makes its reader count seconds since 1970, however hidden.
+
+    Planted: definitions kept; lines not unfolded before they are looked for.
+    """
+    own = (
+        "BEGIN{}:VTIMEZONE\nTZID:Own\nBEGIN:STANDARD\nDTSTART:19700101T000000\n"
         "TZOFFSETFROM:+0900\nTZOFFSETTO:+0900\nEND:STANDARD\nEND:VTIMEZONE\n"
     )
-    for how in ("", ";X=1"):
-        assert starts(read(text_of(hostile.format(how), event()))) == ["28 07:00"]
-    assert starts(read(text_of(hostile.format("").replace("VTIME", "VTI\n ME"), event()))) == ["28 07:00"]
+    endless = own.replace("DTSTART", "RRULE:FREQ=SECONDLY\nDTSTART").replace("Own", "Europe/Berlin")
+    folded = [definition.format("").replace("VTIME", "VTI\n ME") for definition in (own, endless)]
+    for zone, seconds in (folded, *((own.format(how), endless.format(how)) for how in ("", ";X=1"))):
+        assert starts(read(text_of(seconds, event()))) == ["28 07:00"]
+        with pytest.raises(PlanError, match="DTSTART: no time zone of the IANA database: 'Own'"):
+            read(text_of(zone, event(start=";TZID=Own:20260328T080000")))
     assert starts(read(text_of("X-WR-TIMEZONE:Asia/Tokyo\n", event(start=":20260328T080000Z")))) == ["28 08:00"]
 
 

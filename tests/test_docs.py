@@ -33,6 +33,13 @@ FENCE = re.compile(r"^```([a-z{}]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NOT_A_PLAN = "# not a plan"
 """The first line of a TOML fence that is a part of a plan only."""
 
+EXTRAS = {
+    "omniroute.calendar.recurrence": "dateutil.rrule",
+    "omniroute.calendar.icalendar_file": "recurring_ical_events",
+    "docs/how-to/schedules.md": "recurring_ical_events holidays",
+}
+"""What needs libraries of an extra; where they are missing its examples are skipped."""
+
 DIAGRAMS = {"Presence": lifecycle.PRESENCE, "Offer": lifecycle.OFFER, "Interaction": lifecycle.INTERACTION}
 MODULES = sorted(
     module.name
@@ -57,6 +64,12 @@ def heading_ids(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def need_extras(name: str) -> None:
+    """Skip where a library of an extra is missing."""
+    for module in EXTRAS.get(name, "").split():
+        pytest.importorskip(module, reason="needs the extra calendars")
+
+
 def failures_of(test: doctest.DocTest) -> str:
     """Run one doctest; what it printed about failures."""
     said: list[str] = []
@@ -68,6 +81,7 @@ def failures_of(test: doctest.DocTest) -> str:
 @pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=id_of)
 def test_python_examples(page: Path) -> None:
     """Every Python example of a page prints what the page says; a page is one session from top to bottom."""
+    need_extras(id_of(page))
     text = page.read_text()
     found = [(match[2], text[: match.start()].count("\n") + 1) for match in FENCE.finditer(text) if ">>> " in match[2]]
     parser, examples = doctest.DocTestParser(), []
@@ -83,6 +97,7 @@ def test_python_examples(page: Path) -> None:
 @pytest.mark.parametrize("name", ["omniroute", *MODULES])
 def test_docstrings(name: str) -> None:
     """Every example in a docstring prints what the docstring says."""
+    need_extras(name)
     for test in doctest.DocTestFinder(exclude_empty=True).find(importlib.import_module(name), name):
         assert not failures_of(test)
 

@@ -1,1 +1,29 @@
 """Shifts, breaks, meetings, queue hours and holidays: rules on the wall clock, and what they are in milliseconds."""
+
+from omniroute.calendar.adherence import Adherence, adherence
+from omniroute.calendar.calendars import Calendar
+from omniroute.calendar.expand import Entry
+from omniroute.calendar.feed import commands_at, commands_between, presences_between
+from omniroute.calendar.icalendar_file import events_of_file, events_of_text
+from omniroute.calendar.rules import Absence, Break, Closure, Holidays, Hours, Shift
+from omniroute.calendar.timetable import Span, Timetable
+
+__all__ = [
+    "Absence",
+    "Adherence",
+    "Break",
+    "Calendar",
+    "Closure",
+    "Entry",
+    "Holidays",
+    "Hours",
+    "Shift",
+    "Span",
+    "Timetable",
+    "adherence",
+    "commands_at",
+    "commands_between",
+    "events_of_file",
+    "events_of_text",
+    "presences_between",
+]

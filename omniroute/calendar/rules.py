@@ -21,9 +21,7 @@ DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 LEAD_MAX_MS: Final = DAY_MS
 """Longest ``drain`` and ``last_call``."""
 NAMES_MAX: Final = 65_536
-"""Agents or queues of one rule, dates of one list."""
-RULES_MAX: Final = 65_536
-"""Rules of one kind in a calendar."""
+"""Agents or queues of one rule, dates of one list, rules of one kind."""
 YEAR_MIN, YEAR_MAX = 1970, 2109
 
 _T = TypeVar("_T")
