@@ -220,19 +220,18 @@ def _timetable(book: _Book, subject: Subject, start_ms: int, end_ms: int) -> Tim
     for pause in book.pauses.get(subject, []):
         spans = over(spans, cut(normal(pause), spans, inside=True))
     waiting: Waiting = book.term(subject, "waiting", "keep")
-    drain_ms, last_call_ms = book.term(subject, "drain", 0), book.term(subject, "last_call", 0)
-    seen_ms = end_ms + max(drain_ms, last_call_ms)
-    return Timetable(
+    table = Timetable(
         subject=name,
         role=role,
         start_ms=start_ms,
         end_ms=end_ms,
-        spans=[span for span in spans if start_ms <= span.end_ms and span.start_ms < seen_ms],
-        drain_ms=drain_ms,
-        last_call_ms=last_call_ms,
+        spans=spans,
+        drain_ms=book.term(subject, "drain", 0),
+        last_call_ms=book.term(subject, "last_call", 0),
         waiting=waiting,
         move_to=book.term(subject, "move_to", ""),
     )
+    return table.near(start_ms, end_ms)
 
 
 def _check_moves(tables: Sequence[Timetable]) -> None:

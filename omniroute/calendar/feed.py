@@ -141,7 +141,8 @@ def _ordered(tables: Iterable[Timetable], start_ms: int, end_ms: int) -> list[tu
         if (table.role, table.subject) in seen:
             raise MisuseError(f"two timetables of the {table.role} {shown(table.subject)}")
         seen.add((table.role, table.subject))
-        fed = list(_of_agent(table) if table.role == "agent" else _of_queue(table))
+        near = table.near(start_ms, end_ms)
+        fed = list(_of_agent(near) if table.role == "agent" else _of_queue(near))
         for number, (at, command) in enumerate(fed):
             if start_ms <= at < end_ms:
                 again = isinstance(command, OpenQueue) and number + 1 < len(fed) and fed[number + 1][0] == at
@@ -177,11 +178,12 @@ def commands_at(tables: Iterable[Timetable], now: int) -> list[tuple[int, Comman
     """Return the commands that bring a new router, all signed out and all open, to where it should be before ``now``.
 
     What changes at ``now`` itself is not part of it: that is the beginning of ``commands_between(tables, now, …)``.
-    O(spans). Raises MisuseError outside a horizon.
+    O(subjects). Raises MisuseError outside a horizon.
     """
     found: list[tuple[int, Command]] = []
     for table in sorted(tables, key=lambda table: (table.role != "queue", table.subject)):
         table.covers(now)
+        table = table.near(now, now)
         if table.role == "queue":
             before = [command for at, command in _of_queue(table) if at < now]
             if not before or isinstance(before[-1], CloseQueue):

@@ -6,7 +6,7 @@ last. Spans of a timetable are sorted, do not overlap, and those of one kind do 
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -180,6 +180,15 @@ class Timetable:
         if span is None or span.kind not in (SHIFT, OPEN):
             return False
         return now < span.end_ms - (self.drain_ms if span.kind == SHIFT else self.last_call_ms)
+
+    def near(self, start_ms: int, end_ms: int) -> Timetable:
+        """Return the timetable with only the spans that say what to do in a stretch of time. O(log n + spans there).
+
+        These are the spans that touch it, and those that begin so soon after it that a drain or last call reaches in.
+        """
+        first = bisect_left(self.spans, start_ms, key=lambda span: span.end_ms)
+        behind = bisect_left(self.spans, end_ms + max(self.drain_ms, self.last_call_ms), key=lambda span: span.start_ms)
+        return attrs.evolve(self, spans=self.spans[first:behind])
 
     def _span(self, now: int) -> Span | None:
         """Return the span at an instant."""
