@@ -1,7 +1,8 @@
 """The compiled core: what Python may say to it, judged, and handed to ``engine``.
 
 ``layout`` says what the data looks like, ``order`` and ``deadlines`` hold the two structures, ``selection`` the two
-questions, ``engine`` the commands, ``tables`` the plan, ``columns`` the driver. The meaning of everything is in the
+questions, ``places`` where interactions wait, ``hands`` what agents have, ``engine`` what changes, ``turns`` the commands,
+``tables`` the plan, ``plain`` a short way for plain worlds, ``columns`` the driver. The meaning of everything is in the
 reference core.
 """
 
@@ -15,10 +16,9 @@ from omniroute.core.blocks cimport Store, common, drop_list, give_back, new_list
 from omniroute.core.columns cimport *
 from omniroute.core.deadlines cimport arm, disarm, sooner
 from omniroute.core.engine cimport (
-    ABANDONED, ASKED, CANCELLED, change_presence, go_on, into_hand, link_offer, place, rank_in_queue, real_wait,
-    remember, serve, settle,
-    takes, wind_up, withdraw_excess,
+    ABANDONED, ASKED, CANCELLED, change_presence, link_offer, place, serve, settle, wind_up, withdraw_excess,
 )
+from omniroute.core.hands cimport go_on, into_hand, rank_in_queue, real_wait, takes
 from omniroute.core.layout cimport *
 from omniroute.core.plain cimport is_plain, plain_enqueue, plain_finish
 from omniroute.core.order cimport clear_root, count_before, following, less
@@ -27,7 +27,7 @@ from omniroute.core.places cimport (
 )
 from omniroute.core.selection cimport (
     already_offered, excluded, fits, gauge_value, held_pools, hide, in_queue, is_bound, is_open, look, offers_full,
-    pick_entry, recount, show,
+    pick_entry, show,
 )
 from omniroute.core.tables cimport (
     AND, FALSE, NOT, OR, condition_pair, drop_cells, grow_classes, grow_groups, holds, lane_for, list_openings,

@@ -6,7 +6,8 @@ conversation that ends without wrap-up, are a few dozen writes. Everything else 
 behind is the same to the last number, sequence numbers and free numbers included.
 """
 
-from omniroute.core.engine cimport hold, into_hand, out_of_hand, restart_idle, serve
+from omniroute.core.engine cimport serve
+from omniroute.core.hands cimport hold, into_hand, out_of_hand, restart_idle
 from omniroute.core.layout cimport *
 from omniroute.core.places cimport free_interaction, free_offer, new_entry, new_offer
 from omniroute.core.selection cimport Choice, choose, has_choice, rooms, show

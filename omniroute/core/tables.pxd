@@ -7,7 +7,7 @@ from omniroute.core.blocks cimport common, drop_list, new_list
 from omniroute.core.layout cimport *
 from omniroute.core.places cimport rearm_class
 from omniroute.core.order cimport clear_root
-from omniroute.core.selection cimport in_queue, open_pair, show
+from omniroute.core.selection cimport open_pair, show
 
 cdef enum:  # operators of a requirement program; >= 0 pushes that atom
     AND = -1

@@ -2,6 +2,7 @@
 
 from omniroute.core.deadlines cimport arm, disarm
 from omniroute.core.engine cimport *
+from omniroute.core.hands cimport *
 from omniroute.core.layout cimport *
 from omniroute.core.places cimport (
     FORGIVE_MS,
@@ -12,7 +13,6 @@ from omniroute.core.places cimport (
     drop_entries,
     drop_tie,
     exclude,
-    forgive,
     forgo_step,
     leave_tree,
     new_entry,
@@ -22,7 +22,7 @@ from omniroute.core.places cimport (
     sync,
     tie,
 )
-from omniroute.core.selection cimport in_queue, look, offers_full, show
+from omniroute.core.selection cimport in_queue, show
 
 cdef struct TieTo:  # what an enqueue or a transfer asks for
     i32 agent
