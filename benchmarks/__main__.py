@@ -1,85 +1,70 @@
-"""``python -m benchmarks``: every measurement in a process of its own, one table, JSON on request."""
+"""``python -m benchmarks``: every measurement in a process of its own; a table, JSON lines, a comparison, pictures."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from benchmarks import sizes
+from benchmarks import machine, sizes, tables
+from benchmarks.scenarios import DAY, SCENARIOS
+from benchmarks.tables import Line
 
 HERE = Path(__file__).resolve().parent
-MEASUREMENTS = (
-    "bench_columns.py::test_two_classes_omniroute",
-    "bench_columns.py::test_two_classes_compiled",
-    "bench_columns.py::test_two_classes_heapq[events]",
-    "bench_columns.py::test_two_classes_heapq[instants]",
-    "bench_columns.py::test_two_classes_simpy",
-    "bench_columns.py::test_two_classes_ciw",
-    "bench_columns.py::test_skills_omniroute",
-    "bench_columns.py::test_skills_heapq",
-    "bench_columns.py::test_large_omniroute",
-    "bench_columns.py::test_answers_omniroute",
-    "bench_columns.py::test_threads",
-    "bench_decisions.py::test_decision_enqueue",
-    "bench_decisions.py::test_decision_narrow",
-    "bench_decisions.py::test_decision_wide",
-    "bench_decisions.py::test_growth[full]",
-    "bench_decisions.py::test_growth[sparse]",
-    "bench_decisions.py::test_fork",
-    "bench_decisions.py::test_memory_core",
-    "bench_window.py::test_window[100]",
-    "bench_window.py::test_window[300]",
-    "bench_window.py::test_window[1000]",
-    "bench_window.py::test_window_other[overload]",
-    "bench_window.py::test_window_other[agents]",
-    "bench_window.py::test_window_other[entries]",
-    "bench_window.py::test_window_other[both]",
-    "bench_door.py::test_lives",
-    "bench_door.py::test_commands",
-    "bench_door.py::test_router_creation",
-    "bench_door.py::test_many_routers",
-    "bench_door.py::test_fork_of_a_router",
-    "bench_door.py::test_router_creation_large",
-    "bench_door.py::test_import",
-)
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+    """What the command line asked for. Exits with 2 where it asks for what is not there."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="small sizes, less than a minute")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
+    parser.add_argument("--quick", action="store_true", help="small sizes, about a minute")
+    parser.add_argument("--list", action="store_true", help="only say what the scenarios are")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write one line of JSON for each (scenario, engine)")
+    parser.add_argument("--compare", type=Path, metavar="FILE", help="beside an earlier --out; 1 if answers changed")
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="also measure the curves, and draw them there")
+    parser.add_argument("--full-day", action="store_true", help=f"the day has {DAY:,} interactions")
     parser.add_argument("-k", metavar="NAME", default="", help="only measurements whose name contains this")
     parser.add_argument(
         "--size", action="append", default=[], metavar="NAME=N", help=f"one of {', '.join(sizes.FULL)}; repeatable"
     )
     found = parser.parse_args(given)
     found.sizes = dict(sizes.QUICK if found.quick else sizes.FULL)
+    if found.full_day:
+        found.sizes["day"] = DAY
     for text in found.size:
         name, _, number = text.partition("=")
         if name not in found.sizes or not number.isdecimal() or not int(number):
             parser.error(f"--size {text}: expected NAME=N with a name of {', '.join(sizes.FULL)}")
         found.sizes[name] = int(number)
+    if found.compare and not found.compare.is_file():
+        parser.error(f"--compare {found.compare}: there is no such file")
     return found
 
 
-def measured(name: str, chosen: dict[str, int]) -> tuple[list[dict[str, Any]], str]:
+def pytest(*words: str, chosen: dict[str, int]) -> subprocess.CompletedProcess[str]:
+    """Run pytest over measurements in a fresh process."""
+    command = [sys.executable, "-m", "pytest", *words, "-q", "-o", "filterwarnings=", f"--rootdir={HERE.parent}"]
+    env = os.environ | {sizes.VARIABLE: json.dumps(chosen)}
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE.parent), env.get("PYTHONPATH", "")]))
+    return subprocess.run(command, capture_output=True, text=True, env=env, cwd=HERE.parent, check=False)
+
+
+def measurements(part: str, *, curves: bool) -> list[str]:
+    """The names of what is there to be measured, files in alphabetical order."""
+    listed = pytest("--collect-only", str(HERE), chosen=sizes.QUICK).stdout.splitlines()
+    names = [line for line in listed if "::test_" in line and part in line]
+    return [name for name in names if curves or "::test_curve" not in name]
+
+
+def measured(name: str, chosen: dict[str, int]) -> tuple[list[Line], str]:
     """Run one measurement in a fresh process; its lines, or what went wrong."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out.json"
-        command = [sys.executable, "-m", "pytest", str(HERE / name), "-q", "-rs", "-o", "filterwarnings="]
-        command += ["--benchmark-disable-gc", f"--benchmark-json={out}", f"--rootdir={HERE.parent}"]
-        env = os.environ | {sizes.VARIABLE: json.dumps(chosen)}
-        env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(HERE.parent), env.get("PYTHONPATH", "")]))
-        done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+        done = pytest(name, "-rs", "--benchmark-disable-gc", f"--benchmark-json={out}", chosen=chosen)
         if done.returncode == 0 and out.exists() and out.read_text():
             found = json.loads(out.read_text())["benchmarks"]
             if found:
@@ -88,68 +73,66 @@ def measured(name: str, chosen: dict[str, int]) -> tuple[list[dict[str, Any]], s
         return [], lines[0] if lines else done.stdout[-300:] + done.stderr[-300:]
 
 
-def shown(figure: float, unit: str) -> str:
-    """A figure for people.
-
-    >>> shown(5_230_000, "1/s"), shown(0.0123, "ms")
-    ('5.23 M/s', '0.0123 ms')
-    """
-    if unit == "1/s":
-        scale, letter = (1e6, "M") if figure >= 1e6 else (1e3, "k")
-        return f"{figure / scale:.3g} {letter}/s"
-    return f"{figure:.3g} {unit}"
-
-
-def table(lines: Sequence[dict[str, Any]]) -> str:
-    """One line for each figure of omniroute, and one for each peer with the ratio to it."""
-    rows = [("what", "omniroute", "peer", "ratio", "target")]
-    own = {line["what"]: line for line in lines if line["who"].startswith("omniroute")}
-    for line in lines:
-        here = own.get(line["what"])
-        if here is line:
-            note = f" [{line['note']}]" if line["note"] else ""
-            rows.append((line["what"] + note, shown(line["figure"], line["unit"]), "", "", line["target"]))
-        else:
-            ratio = f"{here['figure'] / line['figure']:.3g} x" if here else ""
-            rows.append(("", "", f"{line['who']} {shown(line['figure'], line['unit'])}", ratio, ""))
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    rows.insert(1, tuple("-" * width for width in widths))
-    return "\n".join(
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
+def run(chosen: argparse.Namespace) -> tuple[list[Line], list[str]]:
+    """Measure; the completed lines, and what went wrong."""
+    raw: list[Line] = []
+    wrong: list[str] = []
+    for name in measurements(chosen.k, curves=chosen.plots is not None):
+        print(f"{name} ...", file=sys.stderr, flush=True)
+        load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+        found, why = measured(name, chosen.sizes)
+        raw += [line | {"load": load} for line in found]
+        if why:
+            print(f"  {why}", file=sys.stderr)
+        if why and not why.startswith("SKIPPED"):
+            wrong.append(f"{name}: {why}")
+    about = machine.about()
+    return [tables.completed(line, about, chosen.sizes) for line in raw + tables.shares(raw)], wrong
 
 
 def main(given: Sequence[str] | None = None) -> int:
-    """Measure, print, write. Returns 1 when an answer was wrong."""
+    """Measure, print, write. Returns 1 when an answer was wrong or is not what it was; never for being slow."""
     chosen = arguments(given)
-    lines: list[dict[str, Any]] = []
-    failed = []
-    begin = time.monotonic()
-    for name in MEASUREMENTS:
-        if chosen.k not in name:
-            continue
-        print(f"{name} ...", file=sys.stderr, flush=True)
-        found, wrong = measured(name, chosen.sizes)
-        lines += found
-        if wrong:
-            print(f"  {wrong}", file=sys.stderr)
-            failed.append({"name": name, "why": wrong})
-    print(table(lines))
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
-    print(f"\nWall time on {os.cpu_count()} cores; load at the end {load:.1f}. Above 1, others were measured along.")
-    if chosen.json:
-        about = {"python": platform.python_version(), "machine": platform.machine(), "system": platform.system()}
-        about |= {"cores": os.cpu_count(), "core": implementation(), "seconds": round(time.monotonic() - begin, 1)}
-        about |= {"sizes": chosen.sizes, "load": load}
-        chosen.json.write_text(json.dumps({"about": about, "lines": lines, "failed": failed}, indent=1) + "\n")
-    return int(any(not wrong["why"].startswith("SKIPPED") for wrong in failed))
+    if chosen.list:
+        rows = [("name", "what", "target"), *((n, s.named(chosen.sizes), s.target()) for n, s in SCENARIOS.items())]
+        print(tables.laid_out(rows))
+        return 0
+    lines, wrong = run(chosen)
+    print(tables.table(lines, chosen.sizes, everything=not chosen.k))
+    print(f"\n{told(lines)}")
+    drawn = tables.curves(lines)
+    if drawn:
+        print(f"\n{drawn}")
+    if chosen.out:
+        chosen.out.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    if chosen.plots:
+        from benchmarks import plots
+
+        for path in plots.draw(lines, chosen.plots):
+            print(f"drew {path}")
+    changed = []
+    if chosen.compare:
+        text, changed = tables.compared(tables.read(chosen.compare), lines)
+        print(f"\n{text}")
+        print("\nOther answers than before: " + (", ".join(changed) or "none"))
+    for text in wrong:
+        print(f"FAILED {text}", file=sys.stderr)
+    return int(bool(wrong or changed))
 
 
-def implementation() -> str:
-    """Which core was measured."""
-    from omniroute.core import IMPLEMENTATION
-
-    return IMPLEMENTATION
+def told(lines: Sequence[Line]) -> str:
+    """Where the figures come from, in a sentence or two."""
+    about = machine.about()
+    dirty = ", changed since" if about["dirty"] else ""
+    loads = [line["load"] for line in lines if line["load"] is not None]
+    alone = (
+        f" Load before each measurement up to {max(loads):.1f}; above 1, others were measured along." if loads else ""
+    )
+    met, bound = (sum(1 for line in lines if line["met"] is not None and line["met"] >= least) for least in (1, 0))
+    return (
+        f"{met} of {bound} targets met. Wall time, core {about['core']}, Python {about['python']}, "
+        f"{about['cores']} cores of {about['processor']}, commit {about['commit'][:12] or 'unknown'}{dirty}.{alone}"
+    )
 
 
 if __name__ == "__main__":

@@ -1,15 +1,14 @@
-"""Interactions per second through the columns, beside peers on the same world."""
+"""Interactions per second through the columns, beside peers that get the same columns."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from time import perf_counter
+from collections.abc import Callable, Sequence
 
 import attrs
 import numpy as np
 import pytest
 
-from benchmarks import rivals, worlds
+from benchmarks import plain, rivals, worlds
 from benchmarks.sizes import size
 from omniroute.world.bare import (
     Answers,
@@ -18,176 +17,250 @@ from omniroute.world.bare import (
     BareGroup,
     BareQueue,
     BareWorld,
-    Results,
+    Column,
     drive_columns,
     sign_in_all,
 )
 
-TWO = "M/M/100, two priority classes, interactions"
-SKILLS = "3 groups, skills, abandonment, interactions"
-ANSWERED = "M/M/100, two priority classes, answers after 3 s, 3 % declined or missed, interactions"
-THREADS = "two worlds in two threads, against one after the other"
-LARGE = "{:,} agents, 50 groups, 500 classes, interactions"
-
-
-def measured(rate, world: BareWorld, arrivals: Arrivals) -> tuple[float, Results]:
-    """The rate of the columns, and the results of the last round."""
-    last = []
-
-    def run(core) -> None:
-        last[:] = [drive_columns(core, arrivals, sign_in_all(world.agents))]
-
-    figure = rate(run, len(arrivals.at), size("rounds"), lambda: (world.build(),))
-    return figure, last[0]
+PLAIN = "plain Python router"
+EVERY_CLASS = ((0, 1),)
 
 
 def pool() -> BareWorld:
     return BareWorld(groups=(BareGroup(agents=100),), classes=(BareClass(),) * 2)
 
 
-def test_two_classes_omniroute(rate, report):
+def driven(world: BareWorld, arrivals: Arrivals) -> tuple[Column, Column]:
+    """What omniroute answers: agent and start of each row."""
+    results = drive_columns(world.build(), arrivals, sign_in_all(world.agents))
+    return results.agent, results.start
+
+
+def lists(arrivals: Arrivals, *names: str) -> tuple[list[int], ...]:
+    """Columns as lists of Python integers, which Python programs read fastest."""
+    return tuple(getattr(arrivals, name).tolist() for name in names)
+
+
+def router_lists(arrivals: Arrivals) -> tuple[list[int], ...]:
+    return lists(arrivals, "at", "class_", "tier", "handle", "patience")
+
+
+def same_as(world: BareWorld, arrivals: Arrivals) -> Callable[[Sequence[Column]], None]:
+    """A judge: the peer's agent and start of each row are omniroute's."""
+
+    def judge(answers: Sequence[Column]) -> None:
+        for theirs, ours in zip(answers, driven(world, arrivals), strict=True):
+            assert np.array_equal(theirs, ours), f"{np.mean(theirs != ours):.3%} of the rows differ"
+
+    return judge
+
+
+def same_waits(arrivals: Arrivals) -> Callable[[Sequence[Column]], None]:
+    """A judge: the peer's wait of each row is omniroute's."""
+
+    def judge(answers: Sequence[Column]) -> None:
+        ours = driven(pool(), arrivals)[1] - arrivals.at
+        assert np.array_equal(answers[0], ours), f"{np.mean(answers[0] != ours):.3%} of the waits differ"
+
+    return judge
+
+
+def test_two_classes_omniroute(rate):
     arrivals = worlds.two_classes(size("columns"))
-    figure, results = measured(rate, pool(), arrivals)
-    worlds.check_two_classes(results.waits(arrivals), arrivals.class_)
-    report(TWO, "omniroute", figure, "1/s", target=">= 5 M/s, >= 1/3 of compiled")
+
+    def judge(answers: Sequence[Column]) -> None:
+        worlds.check_two_classes(answers[0], arrivals.class_)
+
+    def run(core, signed) -> tuple[Column]:
+        return (drive_columns(core, arrivals, signed).waits(arrivals),)
+
+    rate(
+        "two-classes",
+        "omniroute",
+        run,
+        len(arrivals.at),
+        rounds=size("rounds"),
+        judge=judge,
+        setup=lambda: (pool().build(), sign_in_all(100)),
+    )
 
 
-def test_two_classes_compiled(rate, report):
+def test_two_classes_compiled(rate):
     loop = rivals.compiled_loop()
     if loop is None:
         pytest.skip("there is no C compiler")
     arrivals = worlds.two_classes(size("columns"))
-    waits = np.zeros(len(arrivals.at), np.int64)
-    columns = [rivals.pointer(c) for c in (arrivals.at, arrivals.tier, arrivals.handle, waits)]
 
-    def run() -> None:
+    def run() -> tuple[Column]:
+        waits = np.zeros(len(arrivals.at), np.int64)
+        columns = [rivals.pointer(c) for c in (arrivals.at, arrivals.tier, arrivals.handle, waits)]
         assert loop(len(waits), 100, *columns) == 0
+        return (waits,)
 
-    figure = rate(run, len(waits), size("rounds"), tuple)
-    worlds.check_two_classes(waits, arrivals.class_)
-    ours = drive_columns(pool().build(), arrivals, sign_in_all(100)).waits(arrivals)
-    assert np.array_equal(ours, waits), "the compiled loop and omniroute must agree row by row"
-    report(TWO, "bare compiled loop", figure, "1/s")
+    judge = same_waits(arrivals)
+    rate("two-classes", "bare compiled loop", run, len(arrivals.at), rounds=size("rounds"), judge=judge)
 
 
 @pytest.mark.parametrize(
-    ("loop", "who"),
+    ("loop", "engine", "rows"),
     [
-        pytest.param(rivals.events_two_classes, "heapq event loop", id="events"),
-        pytest.param(rivals.heapq_two_classes, "heapq of bare instants, this model only", id="instants"),
+        pytest.param(rivals.events_two_classes, "heapq event loop", "heapq", id="events"),
+        pytest.param(rivals.heapq_two_classes, "heapq of bare instants, this model only", "heapq", id="instants"),
+        pytest.param(rivals.simpy_two_classes, "SimPy", "simpy", id="simpy"),
+        pytest.param(rivals.ciw_two_classes, "Ciw", "ciw", id="ciw"),
     ],
 )
-def test_two_classes_heapq(rate, report, loop, who):
-    arrivals = worlds.two_classes(size("heapq"))
-    columns = [column.tolist() for column in (arrivals.at, arrivals.tier, arrivals.handle)]
-    last: list[list[int]] = []
-
-    def run() -> None:
-        last[:] = [loop(*columns, 100)]
-
-    figure = rate(run, len(columns[0]), size("rounds"), tuple)
-    ours = drive_columns(pool().build(), arrivals, sign_in_all(100)).waits(arrivals)
-    assert ours.tolist() == last[0], "the loop and omniroute must agree row by row"
-    report(TWO, who, figure, "1/s")
-
-
-def test_two_classes_simpy(rate, report):
-    pytest.importorskip("simpy")
-    arrivals = worlds.two_classes(size("simpy"))
-    columns = [column.tolist() for column in (arrivals.at, arrivals.tier, arrivals.handle)]
-    last: list[list[int]] = []
-
-    def run() -> None:
-        last[:] = [rivals.simpy_two_classes(*columns, 100)]
-
-    figure = rate(run, len(columns[0]), 1, tuple)
-    worlds.check_two_classes(np.array(last[0]), arrivals.class_)
-    report(TWO, "SimPy", figure, "1/s")
+def test_two_classes_peer(rate, loop, engine, rows):
+    if rows in ("simpy", "ciw"):
+        pytest.importorskip(rows)
+    arrivals = worlds.two_classes(size(rows))
+    columns = lists(arrivals, "at", "tier", "handle")
+    rate(
+        "two-classes",
+        engine,
+        lambda: (loop(*columns, 100),),
+        len(arrivals.at),
+        rounds=min(size("rounds"), 3),
+        judge=same_waits(arrivals),
+    )
 
 
-def test_two_classes_ciw(rate, report):
-    pytest.importorskip("ciw")
-    last: list[tuple[np.ndarray, np.ndarray]] = []
+def test_two_classes_plain(rate):
+    arrivals = worlds.two_classes(size("plain"))
+    columns = router_lists(arrivals)
+    rate(
+        "two-classes",
+        PLAIN,
+        lambda router: plain.route(router, columns),
+        len(arrivals.at),
+        rounds=size("rounds"),
+        judge=same_as(pool(), arrivals),
+        setup=lambda: (plain.built((100,), EVERY_CLASS, 2),),
+    )
 
-    def run() -> None:
-        last[:] = [rivals.ciw_two_classes(size("ciw"), 1)]
 
-    figure = rate(run, size("ciw"), 1, tuple)
-    waits, class_ = last[0]
-    worlds.check_two_classes(waits * worlds.UNIT, class_)
-    report(TWO, "Ciw", figure, "1/s")
-
-
-def test_skills_omniroute(rate, report):
+def test_three_groups_omniroute(rate):
     arrivals = worlds.skilled_columns(size("skills"))
-    figure, results = measured(rate, worlds.skilled_world(), arrivals)
-    left = results.abandoned.mean()
-    waits = results.waits(arrivals).mean() / worlds.UNIT
-    assert left == pytest.approx(2 * waits, rel=0.05), "P(abandon) = th E[W]"
-    report(SKILLS, "omniroute", figure, "1/s", target=">= 2 M/s")
+    world = worlds.skilled_world()
+
+    def judge(answers: Sequence[Column]) -> None:
+        agent, start, end = answers
+        waits = (np.where(agent < 0, end, start) - arrivals.at).mean() / worlds.UNIT
+        assert (agent < 0).mean() == pytest.approx(2 * waits, rel=0.05), "P(abandon) = th E[W]"
+
+    def run(core, signed) -> tuple[Column, Column, Column]:
+        results = drive_columns(core, arrivals, signed)
+        return results.agent, results.start, results.end
+
+    rate(
+        "three-groups",
+        "omniroute",
+        run,
+        len(arrivals.at),
+        rounds=size("rounds"),
+        judge=judge,
+        setup=lambda: (world.build(), sign_in_all(world.agents)),
+    )
 
 
-def test_skills_heapq(rate, report):
-    arrivals = worlds.skilled_columns(size("skills_heapq"))
-    columns = tuple(c.tolist() for c in (arrivals.at, arrivals.class_, arrivals.handle, arrivals.patience))
-    last: list[tuple[list[int], list[int]]] = []
-
-    def run() -> None:
-        last[:] = [rivals.heapq_skills(columns, worlds.SERVES, worlds.SIZES)]
-
-    figure = rate(run, len(columns[0]), size("rounds"), tuple)
-    ours = drive_columns(worlds.skilled_world().build(), arrivals, sign_in_all(sum(worlds.SIZES)))
-    agreed = np.mean((ours.agent == last[0][0]) & (ours.start == last[0][1]))
-    assert agreed > 0.999, f"the loop and omniroute agree in {agreed:.3%} of the rows (ties of one millisecond differ)"
-    report(SKILLS, "hand-written heapq loop", figure, "1/s")
+def test_three_groups_heapq(rate):
+    arrivals = worlds.skilled_columns(size("plain"))
+    columns = lists(arrivals, "at", "class_", "handle", "patience")
+    rate(
+        "three-groups",
+        "hand-written heapq loop, this model only",
+        lambda: rivals.heapq_skills(columns, worlds.SERVES, worlds.SIZES),
+        len(arrivals.at),
+        rounds=size("rounds"),
+        judge=same_as(worlds.skilled_world(), arrivals),
+    )
 
 
-def test_large_omniroute(rate, report):
+def test_three_groups_plain(rate):
+    arrivals = worlds.skilled_columns(size("plain"))
+    columns = router_lists(arrivals)
+    rate(
+        "three-groups",
+        PLAIN,
+        lambda router: plain.route(router, columns),
+        len(arrivals.at),
+        rounds=size("rounds"),
+        judge=same_as(worlds.skilled_world(), arrivals),
+        setup=lambda: (plain.built(worlds.SIZES, worlds.SERVES, 3),),
+    )
+
+
+def test_large_omniroute(rate):
     agents = size("agents")
     arrivals = worlds.large_columns(size("large"), agents)
-    figure, results = measured(rate, worlds.large_world(agents), arrivals)
-    assert (results.served.astype(int) + results.abandoned == 1).all()
-    assert (results.agent[results.served] % agents < agents).all()
-    report(LARGE.format(agents), "omniroute", figure, "1/s", target=">= 1 M/s")
+    world = worlds.large_world(agents)
+
+    def judge(answers: Sequence[Column]) -> None:
+        agent, start = answers
+        assert ((agent >= 0) == (start >= 0)).all()
+        assert (agent < agents).all()
+
+    def run(core, signed) -> tuple[Column, Column]:
+        results = drive_columns(core, arrivals, signed)
+        return results.agent, results.start
+
+    rate(
+        "large",
+        "omniroute",
+        run,
+        len(arrivals.at),
+        rounds=size("rounds"),
+        judge=judge,
+        setup=lambda: (world.build(), sign_in_all(world.agents)),
+    )
 
 
-def test_answers_omniroute(rate, report):
+def test_large_plain(rate):
+    agents = size("agents")
+    arrivals = worlds.large_columns(size("plain"), agents)
+    columns, world = router_lists(arrivals), worlds.large_world(agents)
+    groups = [(group.agents, group.atoms) for group in world.groups]
+    rate(
+        "large",
+        PLAIN,
+        lambda router: plain.route(router, columns),
+        len(arrivals.at),
+        rounds=size("rounds"),
+        judge=same_as(world, arrivals),
+        setup=lambda: (plain.built([n for n, _ in groups], [held for _, held in groups], len(world.classes)),),
+    )
+
+
+def test_answers_omniroute(rate):
+    """Agents who answer after a while, and now and then decline or do not answer."""
     arrivals = worlds.two_classes(size("columns"))
     rows = len(arrivals.at)
+    second = worlds.UNIT // 300
     answers = Answers(
         number=np.arange(rows),
-        answer=np.full(rows, 3_000),
+        answer=np.full(rows, 3 * second),
         decline=np.full(rows, 20),
         ignore=np.full(rows, 10),
-        back=60_000,
+        back=60 * second,
     )
-    world = attrs.evolve(pool(), queues=(BareQueue(offer_timeout=20_000),))
-    figure, results = measured(rate, world, attrs.evolve(arrivals, answers=answers))
-    assert results.served.all()
-    assert results.details.offers.sum() / rows == pytest.approx(1 / 0.97, rel=0.01), "offers of each: geometric"
-    report(ANSWERED, "omniroute", figure, "1/s")
+    world = attrs.evolve(pool(), queues=(BareQueue(offer_timeout=20 * second),))
+    answered = attrs.evolve(arrivals, answers=answers)
 
+    def judge(found: Sequence[Column]) -> None:
+        agent, _, offers = found
+        assert (agent >= 0).all()
+        assert offers.sum() / rows == pytest.approx(1 / 0.97, rel=0.01), "offers of each: geometric"
 
-def test_threads(benchmark, report):
-    arrivals = worlds.skilled_columns(size("skills"))
-    crew = sign_in_all(sum(worlds.SIZES))
+    def run(core, signed) -> tuple[Column, Column, Column]:
+        results = drive_columns(core, answered, signed)
+        return results.agent, results.start, results.details.offers
 
-    def world(core) -> list[int]:
-        return drive_columns(core, arrivals, crew).start.tolist()[-1000:]
-
-    def timed(run, cores) -> tuple[float, list[list[int]]]:
-        begin = perf_counter()
-        found = list(run(world, cores))
-        return perf_counter() - begin, found
-
-    alone: list[float] = []
-    together: list[float] = []
-    with ThreadPoolExecutor(2) as threads:
-        for _ in range(size("rounds")):
-            first, left = timed(map, [worlds.skilled_world().build() for _ in range(2)])
-            second, right = timed(threads.map, [worlds.skilled_world().build() for _ in range(2)])
-            assert left == right
-            alone.append(first)
-            together.append(second)
-    benchmark.pedantic(lambda: None, rounds=1)
-    report(THREADS, "omniroute", np.median(alone) / np.median(together), "x", target="2 x on two free cores")
+    rate(
+        "answers",
+        "omniroute",
+        run,
+        rows,
+        rounds=size("rounds"),
+        judge=judge,
+        setup=lambda: (world.build(), sign_in_all(100)),
+    )

@@ -1,41 +1,103 @@
-"""What every measurement shares: a way to say what was measured."""
+"""What every measurement shares: a way to time, and a way to say what was measured."""
 
 from __future__ import annotations
 
+import hashlib
 import math
 import statistics
 from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from benchmarks import worlds
+from benchmarks.scenarios import SCENARIOS
 
 Report = Callable[..., None]
 
 
+def digest(answers: Sequence[npt.ArrayLike]) -> str:
+    """A fingerprint of columns of integers, the same for every engine that gives the same answers."""
+    found = hashlib.sha256()
+    for column in answers:
+        found.update(np.ascontiguousarray(column, dtype=np.int64).tobytes())
+    return found.hexdigest()[:16]
+
+
 @pytest.fixture
 def report(benchmark: Any) -> Report:
-    """A function that records one or more figures of this run for the table.
+    """A function that records one figure of this run for the table and the JSON.
 
-    ``figure`` is in ``unit``; ``target`` is the one that the project has set itself, as text.
+    ``scenario`` is a name of :data:`SCENARIOS`, ``figure`` is in its unit. ``answers`` are the columns that the engine
+    found over ``n`` rows, from which the digest is made. ``at`` is the place on the axis of a curve.
     """
     lines = benchmark.extra_info.setdefault("lines", [])
 
-    def record(what: str, who: str, figure: float, unit: str, *, target: str = "", note: str = "") -> None:
+    def record(
+        scenario: str,
+        engine: str,
+        figure: float,
+        *,
+        n: int = 0,
+        answers: Sequence[npt.ArrayLike] = (),
+        seconds: Sequence[float] = (),
+        note: str = "",
+        at: int | None = None,
+    ) -> None:
         assert math.isfinite(figure)
-        lines.append({"what": what, "who": who, "figure": figure, "unit": unit, "target": target, "note": note})
+        assert scenario in SCENARIOS, f"{scenario} is not in benchmarks/scenarios.py"
+        line = {"scenario": scenario, "engine": engine, "figure": figure, "unit": SCENARIOS[scenario].unit}
+        line |= {"seed": SCENARIOS[scenario].seed, "n": n, "note": note, "at": at}
+        line |= {"digest": digest(answers) if answers else "", "seconds": list(seconds)}
+        lines.append(line)
 
     return record
 
 
 @pytest.fixture
-def rate(benchmark: Any) -> Callable[..., float]:
-    """A function that times ``run(*setup())`` over rounds and returns items per second of the median round."""
+def timed(benchmark: Any) -> Callable[..., tuple[Any, list[float]]]:
+    """A function that runs ``run(*setup())`` over rounds, one before them to warm up: its last answer, the seconds."""
 
-    def measure(run: Callable[..., object], items: int, rounds: int, setup: Callable[[], tuple[Any, ...]]) -> float:
-        benchmark.pedantic(run, setup=lambda: (setup(), {}), rounds=rounds, iterations=1, warmup_rounds=0)
-        return items / float(benchmark.stats.stats.median)
+    def measure(
+        run: Callable[..., object], rounds: int, setup: Callable[[], tuple[Any, ...]] = tuple
+    ) -> tuple[Any, list[float]]:
+        seconds: list[float] = []
+
+        def clocked(*arguments: object) -> object:
+            begin = perf_counter()
+            answer = run(*arguments)
+            seconds.append(perf_counter() - begin)
+            return answer
+
+        answer = benchmark.pedantic(clocked, setup=lambda: (setup(), {}), rounds=rounds, iterations=1, warmup_rounds=1)
+        return answer, seconds[-rounds:]
+
+    return measure
+
+
+@pytest.fixture
+def rate(timed: Callable[..., tuple[Any, list[float]]], report: Report) -> Callable[..., None]:
+    """A function that times ``run(*setup())``, which returns the columns of answers, and reports items per second.
+
+    The figure is that of the median round. ``judge`` looks at the answers before anything is reported.
+    """
+
+    def measure(
+        scenario: str,
+        engine: str,
+        run: Callable[..., Sequence[npt.ArrayLike]],
+        items: int,
+        *,
+        rounds: int,
+        judge: Callable[[Sequence[npt.ArrayLike]], None],
+        setup: Callable[[], tuple[Any, ...]] = tuple,
+    ) -> None:
+        answers, seconds = timed(run, rounds, setup)
+        judge(answers)
+        report(scenario, engine, items / statistics.median(seconds), n=items, answers=answers, seconds=seconds)
 
     return measure
 

@@ -1,6 +1,6 @@
 """What others would write for the same columns: a loop over a heap, a compiled loop, SimPy, Ciw.
 
-Each takes columns in milliseconds and returns the waits, so answers can be compared row by row.
+Each takes the same columns of integers and returns the waits, so answers are compared row by row.
 """
 
 from __future__ import annotations
@@ -212,25 +212,22 @@ def simpy_two_classes(at: Sequence[int], tier: Sequence[int], handle: Sequence[i
     return wait
 
 
-def ciw_two_classes(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Ciw draws for itself: waits in time units and classes, in the order of arrival."""
+def ciw_two_classes(at: Sequence[int], tier: Sequence[int], handle: Sequence[int], n: int) -> list[int]:
+    """Ciw's priority classes over the given columns; a first-in-first-out line takes its handling times in order."""
     import ciw
 
-    ciw.seed(seed)
+    classes = (0, 1)
+    rows = [[row for row, of in enumerate(tier) if of == k] for k in classes]
+    gaps = [[float(at[b] - (at[a] if a >= 0 else 0)) for a, b in zip([-1, *of], of, strict=False)] for of in rows]
     network = ciw.create_network(
-        arrival_distributions={
-            "Class 0": [ciw.dists.Exponential(rate=36.0)],
-            "Class 1": [ciw.dists.Exponential(rate=54.0)],
-        },
+        arrival_distributions={f"Class {k}": [ciw.dists.Sequential([*gaps[k], float("inf")])] for k in classes},
         service_distributions={
-            "Class 0": [ciw.dists.Exponential(rate=1.0)],
-            "Class 1": [ciw.dists.Exponential(rate=1.0)],
+            f"Class {k}": [ciw.dists.Sequential([float(handle[row]) for row in rows[k]] or [0.0])] for k in classes
         },
-        priority_classes={"Class 0": 0, "Class 1": 1},
-        number_of_servers=[100],
+        priority_classes={f"Class {k}": k for k in classes},
+        number_of_servers=[n],
     )
     world = ciw.Simulation(network)
-    world.simulate_until_max_customers(rows, method="Finish")
-    records = sorted(world.get_all_records(), key=lambda record: record.arrival_date)
-    waits = np.array([record.waiting_time for record in records])
-    return waits, np.array([record.customer_class == "Class 1" for record in records], np.int64)
+    world.simulate_until_max_customers(len(at), method="Finish")
+    records = sorted(world.get_all_records(), key=lambda record: record.id_number)
+    return [int(record.waiting_time) for record in records]

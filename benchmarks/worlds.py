@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from omniroute.core.codes import EventKind
 from omniroute.world.bare import Arrivals, BareClass, BareGroup, BareWorld
 
-UNIT = 300_000
-"""Milliseconds of a time unit."""
+UNIT = 50_000_000
+"""Parts of a time unit: so many that instants hardly ever meet, for peers differ in what goes first when they do."""
 
 
 def two_classes(rows: int, seed: int = 1) -> Arrivals:
@@ -78,61 +78,92 @@ def large_columns(rows: int, agents: int, classes: int = 500, seed: int = 3) -> 
     )
 
 
-NARROW, WIDE = 100, 0
+class Crowd(NamedTuple):
+    """Agents who are all busy and interactions that all wait; group g has ``sizes[g]`` agents who serve ``serves[g]``.
+
+    ``idle`` leaves the agents idle instead; then nothing waits.
+    """
+
+    sizes: tuple[int, ...]
+    serves: tuple[tuple[int, ...], ...]
+    classes: int
+    waiting: int
+    seed: int = 1
+    idle: bool = False
+
+    def world(self) -> BareWorld:
+        """The same as tables."""
+        groups = tuple(BareGroup(agents=n, atoms=held) for n, held in zip(self.sizes, self.serves, strict=True))
+        return BareWorld(
+            groups=groups, classes=tuple(BareClass(program=(c,)) for c in range(self.classes)), atoms=self.classes
+        )
+
+    def arrivals(self) -> Iterator[int]:
+        """The classes of its interactions, endless: one for each busy agent by group, then drawn ones that wait."""
+        for n, served in () if self.idle else zip(self.sizes, self.serves, strict=True):
+            for place in range(n):
+                yield served[place % len(served)]
+        random = self.seed
+        while True:
+            random = (random * 1_103_515_245 + 12_345) % 2**31
+            yield (random >> 8) % self.classes
+
+    @property
+    def busy(self) -> int:
+        """How many agents are busy at the start."""
+        return 0 if self.idle else sum(self.sizes)
+
+
+NARROW = 100
 """Classes that an agent of a narrow group could take; a wide one could take all."""
 
 
-def crowded(agents: int, classes: int, waiting: int) -> tuple[Any, list[int], list[int], int]:
-    """A core where all agents are busy and ``waiting`` interactions wait, spread over all classes.
-
-    Nine tenths of the agents can take 100 classes each, one tenth all. Returns the core, the interactions held by
-    narrow agents, those held by wide ones, and now.
-    """
+def two_kinds(agents: int, classes: int, waiting: int) -> Crowd:
+    """Nine tenths of the agents can take 100 classes each, the last tenth, in a group of its own, all."""
     narrow = max(1, classes // NARROW)
-    per_group = agents * 9 // 10 // narrow
-    groups = [
-        BareGroup(agents=per_group, atoms=tuple(range(g * NARROW, min((g + 1) * NARROW, classes))))
-        for g in range(narrow)
-    ]
-    groups.append(BareGroup(agents=agents - per_group * narrow, atoms=tuple(range(classes))))
-    world = BareWorld(
-        groups=tuple(groups), classes=tuple(BareClass(program=(c,)) for c in range(classes)), atoms=classes
-    )
+    each = agents * 9 // 10 // narrow
+    serves = [tuple(range(g * NARROW, min((g + 1) * NARROW, classes))) for g in range(narrow)]
+    sizes = (each,) * narrow + (agents - each * narrow,)
+    return Crowd(sizes, (*serves, tuple(range(classes))), classes, waiting)
+
+
+def in_blocks(agents: int, groups: int, classes: int, each: int, waiting: int, seed: int = 5) -> Crowd:
+    """Groups of equal size; blocks of ``each`` classes, each served by as many groups as any other block."""
+    blocks = classes // each
+    serves = tuple(tuple(range(g % blocks * each, (g % blocks + 1) * each)) for g in range(groups))
+    return Crowd((max(1, agents // groups),) * groups, serves, blocks * each, waiting, seed)
+
+
+class Filled(NamedTuple):
+    """A core with a crowd in it: ``held`` are (interaction, agent); ``row_of`` says which arrival a number is."""
+
+    core: Any
+    held: list[tuple[int, int]]
+    row_of: dict[int, int]
+    now: int
+
+
+def filled(crowd: Crowd) -> Filled:
+    """A core in which the crowd is busy and waits."""
+    world, coming = crowd.world(), crowd.arrivals()
     core = world.build()
     for agent in range(world.agents):
         core.set_presence(0, agent, 0)
     core.take()
-    held: dict[int, int] = {}
-    now = random = 1
-    while len(held) < world.agents:
-        random = (random * 1_103_515_245 + 12_345) % 2**31
-        core.enqueue(now, (random % classes,), 0, now)
-        now += 1
-        for kind, _, i, j, offer, _ in core.take():
-            if kind == EventKind.OFFERED:
-                core.accept(now, offer)
-                held[i] = j
-    more = 0
-    while more < waiting:
-        random = (random * 1_103_515_245 + 12_345) % 2**31
-        core.enqueue(now, (random % classes,), 0, now)
-        now += 1
-        more += 1
+    held: list[tuple[int, int]] = []
+    row_of: dict[int, int] = {}
+    for row in range(crowd.busy):
+        row_of[core.enqueue(row, (next(coming),), 0, row)] = row
+        i, j, offer = next((e[2], e[3], e[4]) for e in core.take() if e[0] == EventKind.OFFERED)
+        core.accept(row, offer)
+        held.append((i, j))
     core.take()
-    edge = per_group * narrow
-    return core, [i for i, j in held.items() if j < edge], [i for i, j in held.items() if j >= edge], now
+    for row in range(crowd.busy, crowd.busy + crowd.waiting):
+        row_of[core.enqueue(row, (next(coming),), 0, row)] = row
+    core.take()
+    return Filled(core, held, row_of, crowd.busy + crowd.waiting)
 
 
 def clock_overhead() -> float:
     """What one pair of clock readings costs, in ns: the median of many."""
     return statistics.median(-(perf_counter_ns() - perf_counter_ns()) for _ in range(2_001))
-
-
-def timed(operations: Iterable[Callable[[], object]]) -> list[int]:
-    """Run operations and return the nanoseconds of each."""
-    samples = []
-    for operation in operations:
-        begin = perf_counter_ns()
-        operation()
-        samples.append(perf_counter_ns() - begin)
-    return samples
