@@ -56,7 +56,7 @@ def pytest(*words: str, chosen: dict[str, int]) -> subprocess.CompletedProcess[s
 def measurements(part: str, *, curves: bool) -> list[str]:
     """The names of what is there to be measured, files in alphabetical order."""
     listed = pytest("--collect-only", str(HERE), chosen=sizes.QUICK).stdout.splitlines()
-    names = [line for line in listed if "::test_" in line and part in line]
+    names = [line for line in listed if "/bench_" in line and "::" in line and part in line]
     return [name for name in names if curves or "::test_curve" not in name]
 
 
