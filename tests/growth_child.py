@@ -26,7 +26,7 @@ def crowd(agents: int, others: int) -> Core:
         group = core.add_group([ours], 1, [1])
         for order in range(agents // GROUPS):
             core.add_agent(group, order)
-    for group in range(others):
+    for _ in range(others):
         core.add_agent(core.add_group([theirs], 1, [1]), 0)
     for class_ in range(CLASSES + others):
         core.add_class(0, 0, [ours if class_ < CLASSES else theirs], 0)
