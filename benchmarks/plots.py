@@ -17,6 +17,7 @@ PAGES = {
     ),
 }
 """For each picture its panels: the axis, what it says below, and what stays as it is."""
+TITLES = {"agents": "agents", "waiting": "what waits", "classes": "the classes or groups that could answer"}
 COLOURS = {
     "omniroute core": "#0b6e4f",
     "omniroute door": "#4aa96c",
@@ -46,7 +47,7 @@ def draw(lines: Sequence[Line], folder: Path) -> list[Path]:
         drawn = [line["figure"] for line in lines if line["scenario"] in {CURVE + axis for axis, _, _ in panels}]
         axes[0][0].set_ylim(min(drawn) / 1.5, max(drawn) * 6)  # room for the names above the lines
         axes[0][0].set_ylabel("time of one decision (microseconds)")
-        figure.suptitle(f"Time of one decision against {' and '.join(axis for axis, _, _ in panels)}", fontsize=13)
+        figure.suptitle(f"Time of one decision against {TITLES[page]}", fontsize=13)
         path = folder / f"time-against-{page}.png"
         figure.savefig(path, dpi=150)
         plt.close(figure)
