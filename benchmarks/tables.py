@@ -23,6 +23,8 @@ def completed(line: Line, about: Line, chosen: dict[str, int]) -> Line:
         full["met"] = scenario.met(line["figure"])
     full["median_s"] = statistics.median(seconds) if seconds else None
     full["spread"] = (max(seconds) - min(seconds)) / 2 / full["median_s"] if len(seconds) > 1 else None
+    worked = line["processor_seconds"]
+    full["share"] = statistics.median(worked) / full["median_s"] if worked and seconds else None
     full["throughput"] = line["n"] / full["median_s"] if seconds and line["n"] else None
     return full | about | {"sizes": chosen}
 
@@ -54,14 +56,14 @@ def table(lines: Sequence[Line], chosen: dict[str, int], *, everything: bool) ->
 
     With ``everything``, a scenario that nobody measured has a row that says so.
     """
-    rows = [("what", "omniroute", "spread", "peer", "ratio", "target", "")]
+    rows = [("what", "omniroute", "spread", "processor", "peer", "ratio", "target", "")]
     for name, scenario in SCENARIOS.items():
         if name.startswith(CURVE):
             continue
         of = [line for line in lines if line["scenario"] == name]
         title = scenario.named(chosen)
         if not of and everything:
-            rows.append((title, "not measured", "", "", "", scenario.target(), scenario.needs))
+            rows.append((title, "not measured", "", "", "", "", scenario.target(), scenario.needs))
         of.sort(key=lambda line: not is_ours(line))
         rows += [_row(line, title, of[0] if is_ours(of[0]) else None) for line in of]
     return laid_out(rows)
@@ -70,12 +72,13 @@ def table(lines: Sequence[Line], chosen: dict[str, int], *, everything: bool) ->
 def _row(line: Line, title: str, ours: Line | None) -> tuple[str, ...]:
     figure = shown(line["figure"], line["unit"])
     spread = f"± {line['spread']:.0%}" if line["spread"] is not None else ""
+    share = f"{line['share']:.0%}" if line["share"] is not None else ""
     if is_ours(line):
         note = f" ({line['note']})" if line["note"] else ""
         met = {True: "met", False: "MISSED", None: ""}[line["met"]]
-        return title + note, figure, spread, "", "", line["target"], met
+        return title + note, figure, spread, share, "", "", line["target"], met
     ratio = f"{ours['figure'] / line['figure']:.3g} x" if ours else ""
-    return "", "", spread, f"{line['engine']} {figure}", ratio, "", ""
+    return "", "", spread, share, f"{line['engine']} {figure}", ratio, "", ""
 
 
 def curves(lines: Sequence[Line]) -> str:

@@ -14,6 +14,7 @@ def line(scenario: str, engine: str, figure: float, **fields: object) -> tables.
     """A completed line with nothing unusual in it."""
     raw = {"scenario": scenario, "engine": engine, "figure": figure, "unit": SCENARIOS[scenario].unit, "seed": None}
     raw |= {"n": 10, "note": "", "at": None, "digest": "d", "seconds": [1.0, 2.0, 3.0], "load": 0.0}
+    raw["processor_seconds"] = [1.0, 1.0, 1.0]
     return tables.completed(raw | fields, {}, sizes.QUICK)
 
 
@@ -35,6 +36,7 @@ def test_what_follows_from_the_rounds() -> None:
     """Median, half of the range over it, and rows per second come from the seconds of the rounds."""
     found = line("large", "omniroute", 5.0)
     assert (found["median_s"], found["spread"], found["throughput"]) == (2.0, 0.5, 5.0)
+    assert found["share"] == 0.5, "half of the time somebody else had the processor"
 
 
 def test_the_table_says_what_was_not_measured() -> None:
