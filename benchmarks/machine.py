@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("numpy", "cython", "simpy", "ciw", "sortedcontainers")
+PACKAGES = ("numpy", "cython", "simpy", "ciw", "sortedcontainers", "scipy", "ortools")
 
 
 def version(package: str) -> str:
