@@ -32,7 +32,8 @@ def report(benchmark: Any) -> Report:
     """A function that records one figure of this run for the table and the JSON.
 
     ``scenario`` is a name of :data:`SCENARIOS`, ``figure`` is in its unit. ``answers`` are the columns that the engine
-    found over ``n`` rows, from which the digest is made. ``at`` is the place on the axis of a curve.
+    found over ``n`` rows, from which the digest is made. ``processor_seconds`` are those that `timed` has measured
+    unless given. ``at`` is the place on the axis of a curve.
     """
     lines = benchmark.extra_info.setdefault("lines", [])
 
@@ -44,6 +45,7 @@ def report(benchmark: Any) -> Report:
         n: int = 0,
         answers: Sequence[npt.ArrayLike] = (),
         seconds: Sequence[float] = (),
+        processor_seconds: Sequence[float] = (),
         note: str = "",
         at: int | None = None,
     ) -> None:
@@ -52,7 +54,7 @@ def report(benchmark: Any) -> Report:
         line = {"scenario": scenario, "engine": engine, "figure": figure, "unit": SCENARIOS[scenario].unit}
         line |= {"seed": SCENARIOS[scenario].seed, "n": n, "note": note, "at": at}
         line |= {"digest": digest(answers) if answers else "", "seconds": list(seconds)}
-        line["processor_seconds"] = list(benchmark.extra_info.get("processor_seconds", ()))
+        line["processor_seconds"] = list(processor_seconds or benchmark.extra_info.get("processor_seconds", ()))
         lines.append(line)
 
     return record
