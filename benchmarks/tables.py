@@ -22,7 +22,8 @@ def completed(line: Line, about: Line, chosen: dict[str, int]) -> Line:
     if is_ours(line):
         full["met"] = scenario.met(line["figure"])
     full["median_s"] = statistics.median(seconds) if seconds else None
-    full["spread"] = (max(seconds) - min(seconds)) / 2 / full["median_s"] if len(seconds) > 1 else None
+    quarters = statistics.quantiles(seconds, n=4) if len(seconds) > 1 else []
+    full["spread"] = (quarters[2] - quarters[0]) / 2 / full["median_s"] if quarters else None
     worked = line["processor_seconds"]
     full["share"] = statistics.median(worked) / full["median_s"] if worked and seconds else None
     full["throughput"] = line["n"] / full["median_s"] if seconds and line["n"] else None
@@ -52,11 +53,11 @@ def laid_out(rows: Sequence[Sequence[str]]) -> str:
 
 
 def table(lines: Sequence[Line], chosen: dict[str, int], *, everything: bool) -> str:
-    """One row for each figure of omniroute, and one for each peer with the ratio to it.
+    """One row for each figure of omniroute, and one for each peer with how many times as fast omniroute is.
 
     With ``everything``, a scenario that nobody measured has a row that says so.
     """
-    rows = [("what", "omniroute", "spread", "processor", "peer", "ratio", "target", "")]
+    rows = [("what", "omniroute", "spread", "processor", "peer", "as fast", "target", "")]
     for name, scenario in SCENARIOS.items():
         if name.startswith(CURVE):
             continue
@@ -77,7 +78,9 @@ def _row(line: Line, title: str, ours: Line | None) -> tuple[str, ...]:
         note = f" ({line['note']})" if line["note"] else ""
         met = {True: "met", False: "MISSED", None: ""}[line["met"]]
         return title + note, figure, spread, share, "", "", line["target"], met
-    ratio = f"{ours['figure'] / line['figure']:.3g} x" if ours else ""
+    better = SCENARIOS[line["scenario"]].more_is_better
+    over, under = (ours, line) if better else (line, ours)
+    ratio = f"{over['figure'] / under['figure']:.3g} x" if over and under else ""
     return "", "", spread, share, f"{line['engine']} {figure}", ratio, "", ""
 
 

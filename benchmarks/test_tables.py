@@ -33,7 +33,7 @@ def test_targets() -> None:
 
 
 def test_what_follows_from_the_rounds() -> None:
-    """Median, half of the range over it, and rows per second come from the seconds of the rounds."""
+    """Median, half of the middle range over it, and rows per second come from the seconds of the rounds."""
     found = line("large", "omniroute", 5.0)
     assert (found["median_s"], found["spread"], found["throughput"]) == (2.0, 0.5, 5.0)
     assert found["share"] == 0.5, "half of the time somebody else had the processor"
@@ -50,6 +50,15 @@ def test_the_table_says_what_was_not_measured() -> None:
     assert "60 x" in rows[3]
     assert sum("not measured" in row for row in rows) == len(rows) - 4
     assert all(s.target() in text for s in SCENARIOS.values())
+
+
+def test_a_slower_peer_has_a_greater_ratio() -> None:
+    """Of rates ours goes above the line, of times theirs: a peer of half the speed stands at 2 in both."""
+    for scenario, ours, theirs in (("large", 2e6, 1e6), ("window", 3.0, 6.0)):
+        found = tables.table(
+            [line(scenario, "omniroute", ours), line(scenario, "peer", theirs)], sizes.FULL, everything=False
+        )
+        assert "| 2 x" in found.splitlines()[3]
 
 
 def test_other_answers_are_told_and_slowness_is_not() -> None:
