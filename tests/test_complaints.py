@@ -12,7 +12,7 @@ import pytest
 from cores import CORES, using
 from telling import refusal, take, the, words
 
-from omniroute import Agent, Channel, FirstComeFirstServed, Plan, Priority, Queue, Router, Step, events
+from omniroute import Agent, Channel, Condition, FirstComeFirstServed, Plan, Priority, Queue, Router, Step, events
 from omniroute.commands import Bind
 from omniroute.core.codes import Cause
 from omniroute.errors import MisuseError, PlanError
@@ -161,6 +161,40 @@ def test_u08_the_eighth_is_not_served_first() -> None:
     assert router.position("x0") == 1
     router.advance(60 * S)
     assert router.waiting("q") == [f"x{n}" for n in range(8)]
+
+
+def test_u09_an_expected_wait_says_what_it_is_made_of_and_is_made_anew() -> None:
+    """Expected waits are a secret, stay the same for the whole wait, and are wrong by an unknown amount.
+
+    Here it is the work that waits over the agents who are ready, each interval anew; and nothing before anybody was
+    handled. A second agent halves it, and who waits sees it.
+    """
+    plan = Plan(
+        queues=[Queue("q")],
+        agents=[Agent("ana"), Agent("ben")],
+        conditions=[Condition("long", "wait", queue="q", at_least="1h")],
+        estimates_ms="10s",
+    )
+    router = Router(plan)
+    router.sign_in(0, "ana")
+    for n in range(3):
+        router.enqueue(n * 60 * S, f"i{n}", "q")
+        assert n or router.queue("q").expected_wait_ms is None
+        take(router, n * 60 * S, "ana")
+        router.release((n + 1) * 60 * S, f"i{n}")
+    for n in range(3, 8):
+        router.enqueue(180 * S, f"i{n}", "q")
+    take(router, 180 * S, "ana")
+    router.advance(190 * S)
+    alone = router.queue("q").expected_wait_ms
+    router.sign_in(191 * S, "ben")
+    take(router, 191 * S, "ben")
+    router.advance(200 * S)
+    together = router.queue("q").expected_wait_ms
+    assert alone is not None
+    assert together is not None
+    assert alone == pytest.approx(4 * 60 * S, rel=0.1)
+    assert together == pytest.approx(3 * 30 * S, rel=0.1)
 
 
 def test_u10_an_unanswered_offer_is_neither_too_harsh_nor_too_soft() -> None:
