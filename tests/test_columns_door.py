@@ -196,7 +196,7 @@ def test_cuts_do_not_matter(case, data):
 
 def test_two_worlds_in_two_threads():
     """Two worlds at a time, each in a thread, are the same as one after the other."""
-    days = [demo_day(seed=seed) for seed in range(6)]
+    days = [demo_day(seed=seed) for seed in range(3)]
     alone = [simulate(*day).start_ms.tolist() for day in days]
     with ThreadPoolExecutor(2) as threads:
         together = list(threads.map(lambda day: simulate(*day).start_ms.tolist(), days))
