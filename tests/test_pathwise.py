@@ -196,9 +196,11 @@ def lively_cases(draw) -> tuple[BareWorld, Arrivals, tuple[np.ndarray, ...], int
         wrap_up=numbers(0, 6),
         keeps=numbers(0, 1),
     )
+    answering = draw(st.booleans())
     arrivals = attrs.evolve(
         arrivals,
-        answers=answers if draw(st.booleans()) else None,
+        patience=np.maximum(arrivals.patience, 0 if answering else -1),  # who is offered too late waits for ever
+        answers=answers if answering else None,
         transfers=transfers if draw(st.booleans()) else None,
     )
     return world, arrivals, draw(moves(world)), draw(st.sampled_from((-1, -1, 60)))
