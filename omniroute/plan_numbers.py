@@ -60,9 +60,8 @@ def agent_key_of(queue: Queue) -> int:
 
 def control_interval(queue: Queue) -> int:
     """How often a queue's strategy wants to be asked again, in ms; -1 never. Raises PlanError."""
-    strategy = strategy_of(queue)
-    interval = getattr(strategy, "interval_ms", None)
-    if interval is None or not hasattr(strategy, "revise"):
+    interval = getattr(strategy_of(queue), "interval_ms", None)
+    if interval is None:
         return -1
     if not isinstance(interval, int) or not 1 <= interval <= limits.TIME_MAX:
         raise PlanError(f"the strategy of {queue.name!r} has an interval_ms below 1", field="strategy")

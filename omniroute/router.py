@@ -536,3 +536,8 @@ class Router:
         q = self._number("queue", queue, self._naming.queues)
         views = [self._naming.class_names[k].view for k in self._naming.queue_classes[q]]
         return views, self._naming.group_views.copy()
+
+    def staff(self) -> dict[str, tuple[int, bool]]:
+        """By agent: the place of the group in :meth:`revision_views`, and whether the agent is ready. O(agents)."""
+        rows = ((name, self._core.agent(j)) for name, j in self._naming.agents.items())
+        return {name: (row[1], PRESENCES[row[0]] == "ready") for name, row in rows}

@@ -384,6 +384,7 @@ STRATEGIES = {
     "by_membership": "",
     "first_come_first_served": "",
     "priority": "",
+    "revenue": "",
     "service_objective": ', objective = "20s"',
     "skills_first": "",
 }

@@ -11,7 +11,8 @@ linear program; its duals are the prices. What a match concedes, its *regret*, i
 
 The optimum bounds what any routing can earn that does not know handle times in advance; after Bassamboo, Harrison and
 Zeevi, Design and control of a large call center, Operations Research 54 (2006), and, for prices as controls, Talluri
-and van Ryzin, An analysis of bid-price controls, Management Science 44 (1998). Floats live here; what reaches a router is rounded by :mod:`omniroute.strategies.revenue`.
+and van Ryzin, An analysis of bid-price controls, Management Science 44 (1998). Floats live here; what reaches a router
+is rounded by :mod:`omniroute.strategies.revenue`.
 """
 
 from __future__ import annotations

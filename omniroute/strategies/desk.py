@@ -1,0 +1,308 @@
+"""The desk of the revenue strategy: it hears what happens, keeps prices and service levels, and answers revisions.
+
+It stands outside the door. Whatever it computes in floats reaches the router as the integers of a Revise command, so
+a journal that has those commands replays without it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Final, Protocol
+
+import attrs
+import numpy as np
+
+from omniroute import events as e
+from omniroute.commands import Revise
+from omniroute.plan import Plan
+from omniroute.requirements import conjunction, parse
+from omniroute.strategies.prices import Fluid, Prices, Reals, able, regrets, solve, unsolved
+from omniroute.strategies.protocol import ClassView, GroupView, Tables
+from omniroute.strategies.revenue import Revenue
+
+__all__ = ["Alarm", "Desk", "Reading"]
+
+ALARM_AFTER: Final = 20
+"""Intervals in a row with the gate wide open and the target missed before it is called not feasible."""
+
+
+MOVED: Final = 0.02
+"""The share of all arrivals by which demand has to move for prices to be computed anew."""
+
+
+class Ask(Protocol):
+    """What the desk reads of a live interaction."""
+
+    @property
+    def needs(self) -> str:
+        """What it asks besides its queue."""
+
+    @property
+    def channel(self) -> str:
+        """Its channel."""
+
+
+class Reading(Protocol):
+    """What the desk reads of a router."""
+
+    @property
+    def plan(self) -> Plan:
+        """The plan that holds."""
+
+    def revision_views(self, queue: str) -> tuple[list[ClassView], list[GroupView]]:
+        """Classes and groups of a revision."""
+
+    def interaction(self, name: str) -> Ask:
+        """A live interaction."""
+
+    def staff(self) -> dict[str, tuple[int, bool]]:
+        """Group, and whether ready, of each agent."""
+
+
+@attrs.frozen
+class Alarm:
+    """Not feasible at this staffing: the gates of a queue are wide open, and its target is missed all the same."""
+
+    queue: str
+    since: int
+    service_level: float
+    target: float
+
+
+@attrs.define(eq=False)
+class _Line:
+    """What the desk keeps of one queue."""
+
+    strategy: Revenue
+    log_beta: float
+    classes: list[ClassView] = attrs.Factory(list)
+    groups: list[GroupView] = attrs.Factory(list)
+    worth: dict[str, Reals] = attrs.Factory(dict)
+    """By metric, classes x groups, in minor units; NaN where a group may not."""
+    plain: Tables = attrs.Factory(Tables)
+    """What the strategy answers without prices."""
+    load: Reals = attrs.field(factory=lambda: np.zeros(0))
+    """Units of capacity that an interaction of a class takes."""
+    lost: Reals = attrs.field(factory=lambda: np.zeros(0))
+    arrived: Reals = attrs.field(factory=lambda: np.zeros(0))
+    """Arrivals by class, those long ago counted less."""
+    seen: float = 0.0
+    """How many outcomes the service level below is made of, those long ago counted less."""
+    good: float = 0.0
+    open_for: int = 0
+    """Intervals in a row with the gate wide open and the target missed."""
+
+    def learn(self, plan: Plan, strategy: Revenue, classes: list[ClassView], groups: list[GroupView]) -> None:
+        """Ask for the worth of what is new. O(new cells), everything where the plan made classes anew."""
+        same = strategy == self.strategy and all(map(_is, self.classes, classes)) and all(map(_is, self.groups, groups))
+        known = (len(self.classes), len(self.groups)) if same and len(classes) >= len(self.classes) else (0, 0)
+        if known == (len(classes), len(groups)):
+            return
+        old, arrived = self.worth, self.arrived
+        names = [*strategy.values, *([""] if strategy.rule is not None else [])]
+        self.worth = {name: np.full((len(classes), len(groups)), np.nan) for name in names}
+        for name in names if known[0] else ():
+            self.worth[name][: known[0], : known[1]] = old[name]
+        for k, view in enumerate(classes):
+            for g, group in enumerate(groups):
+                if (k >= known[0] or g >= known[1]) and _may(view, group):
+                    for name, amount in strategy.worth(view, group).items():
+                        self.worth[name][k, g] = amount
+        loads = {channel.name: channel.load for channel in plan.channels}
+        self.plain = strategy.tables(classes, groups)
+        self.load = np.array([loads.get(view.channel, 1) for view in classes], np.float64)
+        self.lost = np.array([strategy.lost(view) for view in classes], np.float64)
+        self.arrived = np.zeros(len(classes))
+        self.arrived[: known[0]] = arrived[: known[0]]
+        self.strategy, self.classes, self.groups = strategy, classes, groups
+
+    def value(self, weights: Mapping[str, float]) -> Reals:
+        """What each match earns in all, with what it saves of losses. O(metrics * cells)."""
+        value = np.zeros((len(self.classes), len(self.groups)))
+        for name, amounts in self.worth.items():
+            value += weights.get(name, self.strategy.weights.get(name, 1.0)) * amounts
+        return value + self.lost[:, None]
+
+    def fluid(self, weights: Mapping[str, float], span_ms: float, groups: int, *, first: bool) -> Fluid:
+        """The fluid problem of this queue, ``first``: of the classes that interactions enter. O(cells)."""
+        rows = [k for k, view in enumerate(self.classes) if not first or view.step == 0]
+        value = np.full((len(rows), groups), np.nan)
+        value[:, : len(self.groups)] = self.value(weights)[rows]
+        handle = np.broadcast_to(self.strategy.handle_ms * self.load[rows, None], value.shape)
+        demand = self.arrived[rows] / max(span_ms, 1.0)
+        return Fluid(value=value, handle=handle, demand=demand, supply=np.zeros(groups))
+
+
+def _is(one: object, other: object) -> bool:
+    return one is other
+
+
+def _may(view: ClassView, group: GroupView) -> bool:
+    return (group.queues is None or view.queue in group.queues) and view.requirement.matches(group.skills, group.labels)
+
+
+class Desk:
+    """Answers the revisions of all queues of a router that have the revenue strategy, together.
+
+    Give it every list of events, and apply what it answers at the same instant or later::
+
+        for command in desk.hear(router, events):
+            router.apply(now, command)
+
+    It counts arrivals by class, solves the fluid problem once an interval over all these queues and all ready agents,
+    and moves each queue's ``beta`` towards its target (``Queue.target``; a queue without one keeps its ``beta``). A
+    desk that is made anew learns anew; until its first answer a queue routes by skills, or by the last tables.
+    """
+
+    def __init__(self, weights: Mapping[str, float] | None = None) -> None:
+        self.weights: dict[str, float] = dict(weights or {})
+        """Weights that differ from those of the strategies; change them whenever you like."""
+        self.alarms: dict[str, Alarm] = {}
+        """By queue, what cannot be met now."""
+        self.prices: Prices | None = None
+        """The last prices; of agents by group, per ms."""
+        self._lines: dict[str, _Line] = {}
+        self._places: dict[tuple[str, str, str], int] = {}
+        self._solved_at: int | None = None
+        self._span = 0.0
+        self._fluid: Fluid | None = None
+        self._scale, self._alike = 1.0, False
+
+    def beta(self, queue: str) -> float:
+        """The regret conceded per unit of waiting, in mean values per handle time. Raises KeyError."""
+        return math.exp(self._lines[queue].log_beta)
+
+    def service_level(self, queue: str) -> float:
+        """The share answered in time over the strategy's memory; NaN before the first outcome. Raises KeyError."""
+        line = self._lines[queue]
+        return line.good / line.seen if line.seen else math.nan
+
+    def hear(self, router: Reading, events: Iterable[e.Event]) -> list[Revise]:
+        """Take note of what happened, and answer what is asked. O(events); O(LP) once an interval."""
+        answers = []
+        for event in events:
+            kind = type(event)
+            if kind is e.Queued:
+                self._count(router, event)  # type: ignore[arg-type]
+            elif kind is e.RevisionDue:
+                answers += self._answer(router, event)  # type: ignore[arg-type]
+        return answers
+
+    def _line(self, router: Reading, queue: str) -> _Line | None:
+        """What is known of a queue, brought up to date; None where it has another strategy."""
+        line = self._lines.get(queue)
+        plan = router.plan
+        strategy = next((value.strategy for value in plan.queues if value.name == queue), None)
+        if not isinstance(strategy, Revenue):
+            self._lines.pop(queue, None)
+            return None
+        if line is None:
+            line = self._lines[queue] = _Line(strategy, math.log(strategy.start))
+        classes, groups = router.revision_views(queue)
+        if line.classes and not all(map(_is, line.classes, classes)):
+            self._places.clear()
+        line.learn(plan, strategy, classes, groups)
+        return line
+
+    def _count(self, router: Reading, event: e.Queued) -> None:
+        """One more arrival of a class."""
+        try:
+            ask = router.interaction(event.interaction)
+        except LookupError:
+            return
+        key = event.queue, ask.channel, ask.needs
+        place = self._places.get(key)
+        if place is None:
+            line = self._line(router, event.queue)
+            place = -1 if line is None else _place(router.plan, line, *key)
+            self._places[key] = place
+        if place >= 0:
+            self._lines[event.queue].arrived[place] += 1
+
+    def _answer(self, router: Reading, due: e.RevisionDue) -> list[Revise]:
+        line = self._line(router, due.queue)
+        if line is None:
+            return []
+        self._learn_service(router.plan, line, due)
+        if self._solved_at is None or due.at - self._solved_at >= line.strategy.interval_ms:
+            self._solve(router, due.at)
+        assert self.prices is not None
+        strategy, agent = line.strategy, self.prices.agent
+        fluid = line.fluid(self.weights, 1.0, len(line.groups), first=False)
+        agent = np.concatenate([agent, np.zeros(max(0, len(line.groups) - len(agent)))])[: len(line.groups)]
+        conceded = np.zeros(fluid.value.shape) if self._alike else regrets(fluid, agent)
+        unit = self._scale / strategy.handle_ms
+        beta, gamma = math.exp(line.log_beta) * unit, strategy.gamma * unit
+        tables = strategy.priced(line.plain, conceded.ravel().tolist(), beta, gamma)
+        return [Revise.of(due.queue, due.version, len(line.classes), len(line.groups), tables)]
+
+    def _learn_service(self, plan: Plan, line: _Line, due: e.RevisionDue) -> None:
+        """Move ``beta`` by what the interval's outcomes missed, and raise or clear the alarm. O(queues)."""
+        target = next(queue.target for queue in plan.queues if queue.name == due.queue)
+        if target is None:
+            return
+        outcomes, strategy = due.connected + due.abandoned, line.strategy
+        kept = math.exp(-strategy.interval_ms / strategy.memory_ms)
+        line.seen, line.good = line.seen * kept + outcomes, line.good * kept + due.in_target
+        low, high = math.log(strategy.least), math.log(strategy.most)
+        moved = line.log_beta + strategy.gain * (target.share * outcomes - due.in_target)
+        line.log_beta = min(high, max(low, moved))
+        missed = line.log_beta == high and line.good < target.share * line.seen
+        line.open_for = line.open_for + 1 if missed else 0
+        if line.open_for >= ALARM_AFTER:
+            known = self.alarms.get(due.queue)
+            since = due.at if known is None else known.since
+            self.alarms[due.queue] = Alarm(due.queue, since, line.good / line.seen, target.share)
+        elif not missed:
+            self.alarms.pop(due.queue, None)
+
+    def _solve(self, router: Reading, at: int) -> None:
+        """New prices from the arrivals that were counted and the agents who are ready. O(LP)."""
+        lines = [line for name in sorted(self._lines) if (line := self._line(router, name)) is not None]
+        passed = 0 if self._solved_at is None else at - self._solved_at
+        memory = max(line.strategy.memory_ms for line in lines)
+        if self._solved_at is None:
+            passed = max(line.strategy.interval_ms for line in lines)
+        span, groups = self._span + passed, lines[0].groups
+        parts = [line.fluid(self.weights, span, len(groups), first=True) for line in lines]
+        staff = np.zeros(len(groups))
+        for group, ready in router.staff().values():
+            staff[group] += ready and groups[group].units
+        busy = max(line.strategy.busy for line in lines)
+        fluid = Fluid(
+            value=np.vstack([part.value for part in parts]),
+            handle=np.vstack([part.handle for part in parts]),
+            demand=np.concatenate([part.demand for part in parts]),
+            supply=staff * min(line.strategy.occupancy for line in lines),
+            least=None if not busy else staff * busy,
+        )
+        pairs = able(fluid)
+        values, handles = fluid.value[pairs], fluid.handle[pairs]
+        self._scale = float(np.abs(values).mean()) if values.size and values.any() else 1.0
+        self._alike = not values.size or bool((values == values[0]).all() and (handles == handles[0]).all())
+        if self.prices is None or self._fluid is None or moved(self._fluid, fluid):
+            steps = all(line.strategy.solver == "steps" for line in lines)
+            self.prices, self._fluid = unsolved(fluid) if steps else solve(fluid), fluid
+        kept = math.exp(-passed / memory)
+        for line in lines:
+            line.arrived *= kept
+        self._span, self._solved_at = span * kept, at
+
+
+def _place(plan: Plan, line: _Line, queue: str, channel: str, needs: str) -> int:
+    """The class that an interaction entered, -1 where none is known. O(classes)."""
+    own = next(value.requirement for value in plan.queues if value.name == queue)
+    whole = conjunction(own, parse(needs)).text
+    for k, view in enumerate(line.classes):
+        if view.step == 0 and view.channel == channel and view.requirement.text == whole:
+            return k
+    return -1
+
+
+def moved(old: Fluid, new: Fluid) -> bool:
+    """Whether a fluid problem is so far from one whose prices are known that it has to be solved. O(cells)."""
+    if old.value.shape != new.value.shape or np.abs(new.demand - old.demand).sum() > MOVED * old.demand.sum():
+        return True
+    same = (np.array_equal(old.supply, new.supply), np.array_equal(old.value, new.value, equal_nan=True))
+    return not (all(same) and np.array_equal(old.handle, new.handle))

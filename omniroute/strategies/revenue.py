@@ -1,0 +1,241 @@
+"""Revenue: what a match concedes against the best use of the agent decides when it opens and what comes first."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar, Final, Literal, TypeAlias
+
+import attrs
+
+from omniroute.core.codes import AgentKey
+from omniroute.core.limits import COST_MAX, OPENS_MAX
+from omniroute.errors import MisuseError, PlanError
+from omniroute.model import INTEGER_MAX, checked_integer, shown
+from omniroute.plan import Duration, milliseconds
+from omniroute.strategies.knobs import key_text, one_of
+from omniroute.strategies.protocol import ClassView, GroupView, Place, Tables
+from omniroute.strategies.skills import Fit, SkillsFirst
+
+__all__ = ["Revenue", "Rule"]
+
+ValueTable: TypeAlias = Mapping[str, Mapping[str, int]]
+Rule: TypeAlias = Callable[[ClassView, GroupView], int]
+"""What a match is worth, in minor units; asked once for each class and group, never for a decision."""
+Solver: TypeAlias = Literal["highs", "steps"]
+
+_WEIGHT_MAX: Final = 1e6
+ANY: Final = "*"
+"""The row or the cell that holds where no other does."""
+
+
+def _duration(value: Duration, field: str, low: int) -> int:
+    return checked_integer(milliseconds(value, field), field, low, OPENS_MAX)
+
+
+def _handle(value: Duration) -> int:
+    return _duration(value, "handle", 1)
+
+
+def _interval(value: Duration) -> int:
+    return _duration(value, "interval", 1)
+
+
+def _memory(value: Duration) -> int:
+    return _duration(value, "memory", 1)
+
+
+def _max_wait(value: Duration | None) -> int | None:
+    return None if value is None else _duration(value, "max_wait", 0)
+
+
+def _mapping(value: object, field: str) -> dict[str, object]:
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise PlanError(f"expected a table with names, got {shown(value)}", field=field)
+    return dict(value)
+
+
+def _amounts(value: object, field: str, low: int = -INTEGER_MAX) -> dict[str, int]:
+    return {
+        key: checked_integer(item, f"{field}.{key}", low, INTEGER_MAX) for key, item in _mapping(value, field).items()
+    }
+
+
+def _values(value: object) -> dict[str, dict[str, dict[str, int]]]:
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    for metric, rows in _mapping(value, "values").items():
+        field = f"values.{metric}"
+        found[metric] = {key: _amounts(row, f"{field}.{key}") for key, row in _mapping(rows, field).items()}
+    return found
+
+
+def _loss(value: object) -> dict[str, int]:
+    return _amounts(value, "loss", 0)
+
+
+def _number(value: object, field: str, low: float, high: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise PlanError(f"expected a number in {low:g}..{high:g}, got {shown(value)}", field=field)
+    return float(value)
+
+
+def _within(low: float, high: float) -> Callable[[object, attrs.Attribute[float], object], None]:
+    def check(_: object, field: attrs.Attribute[float], value: object) -> None:
+        _number(value, field.name, low, high)
+
+    return check
+
+
+def _weights(value: object) -> dict[str, float]:
+    return {key: _number(item, f"weights.{key}", 0, _WEIGHT_MAX) for key, item in _mapping(value, "weights").items()}
+
+
+def _fit(value: object) -> str:
+    return one_of(value, ("any", "best", "most_qualified"), "fit")
+
+
+def _solver(value: object) -> str:
+    return one_of(value, ("highs", "steps"), "solver")
+
+
+def _rule(value: Rule | None) -> Rule | None:
+    if value is not None and not callable(value):
+        raise PlanError(f"expected a function of a class and a group, got {shown(value)}", field="rule")
+    return value
+
+
+@attrs.frozen(kw_only=True)
+class Revenue:
+    """A match waits while it concedes much, and the match that concedes least comes first.
+
+    ``regret = agent's price * handle time + interaction's price - value``; the pair opens after ``regret / beta`` of
+    waiting, and among what is open the greatest ``gamma * age - regret`` is served. By itself the strategy routes by
+    skills; prices and ``beta`` come from :class:`omniroute.strategies.desk.Desk`, which answers every ``interval``.
+
+    ``values`` has minor units by metric, then class, then group: a class is named by what it needs in all, else by its
+    queue; a group by its label ``group_label``; "*" is any other, and what is not named is worth 0. ``weights`` are
+    what a unit of a metric counts (1 where not named). ``rule`` is a function that is added to them. ``loss`` is what
+    a lost customer costs, by class. ``handle`` is the handle time that is expected of every pair.
+
+    ``beta`` starts at ``start``, is moved by ``gain`` for each interaction that misses the queue's target and stays in
+    ``least..most``; ``gamma`` and ``beta`` are in mean values per handle time. No gate holds longer than ``max_wait``.
+    ``occupancy`` bounds the share of an agent's time that the prices plan for, ``busy`` is the share that they keep at
+    least. ``solver`` "highs" needs scipy, "steps" nothing. ``memory`` is how far back arrivals count. Raises PlanError.
+
+    >>> Revenue(values={"sales": {"*": {"senior": 900, "*": 500}}}).interval_ms
+    60000
+    """
+
+    name: ClassVar[str] = "revenue"
+    version: ClassVar[int] = 1
+
+    values: Mapping[str, ValueTable] = attrs.field(factory=dict, converter=_values, hash=False)
+    weights: Mapping[str, float] = attrs.field(factory=dict, converter=_weights, hash=False)
+    rule: Rule | None = attrs.field(default=None, converter=_rule)
+    loss: Mapping[str, int] = attrs.field(factory=dict, converter=_loss, hash=False)
+    group_label: str = attrs.field(default="segment", validator=attrs.validators.instance_of(str))
+    handle: Duration = attrs.field(default=300_000, converter=_handle)
+    interval: Duration = attrs.field(default=60_000, converter=_interval)
+    memory: Duration = attrs.field(default=3_600_000, converter=_memory)
+    max_wait: Duration | None = attrs.field(default=None, converter=_max_wait)
+    gamma: float = attrs.field(default=1.0, validator=_within(1e-6, 1e6))
+    start: float = attrs.field(default=10.0, validator=_within(1e-6, 1e6))
+    least: float = attrs.field(default=math.exp(-2), validator=_within(1e-6, 1e6))
+    most: float = attrs.field(default=math.exp(7), validator=_within(1e-6, 1e6))
+    gain: float = attrs.field(default=0.01, validator=_within(0, 1))
+    occupancy: float = attrs.field(default=1.0, validator=_within(0.01, 1))
+    busy: float = attrs.field(default=0.0, validator=_within(0, 1))
+    solver: Solver = attrs.field(default="highs", converter=_solver)
+    fit: Fit = attrs.field(default="any", converter=_fit)
+    _agent_key: str | AgentKey = attrs.field(default=AgentKey.LONGEST_IDLE, converter=key_text)
+
+    def __attrs_post_init__(self) -> None:
+        if not self.least <= self.start <= self.most:
+            raise PlanError(f"must be in least..most, {self.least:g}..{self.most:g}, got {self.start:g}", field="start")
+        if self.busy > self.occupancy:
+            raise PlanError(f"must be at most occupancy, {self.occupancy:g}, got {self.busy:g}", field="busy")
+        for metric in self.weights:
+            if metric not in self.values:
+                raise PlanError(f"there are no values of {shown(metric)}", field="weights")
+
+    @property
+    def agent_key(self) -> AgentKey:
+        """What orders agents that are otherwise equal."""
+        return AgentKey[str(self._agent_key).upper()]
+
+    @property
+    def interval_ms(self) -> int:
+        """How often it wants to be asked again, in ms."""
+        return milliseconds(self.interval)
+
+    @property
+    def handle_ms(self) -> int:
+        """The handle time that is expected of every pair."""
+        return milliseconds(self.handle)
+
+    @property
+    def memory_ms(self) -> int:
+        """How far back arrivals and outcomes count."""
+        return milliseconds(self.memory)
+
+    def worth(self, view: ClassView, group: GroupView) -> dict[str, int]:
+        """What a match is worth in each metric, in minor units; what the ``rule`` says is under "". O(metrics).
+
+        Raises MisuseError where the rule answers something else than an integer.
+        """
+        found = {metric: _cell(_row(table, view), self._label(group)) for metric, table in self.values.items()}
+        if self.rule is not None:
+            found[""] = self.rule(view, group)
+            if type(found[""]) is not int:
+                raise MisuseError(f"the rule answered {shown(found[''])}, expected an integer")
+        return found
+
+    def lost(self, view: ClassView) -> int:
+        """What a lost customer of a class costs, in minor units. O(1)."""
+        return _cell(self.loss, _key(self.loss, view))
+
+    def _label(self, group: GroupView) -> str:
+        return str(group.labels.get(self.group_label, ANY))
+
+    def _skills(self) -> SkillsFirst:
+        return SkillsFirst(fit=self.fit)
+
+    def tables(self, classes: Sequence[ClassView], groups: Sequence[GroupView]) -> Tables:
+        """Answer as the skills strategy does, which is what holds until there are prices. O(cells)."""
+        return self._skills().tables(classes, groups)
+
+    def priced(self, plain: Tables, regrets: Sequence[float], beta: float, gamma: float) -> Tables:
+        """The tables ``plain`` of the same strategy with regrets, row by row of a class, in minor units.
+
+        ``beta`` and ``gamma`` are minor units per ms of waiting. Openings are rounded to the millisecond, at most
+        ``max_wait``, and never before a delay of the agent's own; a cost is the milliseconds of waiting that outweigh
+        the regret. A regret of NaN (a pair that is closed anyway) counts as 0. O(cells).
+        """
+        longest = OPENS_MAX if self.max_wait is None else milliseconds(self.max_wait)
+        known = [0.0 if math.isnan(regret) else regret for regret in regrets]
+        opens = array("q", [round(min(regret / beta, longest)) for regret in known])
+        if plain.opens is not None:
+            opens = array("q", map(max, opens, plain.opens))
+        costs = array("q", [round(min(regret / gamma, COST_MAX)) for regret in known])
+        return attrs.evolve(plain, opens=opens, cost_out=costs, cost_in=costs)
+
+    def place(self, priority: int) -> Place:
+        """Put every priority into one line. O(1)."""
+        return self._skills().place(priority)
+
+
+def _key(table: Mapping[str, object], view: ClassView) -> str:
+    """The row of a class: what it needs, its queue, or any."""
+    for key in (view.requirement.text, view.queue):
+        if key in table:
+            return key
+    return ANY
+
+
+def _row(table: ValueTable, view: ClassView) -> Mapping[str, int]:
+    return table.get(_key(table, view), {})
+
+
+def _cell(row: Mapping[str, int], key: str) -> int:
+    return row.get(key, row.get(ANY, 0))

@@ -1,0 +1,370 @@
+"""The revenue strategy: its parameters and tables, the desk that prices it, and what it owes on a stated world."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import attrs
+import numpy as np
+import pytest
+from revenue_world import HANDLE_MS, instance, listener, plan, run, score, strategy, workload
+
+from omniroute import Agent, Plan, Queue, Router, commands, events
+from omniroute.errors import MisuseError, PlanError
+from omniroute.requirements import parse
+from omniroute.strategies import catalogue
+from omniroute.strategies.desk import ALARM_AFTER, Desk
+from omniroute.strategies.protocol import ClassView, GroupView
+from omniroute.strategies.revenue import Revenue
+from omniroute.strategies.skills import SkillsFirst
+from omniroute.world.played import play
+from omniroute.world.simulate import Outcome, simulate
+
+pytest.importorskip("scipy.optimize")
+
+
+def view(queue: str = "q", needs: str = "") -> ClassView:
+    """A class of voice interactions."""
+    return ClassView(queue=queue, channel="voice", requirement=parse(needs), step=0)
+
+
+def group(segment: str | None = None, **delays: int) -> GroupView:
+    """A group of one unit, with or without a segment."""
+    labels: dict[str, Any] = {} if segment is None else {"segment": segment}
+    return GroupView(skills={}, labels=labels, queues=None, units=1, delays=delays)
+
+
+# Parameters and tables ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("parameters", "field"),
+    [
+        ({"values": 3}, "values"),
+        ({"values": {"sale": {"q": 3}}}, "values.sale.q"),
+        ({"values": {"sale": {"q": {"a": 0.5}}}}, "values.sale.q.a"),
+        ({"loss": {"q": -1}}, "loss.q"),
+        ({"weights": {"sale": 1.0}}, "weights"),
+        ({"values": {"sale": {}}, "weights": {"sale": -1}}, "weights.sale"),
+        ({"interval": "0s"}, "interval"),
+        ({"handle": 0}, "handle"),
+        ({"gain": 2}, "gain"),
+        ({"gamma": math.nan}, "gamma"),
+        ({"gamma": True}, "gamma"),
+        ({"start": 1e5}, "start"),
+        ({"occupancy": 0.5, "busy": 0.6}, "busy"),
+        ({"solver": "simplex"}, "solver"),
+        ({"fit": "worst"}, "fit"),
+        ({"rule": 3}, "rule"),
+    ],
+)
+def test_wrong_parameters_are_named(parameters: dict[str, Any], field: str) -> None:
+    """Whatever is wrong is refused with the field that it is in."""
+    with pytest.raises(PlanError) as raised:
+        catalogue.build("revenue", parameters)
+    assert raised.value.field == field
+
+
+def test_a_plan_in_a_file_keeps_the_strategy() -> None:
+    """All parameters but a function go through TOML and come back equal; a function is refused."""
+    given = Revenue(
+        values={"sale": {"q": {"senior": 900, "*": 500}}, "stay": {"*": {"*": 20}}},
+        weights={"stay": 0.5},
+        loss={"q": 40},
+        max_wait="2m",
+        gamma=2,
+        busy=0.2,
+        agent_key="fewest_handled",
+    )
+    kept = Plan(queues=[Queue("q", strategy=given)])
+    read = Plan.from_toml_text(kept.to_toml())
+    assert read == kept
+    assert read.queues[0].strategy == given
+    with pytest.raises(PlanError):
+        Plan(queues=[Queue("q", strategy=Revenue(rule=lambda _view, _group: 1))]).to_toml()
+
+
+def test_what_a_match_is_worth() -> None:
+    """A row is that of what is needed, else of the queue, else any; a cell that of the label, else any, else 0."""
+    table = {"es": {"a": 7}, "q": {"a": 5, "*": 2}, "*": {"a": 1}}
+    asked = Revenue(values={"sale": table}, rule=lambda seen, who: len(seen.queue) + len(who.skills))
+    assert asked.worth(view(needs="es"), group("a")) == {"sale": 7, "": 1}
+    assert asked.worth(view(needs="es"), group("b"))["sale"] == 0
+    assert asked.worth(view(), group())["sale"] == 2
+    assert asked.worth(view("other"), group("a"))["sale"] == 1
+    number = GroupView(skills={}, labels={"segment": 5}, queues=None, units=1)
+    assert Revenue(values={"sale": {"q": {"5": 3}}}).worth(view(), number) == {"sale": 3}
+    with pytest.raises(MisuseError):
+        Revenue(rule=lambda _view, _group: 1.5).worth(view(), group())  # type: ignore[arg-type, return-value]
+
+
+def test_regrets_become_openings_and_costs() -> None:
+    """A pair opens after regret over beta, at most max_wait, at least its own delay; costs are waiting outweighed.
+
+    Seen to fail: the longest gate laid over the agent's own delay as well.
+    """
+    asked = Revenue(max_wait="1m")
+    plain = asked.tables([view()], [group(), group(), group(), group(q=90_000)])
+    found = asked.priced(plain, [0.0, 25.0, math.nan, 1e9], beta=0.002, gamma=0.01)
+    assert list(found.opens or ()) == [0, 12_500, 0, 90_000]
+    assert list(found.cost_in or ()) == list(found.cost_out or ()) == [0, 2_500, 0, 100_000_000_000]
+    assert found.rank_out == plain.rank_out
+    assert asked.tables([view()], [group()]) == SkillsFirst(fit="any").tables([view()], [group()])
+
+
+# The desk -------------------------------------------------------------------------------------------------------------
+
+
+def small(strategy_: object, **more: Any) -> Plan:
+    """Two queues that share an agent; another one may do the second only."""
+    agents = [Agent("both", labels={"segment": "both"}), Agent("second", labels={"segment": "second"}, queues=["b"])]
+    queues = [Queue(name, strategy=strategy_, auto_accept=True, **more) for name in ("a", "b")]  # type: ignore[arg-type]
+    return Plan(queues=queues, agents=agents)
+
+
+Told = tuple[int, commands.Command]
+
+
+def drive(router: Router, desk: Desk, start: int, until: int, gap: int = 10_000) -> list[Told]:
+    """Feed both queues evenly, each for two gaps, finish what is in hand at the end, and return every command given."""
+    given: list[Told] = []
+    ends: list[tuple[int, str]] = []
+
+    def tell(now: int, command: commands.Command | None) -> None:
+        if command is not None:
+            given.append((now, command))
+        for event in (told := router.advance(now) if command is None else router.apply(now, command)):
+            if isinstance(event, events.Connected):
+                ends.append((event.at + 2 * gap, event.interaction))
+        for answer in desk.hear(router, told):
+            tell(now, answer)
+
+    for agent in ("both", "second") if not start else ():
+        tell(0, commands.SignIn(agent))
+    for now in range(start, until, gap):
+        tell(now, None)
+        for due, name in sorted(end for end in ends if end[0] <= now):
+            ends.remove((due, name))
+            tell(now, commands.Finish(name))
+        tell(now, commands.Enqueue(f"at {now}", "ab"[now // gap % 2]))
+    while ends or router.queue("a").waiting + router.queue("b").waiting:
+        until += 1_000
+        tell(until, None)
+        for _ in range(len(ends)):
+            tell(until, commands.Finish(ends.pop(0)[1]))
+    return given
+
+
+def test_who_is_scarce_is_kept_for_what_only_he_can_do() -> None:
+    """Who alone can do what pays more is dearer, and what others can do as well opens late to him.
+
+    Seen to fail: the prices of groups read in reverse.
+    """
+    asked = Revenue(values={"sale": {"a": {"*": 150}, "b": {"*": 100}}}, handle="1m", interval="1m")
+    router, desk = Router(small(asked)), Desk()
+    drive(router, desk, 0, 600_000)
+    assert desk.prices is not None
+    assert desk.prices.agent * 60_000 == pytest.approx([150, 100])
+    now = router.now
+    router.apply(now, commands.SetPresence("second", "not_ready"))
+    router.apply(now, commands.Enqueue("late", "b"))
+    (why,) = router.why("late", "both")
+    assert why.clause == "not_yet_open"
+    wait = 50 * 60_000 / (350 / 3) / desk.beta("b")
+    opened = [event.at for event in router.advance(now + 60_000) if isinstance(event, events.Connected)]
+    assert opened == [now + round(wait)]
+
+
+def test_a_record_with_the_answers_replays_without_a_desk() -> None:
+    """Prices travel as commands: the same commands on another router give the same digest, with nobody to solve.
+
+    Seen to fail: a revision left out of the record.
+    """
+    asked = Revenue(values={"sale": {"a": {"*": 300}, "b": {"both": 100, "second": 90}}}, handle="20s", interval="30s")
+    router, replayed = Router(small(asked)), Router(small(asked))
+    given = drive(router, Desk(), 0, 900_000)
+    assert any(isinstance(command, commands.Revise) for _, command in given)
+    for now, command in given:
+        replayed.apply(now, commands.decode(commands.encode(command)))
+    replayed.advance(router.now)
+    assert replayed.digest() == router.digest()
+
+
+def test_weights_that_change_while_it_runs_change_the_prices() -> None:
+    """A manager weighs a metric up, and the next answer follows; nothing else is touched.
+
+    Seen to fail: the strategy's own weight preferred to the manager's.
+    """
+    tables = {"sale": {"a": {"*": 300}, "b": {"*": 10}}, "stay": {"a": {"*": 10}, "b": {"both": 300, "second": 10}}}
+    asked = Revenue(values=tables, weights={"stay": 0}, handle="1m", interval="30s")
+    router, desk = Router(small(asked)), Desk()
+    drive(router, desk, 0, 600_000)
+    assert desk.prices is not None
+    assert desk.prices.agent * 60_000 == pytest.approx([300, 10])
+    desk.weights["stay"] = 5.0
+    drive(router, desk, 700_000, 1_000_000)
+    assert desk.prices.agent * 60_000 == pytest.approx([1_510, 60])
+
+
+def test_what_is_new_between_two_answers_is_open_at_once() -> None:
+    """A class or a group that comes after the last answer is routed by skills until the next one."""
+    asked = Revenue(values={"sale": {"*": {"both": 100, "second": 1, "new": 1}}}, handle="20s", interval="30s")
+    router, desk = Router(small(asked)), Desk()
+    drive(router, desk, 0, 300_000)
+    now = router.now
+    router.apply(now, commands.SetPresence("both", "not_ready"))
+    router.apply(now, commands.SetPresence("second", "not_ready"))
+    router.apply(now, commands.SignIn(commands.AgentCard("new", labels={"segment": "new"})))
+    found = router.apply(now, commands.Enqueue("fresh", "a", needs="not trainee"))
+    assert [event.agent for event in found if isinstance(event, events.Connected)] == ["new"]
+
+
+def test_queues_of_other_strategies_are_left_alone() -> None:
+    """The desk answers nobody else, and forgets a queue that gets another strategy."""
+    class_events = [events.RevisionDue(1, 0, "a", 0, 3, 3, 3, 0)]
+    assert Desk().hear(Router(small(SkillsFirst())), class_events) == []
+
+
+# What it owes ---------------------------------------------------------------------------------------------------------
+
+
+def columns(done: Outcome) -> list[list[int]]:
+    """Who served whom when."""
+    return [done.agent.tolist(), done.start_ms.tolist(), done.end_ms.tolist()]
+
+
+def test_without_a_listener_the_door_does_what_columns_do() -> None:
+    """The same plan and workload through the door and through columns: the same decisions, one by one.
+
+    Seen to fail: abandonments before ends of handling at the same instant.
+    """
+    world = instance(0.95, agents=12)
+    for routing in (SkillsFirst(), strategy(world)):
+        wanted = plan(world, routing)
+        drawn = workload(world, 2_000)
+        parts = {name: getattr(drawn, name) // 60_000 * 60_000 for name in ("arrival_ms", "handle_ms", "patience_ms")}
+        work = attrs.evolve(drawn, **parts)  # to the minute, so that much happens at the same instant
+        assert columns(play(wanted, work)) == columns(simulate(wanted, work))
+
+
+@pytest.mark.parametrize(("load", "tilt"), [(0.85, 1), (1.3, 1), (0.9, 4)])
+def test_where_all_matches_are_worth_the_same_it_is_the_skills_strategy(load: float, tilt: float) -> None:
+    """Constant values: every decision is that of the skills strategy, with revisions going on.
+
+    ``tilt`` gives one queue so much more work than the others that agents who can serve it have a price.
+    Seen to fail: that price kept the other queues waiting for agents who cannot serve the busy one.
+    """
+    world = instance(load, constant=True)
+    rate = world.rate * np.where(np.arange(world.types) % 3 == 0, tilt, 1)
+    world = attrs.evolve(world, rate=rate * world.rate.sum() / rate.sum())
+    work, desk = workload(world, 4_000), Desk()
+    priced = play(plan(world, strategy(world)), work, listener(desk))
+    assert desk.prices is not None
+    assert columns(priced) == columns(play(plan(world, SkillsFirst(fit="any")), work))
+
+
+def test_the_misses_of_service_level_are_bounded() -> None:
+    """As long as beta is inside its range, the misses of a queue add up to at most log(most / least) / gain.
+
+    The sum is that over answered intervals; the last ones are not answered yet, so twenty interactions are allowed.
+    Seen to fail: half of what an interval missed was forgotten.
+    """
+    world = instance(0.85)
+    asked = strategy(world)
+    work, desk = workload(world, 12_000), Desk()
+    done = play(plan(world, asked, 0.8), work, listener(desk))
+    for name in done.queues:
+        rows = done.of_queue(name)
+        missed = 0.8 * rows.sum() - done.within(HANDLE_MS // 10, rows)
+        assert asked.least < desk.beta(name) < asked.most
+        assert missed == pytest.approx(math.log(desk.beta(name) / asked.start) / asked.gain, abs=20)
+
+
+def test_a_target_that_cannot_be_met_raises_an_alarm_and_is_served_as_well_as_by_skills() -> None:
+    """More work than agents: the gates open wide, the alarm names the queue, and nobody waits for a better match.
+
+    Seen to fail: the alarm raised by one bad interval. Tolerance: the service level of the skills strategy less 5
+    points, half of them for the time until the gates are open.
+    """
+    world = instance(1.3)
+    work, desk = workload(world, 12_000), Desk()
+    asked = strategy(world, gain=0.05)
+    done = play(plan(world, asked, 0.8), work, listener(desk))
+    assert sorted(desk.alarms) == ["q0", "q1", "q2"]
+    alarm = desk.alarms["q0"]
+    assert alarm.service_level < alarm.target == 0.8
+    assert alarm.since >= ALARM_AFTER * asked.interval_ms
+    plain = score(world, work, play(plan(world, SkillsFirst(fit="any")), work), 2_000)
+    found = score(world, work, done, 2_000)
+    assert found.level >= plain.level - 0.05
+    assert found.share > plain.share
+    calm = Desk()
+    quiet = instance(0.7)
+    play(plan(quiet, strategy(quiet), 0.8), workload(quiet, 3_000), listener(calm))
+    assert not calm.alarms
+
+
+def test_the_frontier_is_monotone_in_beta() -> None:
+    """With beta held, more regret conceded per unit of waiting means more in time, and less earned.
+
+    Same arrivals, 8,000 of them; a step of beta is a factor of five, which is far more than what chance does.
+    """
+    world = instance(0.85)
+    found = [
+        run(world, strategy(world, start=beta, least=beta, most=beta), 0.8, 8_000)[0]
+        for beta in (1.0, 5.0, 25.0, 125.0)
+    ]
+    levels, shares = [one.level for one in found], [one.share for one in found]
+    assert levels == sorted(levels)
+    assert shares == sorted(shares, reverse=True)
+
+
+@pytest.mark.parametrize(("target", "owed"), [(0.8, 0.87), (0.9, 0.86)])
+def test_share_of_the_bound_at_load_85(target: float, owed: float) -> None:
+    """At load .85 the share of the bound that is owed, and the service level, over 20,000 interactions.
+
+    Tolerances: .015 of the share (four standard errors of 18,000 interactions) and two points of service level, which
+    the bound on misses gives for so few.
+    """
+    found, desk = run(instance(0.85), strategy(instance(0.85)), target, 20_000)
+    assert found.share >= owed - 0.015
+    assert all(abs(level - target) <= 0.02 for level in found.levels)
+    assert not desk.alarms
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("target", "owed"), [(0.8, 0.87), (0.9, 0.86)])
+def test_share_of_the_bound_at_load_85_at_length(target: float, owed: float) -> None:
+    """The same over 300,000 interactions without tolerance: share, and service level to half a point per queue."""
+    world = instance(0.85)
+    found, _ = run(world, strategy(world), target, 300_000)
+    assert found.share >= owed
+    assert all(abs(level - target) <= 0.005 for level in found.levels)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("load", [0.7, 0.8, 0.85, 0.9])
+def test_it_earns_at_least_what_bid_prices_earn(load: float) -> None:
+    """Where bid prices that never idle keep the target, the gate earns at least as much; 100,000 interactions."""
+    world = instance(load)
+    bid, _ = run(world, strategy(world, start=1e6, least=1e6, most=1e6, gamma=1e-6), 0.8, 100_000)
+    assert bid.level >= 0.8
+    gate, _ = run(world, strategy(world), 0.8, 100_000)
+    assert gate.share >= bid.share
+
+
+@pytest.mark.slow
+def test_more_agents_earn_more_of_the_bound() -> None:
+    """The fluid bound is approached as the centre grows: 30, 60 and 120 agents at the same load and target."""
+    worlds = [instance(0.85, agents=agents) for agents in (30, 60, 120)]
+    shares = [run(world, strategy(world), 0.8, 60_000)[0].share for world in worlds]
+    assert shares == sorted(shares)
+
+
+def test_prices_without_a_solver_earn_as_much() -> None:
+    """The rounds that need no library earn what the solver's prices earn, within a hundredth of the bound."""
+    world = instance(0.85)
+    exact, _ = run(world, strategy(world), 0.8, 8_000)
+    found, _ = run(world, strategy(world, solver="steps"), 0.8, 8_000)
+    assert found.share == pytest.approx(exact.share, abs=0.01)
