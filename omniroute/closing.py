@@ -104,7 +104,7 @@ def _granted(door: Door, i: int, command: c.CloseQueue, events: list[Event]) -> 
     old, name = door.ledger.asks[i], door.ledger.ids[i]
     assert old is not None
     try:
-        wish = door.naming.wish(command.to, old.channel, old.needs, old.priority, old.labels)
+        wish = door.naming.wish(command.to, old.channel, old.needs, old.priority, old.labels, old.lane)
     except RequirementError:
         door.refuse(events, command, Reason.LIMIT_REACHED, name, "the requirement, with what the queue asks")
         return None
@@ -136,7 +136,7 @@ def _may_move(door: Door, command: c.CloseQueue) -> list[Wish]:
     for ask in door.ledger.asks:
         if ask is not None:
             with suppress(RequirementError):
-                found.append(door.naming.wish(command.to, ask.channel, ask.needs, ask.priority, ask.labels))
+                found.append(door.naming.wish(command.to, ask.channel, ask.needs, ask.priority, ask.labels, ask.lane))
     return found
 
 

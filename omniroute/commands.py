@@ -172,7 +172,8 @@ class Enqueue(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     gives for ``priority``. ``at`` is when it begins to wait (None: now); until then it is parked. ``due`` orders it by
     when it should be answered at the latest instead of by its arrival. A new interaction with the ``resume_key`` of one
     that left a short while ago gets its place. ``binds`` tie it to agents. ``labels`` are those of the plan that limits
-    of agents may name.
+    of agents may name. ``value`` is what it may be worth in minor units; strategies see the band of the plan that it is
+    in, and whether it is ``held_out`` of what they do for value.
     """
 
     interaction: str
@@ -187,6 +188,8 @@ class Enqueue(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     resume_key: str = ""
     binds: tuple[Bind, ...] = ()
     labels: tuple[str, ...] = ()
+    value: int = 0
+    held_out: bool = False
 
 
 class Arrive(msgspec.Struct, frozen=True, array_like=True, tag=True):

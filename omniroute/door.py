@@ -7,6 +7,7 @@ time. Then :meth:`Door.begin` fires the deadlines up to ``now``. Then it is judg
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -239,11 +240,21 @@ class Door:
             forms.integer("head_start_ms", head_start, 0, HEAD_START_MAX)
         if command.at is not None or command.due is not None or command.resume_key or command.binds:
             forms.place(command)
+        plain = type(command.value) is int and command.value == 0 and command.held_out is False
+        lane = 0 if plain else self._lane(command)
         try:
-            ask = self._asks.get((command.queue, command.channel, command.needs, priority, command.labels))
+            ask = self._asks.get((command.queue, command.channel, command.needs, priority, command.labels, lane))
         except TypeError:
             ask = None
-        return ask or self.naming.wish(command.queue, command.channel, command.needs, priority, command.labels)
+        return ask or self.naming.wish(command.queue, command.channel, command.needs, priority, command.labels, lane)
+
+    def _lane(self, command: c.Enqueue) -> int:
+        """What a class tells apart of the value of an interaction. O(log bands). Raises MisuseError."""
+        forms.integer("value", command.value, 0, INTEGER_MAX)
+        forms.flag("held_out", command.held_out)
+        bands = self.naming.plan.value_bands
+        at = bisect_right(bands, command.value)
+        return 2 * (bands[at - 1] if at else 0) + command.held_out
 
     def checked_name(self, name: object, ref: c.Ref) -> None:
         """Look at the form of a new interaction's name and reference. O(length). Raises MisuseError."""
@@ -504,7 +515,7 @@ class Door:
         labels = () if old is None else old.labels
         needs = needs if command.needs is None else command.needs
         priority = priority if command.priority is None else command.priority
-        return self.naming.wish(command.queue, channel, needs, priority, labels)
+        return self.naming.wish(command.queue, channel, needs, priority, labels, 0 if old is None else old.lane)
 
     def _transfer(self, now: int, command: c.Transfer) -> list[Event]:
         wish, name = self._checked_transfer(command), command.interaction

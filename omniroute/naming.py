@@ -39,8 +39,10 @@ from omniroute.plan_numbers import (
     chain_of,
     check_plan,
     control_interval,
+    holds,
     queue_numbers,
     strategy_of,
+    view_of,
 )
 from omniroute.requirements import AND, TRUE, Atom, Requirement, parse
 from omniroute.strategies.protocol import ClassView, GroupView, Place, Tables
@@ -53,9 +55,9 @@ __all__ = ["HEAD_START_MAX", "ORDER_BASE", "TIER_BASE", "Ask", "ClassName", "Nam
 CACHE_MAX: Final = 65_536
 """Spellings remembered; beyond that the cache begins anew, which costs time and changes nothing."""
 
-Key: TypeAlias = tuple[str | tuple[str, ...], str, str, int, tuple[str, ...]]
-"""Queues, channel, needs, priority, labels."""
-Definition: TypeAlias = tuple[int, int, str, int, str, int, bool]
+Key: TypeAlias = tuple[str | tuple[str, ...], str, str, int, tuple[str, ...], int]
+"""Queues, channel, needs, priority, labels, lane."""
+Definition: TypeAlias = tuple[int, int, str, int, str, int, bool, int]
 
 
 @attrs.frozen
@@ -71,6 +73,8 @@ class Ask:
     needs: str
     priority: int
     labels: tuple[str, ...] = ()
+    lane: int = 0
+    """The value that its band begins with, doubled, and one more where it is held out."""
 
 
 @attrs.frozen
@@ -102,7 +106,7 @@ class ClassName:
         """What the core cannot change about a class; equal definitions share a number for good. O(1)."""
         view = self.view
         whole = view.requirement.text
-        return self.queue, self.channel, self.part.text, view.step, whole, self.agent_key, self.passing
+        return self.queue, self.channel, self.part.text, view.step, whole, self.agent_key, self.passing, view.lane
 
 
 class Naming:
@@ -127,7 +131,7 @@ class Naming:
         self.group_views: list[GroupView] = []
         self.group_values: list[Agent] = []
         """An agent of each group, without what is his alone."""
-        self.classes: dict[tuple[int, int, str, int], int] = {}
+        self.classes: dict[tuple[int, int, str, int, int], int] = {}
         self.class_names: list[ClassName] = []
         self.definitions: dict[Definition, int] = {}
         """Every class that ever was: a plan that comes back finds its classes again."""
@@ -215,8 +219,8 @@ class Naming:
         """The number of a question, or of the membership in a queue. O(1) when known, else O(groups)."""
         found = self.atoms.get(question)
         if found is None:
-            holds = [g for g, group in enumerate(self.group_views) if _holds(question, group)]
-            found = self.atoms[question] = self.core.add_atom(holds)
+            groups = [g for g, group in enumerate(self.group_views) if holds(question, group)]
+            found = self.atoms[question] = self.core.add_atom(groups)
         return found
 
     # Agents ----------------------------------------------------------------------------------------------------------
@@ -243,7 +247,7 @@ class Naming:
         if found is not None:
             return found
         view = view_of(agent)
-        atoms = [number for question, number in self.atoms.items() if _holds(question, view)]
+        atoms = [number for question, number in self.atoms.items() if holds(question, view)]
         g = self.groups[key] = self.core.add_group(atoms, agent.units, self.capacity.at_most(agent))
         self.capacity.tell_group(g)
         if agent.auto_accept or agent.burst:
@@ -268,7 +272,9 @@ class Naming:
             found = self._requirements[text] = parse(text)
         return found
 
-    def wish(self, queue: object, channel: object, needs: object, priority: int, labels: object = ()) -> Wish:
+    def wish(
+        self, queue: object, channel: object, needs: object, priority: int, labels: object = (), lane: int = 0
+    ) -> Wish:
         """Read what an interaction asks for; nothing is numbered yet. O(steps * atoms log atoms).
 
         Raises MisuseError for a wrong shape and RequirementError for a requirement that cannot be read, or that is
@@ -282,9 +288,9 @@ class Naming:
             raise MisuseError(f"an interaction waits in 1 to {most} different queues, got {len(names)}")
         queues = tuple(map(str.__str__, names))
         requirement = self.requirement(str.__str__(needs))
-        self.missing([name for name in queues if name in self.queues], -1, requirement)
+        self.missing([name for name in queues if name in self.queues], -1, requirement, lane)
         key = queues if isinstance(queue, tuple | list) else queues[0]
-        kind = str.__str__(channel), str.__str__(needs), priority, self._labels(labels)
+        kind = str.__str__(channel), str.__str__(needs), priority, self._labels(labels), lane
         return Wish((key, *kind), queues, requirement)
 
     def _labels(self, labels: object) -> tuple[str, ...]:
@@ -301,8 +307,9 @@ class Naming:
 
     def new_classes(self, wish: Wish) -> int:
         """How many classes the core would get by :meth:`grant`. O(queues * steps)."""
-        _, channel, _, _, labels = wish.key
-        return len(self.missing(wish.queues, self.capacity.numbers.get((channel, labels), -1), wish.requirement))
+        _, channel, _, _, labels, lane = wish.key
+        number = self.capacity.numbers.get((channel, labels), -1)
+        return len(self.missing(wish.queues, number, wish.requirement, lane))
 
     def no_channel(self, wish: Wish) -> bool:
         """Whether :meth:`grant` would want one more channel than the core has room for. O(1)."""
@@ -310,16 +317,21 @@ class Naming:
 
     def would_ask(self, wish: Wish) -> bool:
         """Whether :meth:`grant` would ask a strategy, if the wish is granted at all. O(queues)."""
-        _, channel, _, priority, labels = wish.key
+        _, channel, _, priority, labels, lane = wish.key
         c, numbers = self.capacity.numbers.get((channel, labels)), [self.queues.get(name) for name in wish.queues]
         if channel not in self.channels or any(q is None for q in numbers):
             return False
         text = wish.requirement.text
-        known = c is not None and all((q, c, text, 0) in self.classes for q in numbers)
+        known = c is not None and all((q, c, text, 0, lane) in self.classes for q in numbers)
         return not known or (numbers[0], priority) not in self.places
 
     def missing(
-        self, queues: Sequence[str], c: int, part: Requirement, value_of: Callable[[str], Queue] | None = None
+        self,
+        queues: Sequence[str],
+        c: int,
+        part: Requirement,
+        lane: int,
+        value_of: Callable[[str], Queue] | None = None,
     ) -> set[tuple[object, ...]]:
         """What would be new classes of channel ``c`` (-1: one to come) for what is asked of queues.
 
@@ -336,7 +348,7 @@ class Naming:
                 q = self.queue_names.index(name)
             key = agent_key_of(queue)
             for step, (whole, passing) in enumerate(chain_of(queue, part)):
-                found.add((q if q >= 0 else name, c, part.text, step, whole.text, key, passing))
+                found.add((q if q >= 0 else name, c, part.text, step, whole.text, key, passing, lane))
             ways = [way for step_ in queue.steps for way in (step_.queue, step_.copy) if way is not None]
             pending.extend(way for way in ways if way not in seen)
             seen.update(ways)
@@ -344,9 +356,9 @@ class Naming:
 
     def grant(self, wish: Wish) -> Ask:
         """Number what a wish needs and remember it. Queues and channel are known. Strategies may be asked."""
-        _, channel, needs, priority, labels = wish.key
+        _, channel, needs, priority, labels, lane = wish.key
         c = self.capacity.number(channel, labels, len(self.group_views))
-        classes = tuple(self.class_(self.queues[name], c, wish.requirement) for name in wish.queues)
+        classes = tuple(self.class_(self.queues[name], c, wish.requirement, lane) for name in wish.queues)
         first = self.queues[wish.queues[0]]
         place = self._place(first, priority)
         wrap_up = self.queue_values[first].wrap_up_ms
@@ -360,6 +372,7 @@ class Naming:
             needs,
             priority,
             labels,
+            lane,
         )
         if place is not None:
             if len(self.asks) >= CACHE_MAX:
@@ -382,33 +395,34 @@ class Naming:
         self.places[q, priority] = place
         return place
 
-    def class_(self, q: int, c: int, part: Requirement) -> int:
+    def class_(self, q: int, c: int, part: Requirement, lane: int) -> int:
         """The class that an interaction asking ``part`` enters; new ones are built with their chain of steps."""
-        found = self.classes.get((q, c, part.text, 0))
+        found = self.classes.get((q, c, part.text, 0, lane))
         if found is not None:
             return found
         queue, new = self.queue_values[q], []
         following = -1
         for at, (whole, passing) in reversed(list(enumerate(chain_of(queue, part)))):
             step = queue.steps[at] if at < len(queue.steps) else None
-            copy = -1 if step is None or step.copy is None else self.class_(self.queues[step.copy], c, part)
+            copy = -1 if step is None or step.copy is None else self.class_(self.queues[step.copy], c, part, lane)
             if passing:
-                following = self._way_out(queue.steps[at - 1], c, part)
-            view = ClassView(queue=queue.name, channel=self.capacity.kinds[c][0], requirement=whole, step=at)
+                following = self._way_out(queue.steps[at - 1], c, part, lane)
+            kind = self.capacity.kinds[c][0]
+            view = ClassView(queue=queue.name, channel=kind, requirement=whole, step=at, lane=lane)
             name = ClassName(q, c, part, view, following, agent_key_of(queue), copy, passing)
             following = self._add_class(name)
             if passing:
                 self.set_class(following, 1, 0, 0)
             else:
-                self.classes[q, c, part.text, at] = following
+                self.classes[q, c, part.text, at, lane] = following
                 self.queue_classes[q].append(following)
                 new.append(following)
         self._fill(q, new)
         return following
 
-    def _way_out(self, step: Step, c: int, part: Requirement) -> int:
+    def _way_out(self, step: Step, c: int, part: Requirement, lane: int) -> int:
         """Where a step leads that leads out of its queue."""
-        return CANCEL if step.queue is None else self.class_(self.queues[step.queue], c, part)
+        return CANCEL if step.queue is None else self.class_(self.queues[step.queue], c, part, lane)
 
     def _add_class(self, name: ClassName) -> int:
         """The number of a class; one that was there before gets its number again."""
@@ -537,17 +551,3 @@ class Naming:
         other.marks = self.marks
         other.queue_classes = [classes.copy() for classes in self.queue_classes]
         return other
-
-
-def view_of(agent: Agent) -> GroupView:
-    """What strategies see of the group of an agent. O(1)."""
-    return GroupView(
-        skills=agent.skills, labels=agent.labels, queues=agent.queues, units=agent.units, delays=agent.delays
-    )
-
-
-def _holds(question: Atom | str, group: GroupView) -> bool:
-    """Whether a group answers yes, or is a member of the queue that is named."""
-    if isinstance(question, str):
-        return group.queues is None or question in group.queues
-    return question.holds(group.skills, group.labels)

@@ -73,6 +73,8 @@ __all__ = [
 OFFERS_MAX: Final = 1_000
 RESERVES: Final = ("offered", "wrap_up", "hold")
 """When an interaction can hold capacity besides the conversation itself."""
+VALUE_BANDS_MAX: Final = 15
+"""Edges between bands of value; each band makes classes of its own."""
 DEPTH_MAX: Final = 8
 """Tables inside tables in ``[csv]`` and ``[replay]``."""
 
@@ -402,6 +404,15 @@ def _conditions(value: Iterable[Condition]) -> tuple[Condition, ...]:
     return values(value, Condition, "conditions")
 
 
+def _value_bands(value: Iterable[int]) -> tuple[int, ...]:
+    found = values(value, int, "value_bands")
+    if len(found) > VALUE_BANDS_MAX:
+        raise PlanError(f"at most {VALUE_BANDS_MAX}, got {len(found)}", field="value_bands")
+    for at, edge in enumerate(found):
+        checked_integer(edge, f"value_bands[{at}]", found[at - 1] + 1 if at else 1, INTEGER_MAX)
+    return found
+
+
 def _csv(value: Mapping[str, object]) -> dict[str, object]:
     return _table(value, "csv")
 
@@ -441,7 +452,8 @@ class Plan:
     these and labels of the plan's agents. Finished interactions are forgotten after ``retention_ms``. ``intake`` says
     where interactions go; without ``journey`` nobody keeps journeys. ``csv`` (a column mapping) and ``replay`` are kept
     for the readers of logs; they are dictionaries that nobody may change. ``labels`` are those of interactions that
-    limits of agents name. Where a condition needs estimates, they are made every ``estimates_ms`` while anything waits.
+    limits of agents name. ``value_bands`` are the values, in minor units and ascending, from which on interactions are
+    told apart. Where a condition needs estimates, they are made every ``estimates_ms`` while anything waits.
     Cost of the checks: O(size of the plan). Raises PlanError.
 
     >>> plan = Plan(queues=[Queue("sales"), Queue("support", needs="spanish")], agents=[Agent("ana")])
@@ -462,6 +474,7 @@ class Plan:
     labels: tuple[str, ...] = attrs.field(default=(), converter=_labels)
     conditions: tuple[Condition, ...] = attrs.field(default=(), converter=_conditions)
     estimates_ms: int | None = attrs.field(default=5_000, converter=_estimates)
+    value_bands: tuple[int, ...] = attrs.field(default=(), converter=_value_bands)
 
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.limits, Limits):

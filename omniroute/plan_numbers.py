@@ -10,7 +10,8 @@ from omniroute.core.codes import AgentKey
 from omniroute.errors import PlanError
 from omniroute.model import Agent
 from omniroute.plan import Plan, Queue
-from omniroute.requirements import Requirement, conjunction
+from omniroute.requirements import Atom, Requirement, conjunction
+from omniroute.strategies.protocol import GroupView
 
 __all__ = [
     "ORDER_BASE",
@@ -19,8 +20,10 @@ __all__ = [
     "check_order",
     "check_plan",
     "control_interval",
+    "holds",
     "queue_numbers",
     "strategy_of",
+    "view_of",
 ]
 
 ORDER_BASE: Final = 2**30
@@ -103,3 +106,17 @@ def check_order(agent: Agent, field: str = "order") -> None:
     """Refuse a place in the fixed order that the core cannot hold. O(1). Raises PlanError."""
     if not -ORDER_BASE < agent.order < ORDER_BASE:
         raise PlanError(f"must be in {1 - ORDER_BASE}..{ORDER_BASE - 1}, got {agent.order}", field=field)
+
+
+def view_of(agent: Agent) -> GroupView:
+    """What strategies see of the group of an agent. O(1)."""
+    return GroupView(
+        skills=agent.skills, labels=agent.labels, queues=agent.queues, units=agent.units, delays=agent.delays
+    )
+
+
+def holds(question: Atom | str, group: GroupView) -> bool:
+    """Whether a group answers yes, or is a member of the queue that is named. O(1)."""
+    if isinstance(question, str):
+        return group.queues is None or question in group.queues
+    return question.holds(group.skills, group.labels)

@@ -157,6 +157,8 @@ def written_plan(plan: Plan) -> str:
         top["skills"] = plan.skills
     if plan.labels:
         top["labels"] = plan.labels
+    if plan.value_bands:
+        top["value_bands"] = plan.value_bands
     blocks = [block("", top)] if top else []
     changed = {key: getattr(plan.limits, key) for key in _LIMITS_KEYS}
     changed = {key: value for key, value in changed.items() if value != getattr(defaults, key)}

@@ -147,7 +147,7 @@ def _size_problem(door: Door, plan: Plan, used: Sequence[int]) -> Problem | None
         if name.view.queue not in wanted:
             continue
         try:
-            classes |= naming.missing([name.view.queue], name.channel, name.part, wanted.__getitem__)
+            classes |= naming.missing([name.view.queue], name.channel, name.part, name.view.lane, wanted.__getitem__)
         except RequirementError as error:
             return _IN_USE, f"queue {name.view.queue!r} and {name.part.text!r} together: {error.message}"
     full = len(naming.class_names) + len(classes) > most.classes
@@ -194,7 +194,7 @@ def _lead_over(door: Door, used: Sequence[int]) -> None:
     for k in used:
         old = naming.class_names[k]
         if old.view.queue in naming.queues and k not in naming.queue_classes[old.queue]:
-            successors[k] = naming.class_(old.queue, old.channel, old.part)
+            successors[k] = naming.class_(old.queue, old.channel, old.part, old.view.lane)
     for k, successor in successors.items():
         if k not in naming.queue_classes[naming.class_names[k].queue]:
             door.core.set_class(k, 1, 0, 0, 0, successor, -1)
@@ -213,7 +213,7 @@ def _unlink(door: Door, q: int) -> None:
     naming = door.naming
     for k in naming.queue_classes[q]:
         name = naming.class_names[k]
-        del naming.classes[q, name.channel, name.part.text, name.view.step]
+        del naming.classes[q, name.channel, name.part.text, name.view.step, name.view.lane]
     naming.queue_classes[q] = []
     door.core.revised(q)
 

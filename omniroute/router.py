@@ -161,12 +161,12 @@ class Router:
         due: int | None = None,
         resume_key: str = "",
         binds: Sequence[c.Bind] = (),
+        value: int = 0,
+        held_out: bool = False,
     ) -> list[Event]:
         """An interaction begins to wait. See :class:`commands.Enqueue`."""
-        command = c.Enqueue(
-            interaction, queue, channel, needs, priority, head_start_ms, ref, at, due, resume_key, tuple(binds)
-        )
-        return self._apply(now, command)
+        place = (head_start_ms, ref, at, due, resume_key, tuple(binds), (), value, held_out)
+        return self._apply(now, c.Enqueue(interaction, queue, channel, needs, priority, *place))
 
     def arrive(
         self,
@@ -475,6 +475,8 @@ class Router:
             channel=ask.channel,
             needs=ask.needs,
             priority=ask.priority,
+            value=ask.lane >> 1,
+            held_out=bool(ask.lane & 1),
             agent=self._naming.agent_ids[agent] if agent >= 0 else None,
             wait_from=wait_from,
             since=since,

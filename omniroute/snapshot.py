@@ -18,9 +18,9 @@ from omniroute.core import limits
 from omniroute.errors import InputError, OmnirouteError, PlanError
 from omniroute.gauges import EstimatesState, GaugeName
 from omniroute.ledger import CallingBack, Ledger
-from omniroute.naming import Ask, ClassName, Naming, view_of
+from omniroute.naming import Ask, ClassName, Naming
 from omniroute.plan import Channel, Plan, Queue
-from omniroute.plan_numbers import strategy_of
+from omniroute.plan_numbers import strategy_of, view_of
 from omniroute.requirements import Atom, parse
 from omniroute.strategies.protocol import ClassView, Place
 
@@ -36,7 +36,8 @@ SEMANTICS: Final = 3
 _CHECKSUM: Final = 16
 
 _AtomRecord = tuple[str, str, str | int | tuple[str | int, ...] | None]
-_AskRecord = tuple[tuple[str, ...], str, str, int, int, tuple[str, ...], int]
+_AskRecord = tuple[tuple[str, ...], str, str, int, int, tuple[str, ...], int, int]
+_ClassRecord = tuple[int, int, str, str, int, int, int, int, bool, int]
 _ChannelRecord = tuple[str, int, tuple[str, ...], bool, tuple[str, ...] | None, tuple[str, ...]]
 
 
@@ -58,7 +59,7 @@ class Snapshot(msgspec.Struct, array_like=True, frozen=True):
     queues: list[str]
     atoms: list[str | _AtomRecord]
     groups: list[AgentCard]
-    classes: list[tuple[int, int, str, str, int, int, int, int, bool]]
+    classes: list[_ClassRecord]
     current: list[list[int]]
     agents: list[AgentCard]
     interactions: list[tuple[str, Ref, _AskRecord] | None]
@@ -113,7 +114,11 @@ def write(now: int, naming: Naming, ledger: Ledger) -> bytes:
 
 def _snapshot(now: int, naming: Naming, ledger: Ledger, *, plan: str | None, seq: int) -> Snapshot:
     interactions = [
-        (name, ref, (ask.queues, ask.channel, ask.needs, ask.priority, ask.wrap_up, ask.labels, ask.head_start))
+        (
+            name,
+            ref,
+            (ask.queues, ask.channel, ask.needs, ask.priority, ask.wrap_up, ask.labels, ask.head_start, ask.lane),
+        )
         if ask is not None
         else None
         for name, ref, ask in zip(ledger.ids, ledger.refs, ledger.asks, strict=True)
@@ -177,10 +182,10 @@ def _channel_record(channel: Channel) -> _ChannelRecord:
     )
 
 
-def _class_record(name: ClassName) -> tuple[int, int, str, str, int, int, int, int, bool]:
+def _class_record(name: ClassName) -> _ClassRecord:
     """A class as plain values."""
     view, part = name.view, name.part.text
-    ways = (view.step, name.following, name.agent_key, name.copy, name.passing)
+    ways = (view.step, name.following, name.agent_key, name.copy, name.passing, view.lane)
     return name.queue, name.channel, part, view.requirement.text, *ways
 
 
@@ -241,16 +246,16 @@ def _naming(core: Core, plan: Plan, found: Snapshot) -> Naming:
         naming.groups[agent.key()] = number
         naming.group_views.append(view_of(agent))
         naming.group_values.append(agent)
-    for number, (q, channel, part, whole, step, following, agent_key, copy, passing) in enumerate(found.classes):
+    for number, (q, channel, part, whole, step, following, agent_key, copy, passing, lane) in enumerate(found.classes):
         kind, _ = found.kinds[channel]
-        view = ClassView(queue=found.queues[q], channel=kind, requirement=parse(whole), step=step)
+        view = ClassView(queue=found.queues[q], channel=kind, requirement=parse(whole), step=step, lane=lane)
         name = ClassName(q, channel, parse(part), view, following, agent_key, copy, passing)
         naming.class_names.append(name)
         naming.definitions[name.definition()] = number
     for classes in found.current:
         for k in classes:
             name = naming.class_names[k]
-            naming.classes[name.queue, name.channel, name.part.text, name.view.step] = k
+            naming.classes[name.queue, name.channel, name.part.text, name.view.step, name.view.lane] = k
     for number, card in enumerate(found.agents):
         naming.agents[card.id] = number
         naming.agent_ids.append(card.id)
@@ -270,8 +275,8 @@ def _ledger(naming: Naming, found: Snapshot) -> Ledger:
             ledger.asks.append(None)
             ledger.arrivals.append(0)
         else:
-            name, ref, (queues, channel, needs, priority, wrap_up, labels, head_start) = row
-            ask = Ask((), 0, head_start, wrap_up, queues, channel, needs, priority, labels)
+            name, ref, (queues, channel, needs, priority, wrap_up, labels, head_start, lane) = row
+            ask = Ask((), 0, head_start, wrap_up, queues, channel, needs, priority, labels, lane)
             ledger.enter(number, name, ask, ref, found.arrivals[number])
     ledger.offers = {offer: (i, j, due) for offer, i, j, due in found.offers}
     ledger.ended.update(found.ended)

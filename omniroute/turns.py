@@ -181,6 +181,7 @@ def _changed(
         was[2] if needs is None else needs,
         was[3] if priority is None else priority,
         labels,
+        0 if old is None else old.lane,
     )
 
 

@@ -56,7 +56,8 @@ class InteractionView:
     """A live interaction: ``state`` as in the life cycle; instants in ms.
 
     ``queues`` are those in which it stands now, wherever steps led it; in hand, that by which it came is the first.
-    ``due`` is when its wrap-up or its set-up ends, or when what is parked activates.
+    ``value`` is that from which its band begins. ``due`` is when its wrap-up or its set-up ends, or when what is parked
+    activates.
     """
 
     id: str
@@ -65,6 +66,8 @@ class InteractionView:
     channel: str
     needs: str
     priority: int
+    value: int
+    held_out: bool
     agent: str | None
     wait_from: int
     since: int

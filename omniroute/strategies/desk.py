@@ -7,7 +7,7 @@ a journal that has those commands replays without it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 import attrs
@@ -15,18 +15,24 @@ import numpy as np
 
 from omniroute import events as e
 from omniroute.commands import Revise
+from omniroute.errors import MisuseError
 from omniroute.plan import Plan
 from omniroute.requirements import conjunction, parse
 from omniroute.strategies.prices import Fluid, Prices, Reals, able, regrets, solve, unsolved
 from omniroute.strategies.protocol import ClassView, GroupView, Tables
 from omniroute.strategies.revenue import Revenue
 
-__all__ = ["Alarm", "Desk", "Reading"]
+__all__ = ["Alarm", "Desk", "Goal", "Lift", "Reading"]
 
 ALARM_AFTER: Final = 20
-"""Intervals in a row with the gate wide open and the target missed before it is called not feasible."""
+"""Intervals in a row with the gate open (within a factor e of ``most``) and the target missed before the alarm.
+
+It ends when the gate has closed by a factor e squared, which takes that many answers in time.
+"""
 
 
+WEIGHT_MAX: Final = 1e3
+"""A goal moves its weight between this and its inverse."""
 MOVED: Final = 0.02
 """The share of all arrivals by which demand has to move for prices to be computed anew."""
 
@@ -41,6 +47,14 @@ class Ask(Protocol):
     @property
     def channel(self) -> str:
         """Its channel."""
+
+    @property
+    def value(self) -> int:
+        """The value from which its band begins."""
+
+    @property
+    def held_out(self) -> bool:
+        """Whether it is held out."""
 
 
 class Reading(Protocol):
@@ -68,6 +82,70 @@ class Alarm:
     since: int
     service_level: float
     target: float
+
+
+@attrs.frozen
+class Goal:
+    """A metric is to follow a curve: ``points`` are instants in ms with what is to be earned by then in all, ascending.
+
+    The metric's weight is multiplied, at each solution, by ``exp(rate * (planned - earned) / planned in all)``, after
+    the budget pacing of online markets. Raises MisuseError for a curve that falls or ends at nothing.
+    """
+
+    metric: str
+    points: tuple[tuple[int, int], ...] = attrs.field(converter=tuple)
+    rate: float = 1.0
+
+    def __attrs_post_init__(self) -> None:
+        amounts = [amount for _, amount in self.points]
+        times = [at for at, _ in self.points]
+        if not amounts or amounts[-1] <= 0 or amounts != sorted(amounts) or times != sorted(set(times)):
+            raise MisuseError("a goal has points in the order of time, which never fall and end above 0")
+
+    def planned(self, at: int) -> float:
+        """What is to be earned by an instant, in a straight line between points. O(points)."""
+        times, amounts = zip(*self.points, strict=True)
+        return float(np.interp(at, times, amounts))
+
+
+@attrs.frozen
+class Lift:
+    """What routing for value earns more per interaction than it does on those held out, with its 95 % interval.
+
+    In minor units, weighted. Both kinds share queues and agents, so this compares two ways to be routed in this
+    centre, not this centre with one that routes nobody for value.
+    """
+
+    more: float
+    low: float
+    high: float
+    priced: int
+    held_out: int
+
+
+@attrs.define
+class _Arm:
+    """Interactions of one kind whose end is known: how many, what they earned, and its square."""
+
+    count: int = 0
+    total: float = 0.0
+    square: float = 0.0
+
+    def add(self, earned: float) -> None:
+        """One more. O(1)."""
+        self.count += 1
+        self.total += earned
+        self.square += earned * earned
+
+    def mean(self) -> float:
+        """The mean; NaN of nothing. O(1)."""
+        return self.total / self.count if self.count else math.nan
+
+    def error(self) -> float:
+        """The square of the standard error of the mean; NaN of fewer than two. O(1)."""
+        if self.count < 2:
+            return math.nan
+        return max(0.0, self.square - self.total**2 / self.count) / (self.count - 1) / self.count
 
 
 @attrs.define(eq=False)
@@ -100,7 +178,7 @@ class _Line:
         if known == (len(classes), len(groups)):
             return
         old, arrived = self.worth, self.arrived
-        names = [*strategy.values, *([""] if strategy.rule is not None else [])]
+        names = strategy.metrics()
         self.worth = {name: np.full((len(classes), len(groups)), np.nan) for name in names}
         for name in names if known[0] else ():
             self.worth[name][: known[0], : known[1]] = old[name]
@@ -121,8 +199,12 @@ class _Line:
         """What each match earns in all, with what it saves of losses. O(metrics * cells)."""
         value = np.zeros((len(self.classes), len(self.groups)))
         for name, amounts in self.worth.items():
-            value += weights.get(name, self.strategy.weights.get(name, 1.0)) * amounts
+            value += self.weight(name, weights) * amounts
         return value + self.lost[:, None]
+
+    def weight(self, metric: str, weights: Mapping[str, float]) -> float:
+        """What a unit of a metric counts. O(1)."""
+        return weights.get(metric, self.strategy.weights.get(metric, 1.0))
 
     def fluid(self, weights: Mapping[str, float], span_ms: float, groups: int, *, first: bool) -> Fluid:
         """The fluid problem of this queue, ``first``: of the classes that interactions enter. O(cells)."""
@@ -155,15 +237,23 @@ class Desk:
     desk that is made anew learns anew; until its first answer a queue routes by skills, or by the last tables.
     """
 
-    def __init__(self, weights: Mapping[str, float] | None = None) -> None:
+    def __init__(self, weights: Mapping[str, float] | None = None, goals: Sequence[Goal] = ()) -> None:
         self.weights: dict[str, float] = dict(weights or {})
         """Weights that differ from those of the strategies; change them whenever you like."""
         self.alarms: dict[str, Alarm] = {}
         """By queue, what cannot be met now."""
         self.prices: Prices | None = None
         """The last prices; of agents by group, per ms."""
+        self.goals = tuple(goals)
+        """Metrics that follow a plan; their weights in :attr:`weights` are moved."""
+        self.earned: dict[str, int] = {}
+        """What has been earned by metric since the desk was made, in minor units."""
         self._lines: dict[str, _Line] = {}
-        self._places: dict[tuple[str, str, str], int] = {}
+        self._places: dict[tuple[str, str, str, int], int] = {}
+        self._waiting: dict[str, tuple[str, int]] = {}
+        """Queue and class of what waits."""
+        self._groups: dict[str, int] = {}
+        self._arms = (_Arm(), _Arm())
         self._solved_at: int | None = None
         self._span = 0.0
         self._fluid: Fluid | None = None
@@ -185,6 +275,12 @@ class Desk:
             kind = type(event)
             if kind is e.Queued:
                 self._count(router, event)  # type: ignore[arg-type]
+            elif kind is e.Connected:
+                self._earn(router, event)  # type: ignore[arg-type]
+            elif kind is e.Abandoned:
+                self._end(event.interaction, 0.0)  # type: ignore[union-attr]
+            elif kind is e.Cancelled:
+                self._waiting.pop(event.interaction, None)  # type: ignore[union-attr]
             elif kind is e.RevisionDue:
                 answers += self._answer(router, event)  # type: ignore[arg-type]
         return answers
@@ -202,6 +298,7 @@ class Desk:
         classes, groups = router.revision_views(queue)
         if line.classes and not all(map(_is, line.classes, classes)):
             self._places.clear()
+            self._waiting.clear()
         line.learn(plan, strategy, classes, groups)
         return line
 
@@ -211,7 +308,7 @@ class Desk:
             ask = router.interaction(event.interaction)
         except LookupError:
             return
-        key = event.queue, ask.channel, ask.needs
+        key = event.queue, ask.channel, ask.needs, 2 * ask.value + ask.held_out
         place = self._places.get(key)
         if place is None:
             line = self._line(router, event.queue)
@@ -219,6 +316,47 @@ class Desk:
             self._places[key] = place
         if place >= 0:
             self._lines[event.queue].arrived[place] += 1
+            self._waiting[event.interaction] = event.queue, place
+
+    def _earn(self, router: Reading, event: e.Connected) -> None:
+        """An agent has it: what the match is worth counts. O(metrics), O(agents) for an agent who is new."""
+        found = self._waiting.get(event.interaction)
+        line = None if found is None else self._lines.get(found[0])
+        if found is None or line is None:
+            return
+        if event.agent not in self._groups:
+            self._groups = {name: group for name, (group, _) in router.staff().items()}
+        place, group, total = found[1], self._groups[event.agent], 0.0
+        if group >= len(line.groups):
+            self._line(router, found[0])
+        for name, amounts in line.worth.items() if place < len(line.classes) else ():
+            amount = 0 if np.isnan(amounts[place, group]) else int(amounts[place, group])
+            self.earned[name] = self.earned.get(name, 0) + amount
+            total += line.weight(name, self.weights) * amount
+        self._end(event.interaction, total)
+
+    def _end(self, interaction: str, earned: float) -> None:
+        """What waited has its end. O(1)."""
+        found = self._waiting.pop(interaction, None)
+        line = None if found is None else self._lines.get(found[0])
+        if found is not None and line is not None and found[1] < len(line.classes):
+            self._arms[line.classes[found[1]].held_out].add(earned)
+
+    def lift(self) -> Lift:
+        """What routing for value earns more than on those held out; NaN until both have two. O(1)."""
+        priced, held = self._arms
+        more, error = priced.mean() - held.mean(), 1.96 * math.sqrt(priced.error() + held.error())
+        return Lift(more, more - error, more + error, priced.count, held.count)
+
+    def _pace(self, at: int) -> None:
+        """Move the weights of goals by how far each is behind its plan. O(goals * points)."""
+        for goal in self.goals:
+            behind = goal.planned(at) - self.earned.get(goal.metric, 0)
+            strategies = [line.strategy for line in self._lines.values()]
+            usual = next((value.weights[goal.metric] for value in strategies if goal.metric in value.weights), 1.0)
+            weight = self.weights.get(goal.metric, usual)
+            factor = math.exp(min(1.0, max(-1.0, goal.rate * behind / goal.points[-1][1])))
+            self.weights[goal.metric] = min(WEIGHT_MAX, max(1 / WEIGHT_MAX, weight * factor))
 
     def _answer(self, router: Reading, due: e.RevisionDue) -> list[Revise]:
         line = self._line(router, due.queue)
@@ -232,6 +370,7 @@ class Desk:
         fluid = line.fluid(self.weights, 1.0, len(line.groups), first=False)
         agent = np.concatenate([agent, np.zeros(max(0, len(line.groups) - len(agent)))])[: len(line.groups)]
         conceded = np.zeros(fluid.value.shape) if self._alike else regrets(fluid, agent)
+        conceded[[k for k, view in enumerate(line.classes) if view.held_out]] = 0.0
         unit = self._scale / strategy.handle_ms
         beta, gamma = math.exp(line.log_beta) * unit, strategy.gamma * unit
         tables = strategy.priced(line.plain, conceded.ravel().tolist(), beta, gamma)
@@ -248,13 +387,13 @@ class Desk:
         low, high = math.log(strategy.least), math.log(strategy.most)
         moved = line.log_beta + strategy.gain * (target.share * outcomes - due.in_target)
         line.log_beta = min(high, max(low, moved))
-        missed = line.log_beta == high and line.good < target.share * line.seen
+        missed = line.log_beta > high - 1 and line.good < target.share * line.seen
         line.open_for = line.open_for + 1 if missed else 0
         if line.open_for >= ALARM_AFTER:
             known = self.alarms.get(due.queue)
             since = due.at if known is None else known.since
             self.alarms[due.queue] = Alarm(due.queue, since, line.good / line.seen, target.share)
-        elif not missed:
+        elif line.log_beta < high - 2:
             self.alarms.pop(due.queue, None)
 
     def _solve(self, router: Reading, at: int) -> None:
@@ -264,11 +403,13 @@ class Desk:
         memory = max(line.strategy.memory_ms for line in lines)
         if self._solved_at is None:
             passed = max(line.strategy.interval_ms for line in lines)
+        self._pace(at)
         span, groups = self._span + passed, lines[0].groups
         parts = [line.fluid(self.weights, span, len(groups), first=True) for line in lines]
         staff = np.zeros(len(groups))
-        for group, ready in router.staff().values():
+        for name, (group, ready) in router.staff().items():
             staff[group] += ready and groups[group].units
+            self._groups[name] = group
         busy = max(line.strategy.busy for line in lines)
         fluid = Fluid(
             value=np.vstack([part.value for part in parts]),
@@ -290,12 +431,12 @@ class Desk:
         self._span, self._solved_at = span * kept, at
 
 
-def _place(plan: Plan, line: _Line, queue: str, channel: str, needs: str) -> int:
+def _place(plan: Plan, line: _Line, queue: str, channel: str, needs: str, lane: int) -> int:
     """The class that an interaction entered, -1 where none is known. O(classes)."""
     own = next(value.requirement for value in plan.queues if value.name == queue)
     whole = conjunction(own, parse(needs)).text
     for k, view in enumerate(line.classes):
-        if view.step == 0 and view.channel == channel and view.requirement.text == whole:
+        if (view.step, view.lane, view.channel, view.requirement.text) == (0, lane, channel, whole):
             return k
     return -1
 

@@ -42,6 +42,18 @@ class ClassView:
     requirement: Requirement
     step: int
     """How many of the queue's steps have been taken."""
+    lane: int = 0
+    """:attr:`value` and :attr:`held_out` as one integer."""
+
+    @property
+    def value(self) -> int:
+        """The value that its band begins with, in minor units; 0 below the first. O(1)."""
+        return self.lane >> 1
+
+    @property
+    def held_out(self) -> bool:
+        """Whether its interactions are held out of what is done for value, to be compared with. O(1)."""
+        return bool(self.lane & 1)
 
 
 @frozen(kw_only=True)
@@ -147,8 +159,8 @@ class Absent:
 class Strategy(Protocol):
     """The protocol. ``name`` and ``version`` are stored with the parameters; a snapshot holds no code.
 
-    An optional attribute ``interval_ms: int`` and method ``revise(observed, classes, groups) -> Revision`` make a
-    strategy that is asked again when its control interval ends.
+    An optional attribute ``interval_ms: int`` makes a strategy that is asked again when its control interval ends:
+    by a method ``revise(observed, classes, groups) -> Revision``, or by whoever answers for several queues together.
     """
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from array import array
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,7 @@ from omniroute.strategies.knobs import key_text, one_of
 from omniroute.strategies.protocol import ClassView, GroupView, Place, Tables
 from omniroute.strategies.skills import Fit, SkillsFirst
 
-__all__ = ["Revenue", "Rule"]
+__all__ = ["BY_RULE", "BY_VALUE", "Revenue", "Rule", "held_out"]
 
 ValueTable: TypeAlias = Mapping[str, Mapping[str, int]]
 Rule: TypeAlias = Callable[[ClassView, GroupView], int]
@@ -26,6 +27,10 @@ Rule: TypeAlias = Callable[[ClassView, GroupView], int]
 Solver: TypeAlias = Literal["highs", "steps"]
 
 _WEIGHT_MAX: Final = 1e6
+BY_VALUE: Final = "value"
+"""The metric of what ``propensity`` makes of the value of an interaction."""
+BY_RULE: Final = "rule"
+"""The metric of what the function says."""
 ANY: Final = "*"
 """The row or the cell that holds where no other does."""
 
@@ -68,6 +73,11 @@ def _values(value: object) -> dict[str, dict[str, dict[str, int]]]:
         field = f"values.{metric}"
         found[metric] = {key: _amounts(row, f"{field}.{key}") for key, row in _mapping(rows, field).items()}
     return found
+
+
+def _propensity(value: object) -> dict[str, dict[str, int]]:
+    rows = _mapping(value, "propensity")
+    return {key: _amounts(row, f"propensity.{key}", 0) for key, row in rows.items()}
 
 
 def _loss(value: object) -> dict[str, int]:
@@ -114,9 +124,10 @@ class Revenue:
     skills; prices and ``beta`` come from :class:`omniroute.strategies.desk.Desk`, which answers every ``interval``.
 
     ``values`` has minor units by metric, then class, then group: a class is named by what it needs in all, else by its
-    queue; a group by its label ``group_label``; "*" is any other, and what is not named is worth 0. ``weights`` are
-    what a unit of a metric counts (1 where not named). ``rule`` is a function that is added to them. ``loss`` is what
-    a lost customer costs, by class. ``handle`` is the handle time that is expected of every pair.
+    queue; a group by its label ``group_label``; "*" is any other, and what is not named is worth 0. ``propensity``, in
+    thousandths, by class and group, times the value from which an interaction's band begins, is the metric "value";
+    what the function ``rule`` says is "rule". ``weights`` are what a unit of a metric counts (1 where not named).
+    ``loss`` is what a lost customer costs, by class. ``handle`` is the handle time that is expected of every pair.
 
     ``beta`` starts at ``start``, is moved by ``gain`` for each interaction that misses the queue's target and stays in
     ``least..most``; ``gamma`` and ``beta`` are in mean values per handle time. No gate holds longer than ``max_wait``.
@@ -132,6 +143,7 @@ class Revenue:
 
     values: Mapping[str, ValueTable] = attrs.field(factory=dict, converter=_values, hash=False)
     weights: Mapping[str, float] = attrs.field(factory=dict, converter=_weights, hash=False)
+    propensity: ValueTable = attrs.field(factory=dict, converter=_propensity, hash=False)
     rule: Rule | None = attrs.field(default=None, converter=_rule)
     loss: Mapping[str, int] = attrs.field(factory=dict, converter=_loss, hash=False)
     group_label: str = attrs.field(default="segment", validator=attrs.validators.instance_of(str))
@@ -156,7 +168,7 @@ class Revenue:
         if self.busy > self.occupancy:
             raise PlanError(f"must be at most occupancy, {self.occupancy:g}, got {self.busy:g}", field="busy")
         for metric in self.weights:
-            if metric not in self.values:
+            if metric not in (*self.values, BY_VALUE, BY_RULE):
                 raise PlanError(f"there are no values of {shown(metric)}", field="weights")
 
     @property
@@ -180,16 +192,23 @@ class Revenue:
         return milliseconds(self.memory)
 
     def worth(self, view: ClassView, group: GroupView) -> dict[str, int]:
-        """What a match is worth in each metric, in minor units; what the ``rule`` says is under "". O(metrics).
+        """What a match is worth in each metric, in minor units. O(metrics).
 
         Raises MisuseError where the rule answers something else than an integer.
         """
         found = {metric: _cell(_row(table, view), self._label(group)) for metric, table in self.values.items()}
+        if self.propensity:
+            found[BY_VALUE] = view.value * _cell(_row(self.propensity, view), self._label(group)) // 1_000
         if self.rule is not None:
-            found[""] = self.rule(view, group)
-            if type(found[""]) is not int:
-                raise MisuseError(f"the rule answered {shown(found[''])}, expected an integer")
+            said = self.rule(view, group)
+            if type(said) is not int:
+                raise MisuseError(f"the rule answered {shown(said)}, expected an integer")
+            found[BY_RULE] = said
         return found
+
+    def metrics(self) -> tuple[str, ...]:
+        """The names that :meth:`worth` answers with, in its order. O(metrics)."""
+        return (*self.values, *((BY_VALUE,) if self.propensity else ()), *((BY_RULE,) if self.rule else ()))
 
     def lost(self, view: ClassView) -> int:
         """What a lost customer of a class costs, in minor units. O(1)."""
@@ -235,6 +254,18 @@ def _key(table: Mapping[str, object], view: ClassView) -> str:
 
 def _row(table: ValueTable, view: ClassView) -> Mapping[str, int]:
     return table.get(_key(table, view), {})
+
+
+def held_out(key: str, interaction: str, share: float) -> bool:
+    """Whether an interaction is held out of routing for value: a keyed hash, so nobody can choose, and all can check.
+
+    The host says so when it enqueues it. O(length).
+
+    >>> sum(held_out("spring", f"call-{n}", 0.1) for n in range(10_000))
+    1000
+    """
+    digest = hashlib.blake2b(interaction.encode(), digest_size=8, key=key.encode()[:64]).digest()
+    return int.from_bytes(digest, "little") < share * 2**64
 
 
 def _cell(row: Mapping[str, int], key: str) -> int:

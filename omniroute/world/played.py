@@ -22,10 +22,13 @@ from omniroute.world.bare import BLOCKED, NOBODY
 from omniroute.world.simulate import Outcome, OutcomeCode, presences_of
 from omniroute.world.workload import Presences, Workload
 
-__all__ = ["Listener", "play"]
+__all__ = ["Dress", "Listener", "play"]
 
 Listener: TypeAlias = Callable[[Router, Sequence[e.Event]], Iterable[Command]]
 """Hears what happened and says what is to be done about it at the same instant."""
+
+Dress: TypeAlias = Callable[[int, Enqueue], Enqueue]
+"""Adds to the command of a row what a workload has no column for: a value, ties, a due date."""
 
 _FINISH: Final = 0
 _LEAVE: Final = 1
@@ -34,9 +37,9 @@ _LEAVE: Final = 1
 class _Play:
     """One workload going through one router."""
 
-    def __init__(self, plan: Plan, workload: Workload, listener: Listener | None) -> None:
+    def __init__(self, plan: Plan, workload: Workload, listener: Listener | None, dress: Dress | None) -> None:
         self.router = Router(evolve(plan, queues=[evolve(queue, auto_accept=True) for queue in plan.queues]))
-        self.work, self.listener = workload, listener
+        self.work, self.listener, self.dress = workload, listener, dress
         rows = len(workload)
         self.agent, self.start, self.end = (np.full(rows, NOBODY, np.int64) for _ in range(3))
         self.future: list[tuple[int, int, int]] = []
@@ -81,7 +84,7 @@ class _Play:
             int(work.priority[row]),
             int(work.head_start_ms[row]),
         )
-        events = self.router.apply(now, command)
+        events = self.router.apply(now, command if self.dress is None else self.dress(row, command))
         if type(events[-1]) is e.Rejected:
             self.agent[row], self.end[row] = BLOCKED, now
         elif patience >= 0:
@@ -151,12 +154,20 @@ def _presence(presences: Presences, p: int) -> Command:
     return SetPresence(agent, words[move])
 
 
-def play(plan: Plan, workload: Workload, listener: Listener | None = None, *, until_ms: int | None = None) -> Outcome:
+def play(
+    plan: Plan,
+    workload: Workload,
+    listener: Listener | None = None,
+    *,
+    dress: Dress | None = None,
+    until_ms: int | None = None,
+) -> Outcome:
     """Route a workload through the door up to ``until_ms`` (not included) or until nothing is left to happen.
 
     Every queue accepts at once. ``listener`` hears the events of each command and of each deadline, and what it answers
-    is applied at that instant: this is where an answer to RevisionDue goes. Without one the outcome is that of
-    :func:`simulate`. About 50 us for each interaction. Raises MisuseError for a workload that the plan does not fit.
+    is applied at that instant: this is where an answer to RevisionDue goes. ``dress`` completes each arrival. Without
+    both the outcome is that of :func:`simulate`. About 50 us for each interaction. Raises
+    MisuseError for a workload that the plan does not fit.
 
     >>> from omniroute.model import Agent
     >>> from omniroute.plan import Plan, Queue
@@ -166,7 +177,7 @@ def play(plan: Plan, workload: Workload, listener: Listener | None = None, *, un
     (2, [0, 8750], [9000, 10000])
     """
     rows = len(workload) if until_ms is None else int(np.searchsorted(workload.arrival_ms, until_ms))
-    going = _Play(plan, workload, listener)
+    going = _Play(plan, workload, listener, dress)
     first = int(workload.arrival_ms[0]) if len(workload) else 0
     going.run(workload.presences or presences_of(plan.agents, first), rows, until_ms)
     return going.outcome(rows)
