@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT", "SEMANTICS", "digest", "read", "write"]
 
-FORMAT: Final = 7
+FORMAT: Final = 8
 """The number of this layout; another layout gets another number."""
 SEMANTICS: Final = 3
 """The number of what commands mean; it changes when the same commands would give other events."""

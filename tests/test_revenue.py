@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from revenue_world import HANDLE_MS, instance, listener, plan, run, score, strategy, workload
 
-from omniroute import Agent, Plan, Queue, Router, commands, events
+from omniroute import Agent, Plan, Queue, Router, Step, commands, events
 from omniroute.errors import MisuseError, PlanError
 from omniroute.requirements import parse
 from omniroute.strategies import catalogue
@@ -362,6 +362,13 @@ def test_without_a_listener_the_door_does_what_columns_do() -> None:
         parts = {name: getattr(drawn, name) // 60_000 * 60_000 for name in ("arrival_ms", "handle_ms", "patience_ms")}
         work = attrs.evolve(drawn, **parts)  # to the minute, so that much happens at the same instant
         assert columns(play(wanted, work)) == columns(simulate(wanted, work))
+        steps = [Step("1m", tier=-1), Step("4m", cancel=True)]
+        stepped = attrs.evolve(wanted, queues=[attrs.evolve(queue, steps=steps, limit=2) for queue in wanted.queues])
+        found, told = play(stepped, work), simulate(stepped, work)
+        for field in ("outcome", "step", "offers", "wait_ms"):
+            assert getattr(found, field).tolist() == getattr(told, field).tolist()
+        assert found.cancelled
+        assert found.blocked
 
 
 @pytest.mark.parametrize(("load", "tilt"), [(0.85, 1), (1.3, 1), (0.9, 4)])
