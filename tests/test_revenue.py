@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -479,14 +480,21 @@ def test_it_earns_at_least_what_bid_prices_earn(load: float) -> None:
 
 @pytest.mark.slow
 def test_a_target_just_out_of_reach_raises_an_alarm() -> None:
-    """At load .9 a target of .9 is a little too much: an alarm for each queue, and still no less than bid prices earn.
+    """At load .9 a target of .9 is a little too much: an alarm for each queue, at times, and no less than bid prices earn.
 
     Tolerance of the share: .005, two standard errors of 100,000 interactions.
     """
-    world = instance(0.9)
-    found, desk = run(world, strategy(world), 0.9, 100_000)
+    world, desk, alarmed = instance(0.9), Desk(), set[str]()
+    work = workload(world, 100_000)
+
+    def hear(router: Router, told: Sequence[events.Event]) -> list[commands.Revise]:
+        answers = desk.hear(router, told)
+        alarmed.update(desk.alarms)
+        return answers
+
+    found = score(world, work, play(plan(world, strategy(world), 0.9), work, hear), 10_000)
     bid, _ = run(world, strategy(world, start=1e6, least=1e6, most=1e6, gamma=1e-6), 0.9, 100_000)
-    assert sorted(desk.alarms) == ["q0", "q1", "q2"]
+    assert alarmed == {"q0", "q1", "q2"}
     assert found.share >= bid.share - 0.005
 
 
