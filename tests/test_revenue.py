@@ -480,7 +480,7 @@ def test_it_earns_at_least_what_bid_prices_earn(load: float) -> None:
 
 @pytest.mark.slow
 def test_a_target_just_out_of_reach_raises_an_alarm() -> None:
-    """At load .9 a target of .9 is a little too much: an alarm for each queue, at times, and no less than bid prices earn.
+    """At load .9 a target of .9 is a little too much: at times an alarm for each queue, and bid prices earn no more.
 
     Tolerance of the share: .005, two standard errors of 100,000 interactions.
     """
