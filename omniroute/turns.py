@@ -195,10 +195,10 @@ def _updated(
     state = InteractionState(numbers[0])
     if (state, InteractionMove.UPDATE) not in INTERACTION:
         return door.refuse(events, command, REFUSALS[state, InteractionMove.UPDATE], name)
-    ask = door.grant_turn(events, wish, i, stays=door.ledger.standing(numbers))
+    same = (wish.queues, wish.key[1], wish.key[2]) == (old.queues, old.channel, old.needs)
+    ask = door.grant_turn(events, wish, i, room=not same, stays=door.ledger.standing(numbers))
     if isinstance(ask, tuple):
         return door.refuse(events, command, ask[0], name, ask[1])
-    same = (ask.queues, ask.channel, ask.needs) == (old.queues, old.channel, old.needs)
     since = max(numbers[8] + old.head_start - ask.head_start - head_start_ms, -limits.TIME_MAX)
     reason = door.core.update(now, i, () if same else ask.classes, ask.tier, since)
     if reason:

@@ -588,6 +588,17 @@ def test_a_full_queue_does_not_refuse_who_waits_in_it() -> None:
     assert refusal(router.enqueue(6, "z", "q")) == "queue_full q"
 
 
+def test_what_is_parked_changes_nothing_but_its_place_in_a_full_queue() -> None:
+    """It needs no room for what it has already. It was seen to be refused, after a restart only."""
+    router = built(queues=[Queue("q", limit=1)])
+    router.enqueue(0, "x", "q")
+    router.park(1, "x")
+    router.enqueue(2, "y", "q")
+    router = Router.restore(router.snapshot())
+    assert words(router.update(3, "x", priority=1)) == ["Updated x"]
+    assert refusal(router.enqueue(4, "z", "q")) == "queue_full q"
+
+
 def test_parked_keeps_the_place_and_stops_the_clock() -> None:
     """Its wait stands still while it is parked; its place does not change; ``anew`` begins the wait again."""
     for anew, wait_ms in ((False, 30 * S), (True, 10 * S)):
