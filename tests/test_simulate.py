@@ -164,7 +164,7 @@ def test_needs_priority_and_steps():
 
 
 def test_wrap_up_of_the_plan_and_of_the_workload():
-    """Wrap-up holds the agent; the workload's column goes before the plan's queues."""
+    """Wrap-up holds the agent; the workload's column goes before the queue by which it came to its agent."""
     plan = Plan(queues=[Queue("sales", wrap_up_ms="1s")], agents=[Agent("ana")])
     columns = {"arrival_ms": [0, 1], "handle_ms": [10, 10]}
     assert simulate(plan, work(**columns)).start_ms.tolist() == [0, 1_010]
@@ -172,6 +172,12 @@ def test_wrap_up_of_the_plan_and_of_the_workload():
     held = Plan(queues=[Queue("sales", wrap_up_ms=None)], agents=[Agent("ana")])
     with pytest.raises(PlanError, match="until release"):
         simulate(held, work(**columns))
+    assert [len(part) for part in simulate_chunks(held, [work(**columns, wrap_up_ms=[5, 0])])] == [0, 2]
+    onward = Plan(
+        queues=[Queue("sales", wrap_up_ms="1s"), Queue("chat", wrap_up_ms="3s", steps=[Step(0, queue="sales")])],
+        agents=[Agent("ana")],
+    )
+    assert simulate(onward, work(**columns, queues=["chat"])).start_ms.tolist() == [0, 1_010]
 
 
 def test_windows_of_agents():

@@ -54,6 +54,7 @@ cdef struct Given:  # the columns that are read
     const i64* handle2
     const i64* wrap2
     const i64* keeps
+    const i64* wraps  # for each class; of rows that say -1
 
 cdef struct Told:  # the columns that are written
     i64* agent

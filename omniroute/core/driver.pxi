@@ -66,6 +66,8 @@ cdef inline void finish_row(State* s, Drive* d, i64 now, i64 row, i32 i) noexcep
             return
         if d.t.moved[row] >= 0:
             wrap = d.g.wrap2[row]
+    if wrap < 0:
+        wrap = d.g.wraps[s.entries[s.interactions[i].entries].class_]
     s.now = now
     d.t.end[row] = now
     if d.plain:
@@ -331,7 +333,7 @@ cdef class Driver:
             free(new)
 
     def feed(
-        self, arrivals, presences, results, i64 until=-1, bint more=False, answers=(), transfers=(), details=(),
+        self, arrivals, presences, results, i64 until=-1, bint more=False, answers=(), transfers=(), details=(), wraps=(),
     ):
         cdef State* s = &self.core.s
         cdef Drive* d = &self.d
@@ -340,6 +342,9 @@ cdef class Driver:
             raise MisuseError("answers and transfers need details")
         memset(&d.g, 0, sizeof(Given))
         memset(&d.t, 0, sizeof(Told))
+        if wraps:
+            d.g.wraps = reading(wraps[0], s.n_classes)
+            check_column("wrap-up of a class", d.g.wraps, 0, s.n_classes, 0, TIME_MAX)
         read_given(s, d, arrivals, presences, answers, transfers)
         read_told(d, results, details)
         s.auto_accept = not answers
@@ -372,7 +377,7 @@ cdef int read_given(State* s, Drive* d, arrivals, presences, answers, transfers)
     g.patience = reading(arrivals[6], n)
     check_column("class", g.class_, d.first, n, 0, s.n_classes - 1)
     check_column("tier", g.tier, d.first, n, 0, TIER_MAX)
-    check_column("wrap-up", g.wrap, d.first, n, 0, TIME_MAX)
+    check_column("wrap-up", g.wrap, d.first, n, 0 if g.wraps == NULL else -1, TIME_MAX)
     check_column("handling time", g.handle, d.first, n, 0, TIME_MAX)
     check_column("patience", g.patience, d.first, n, -1, TIME_MAX)
     check_column("arrival", g.at, d.first, n, s.now, TIME_MAX)
@@ -419,7 +424,7 @@ cdef int read_transfers(State* s, Drive* d, transfers) except -1:
     check_column("second tier", g.tier2, d.first, g.n, 0, TIER_MAX)
     check_column("second head start", g.head_start2, d.first, g.n, -TIME_MAX, TIME_MAX)
     check_column("second handling time", g.handle2, d.first, g.n, 0, TIME_MAX)
-    check_column("second wrap-up", g.wrap2, d.first, g.n, 0, TIME_MAX)
+    check_column("second wrap-up", g.wrap2, d.first, g.n, 0 if g.wraps == NULL else -1, TIME_MAX)
     check_column("keeping of the age", g.keeps, d.first, g.n, 0, 1)
     return 0
 

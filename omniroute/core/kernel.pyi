@@ -144,4 +144,5 @@ class Driver:
         answers: tuple[Sequence[int], ...] = (),
         transfers: tuple[Sequence[int], ...] = (),
         details: tuple[MutableSequence[int], ...] = (),
+        wraps: tuple[Sequence[int], ...] = (),
     ) -> int: ...

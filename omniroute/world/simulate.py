@@ -27,7 +27,8 @@ from omniroute.world.workload import NOWHERE, Column, Habits, Presences, Workloa
 
 __all__ = ["Outcome", "OutcomeCode", "simulate", "simulate_chunks"]
 
-UNTIL_RELEASED: Final = -1
+OF_QUEUE: Final = -1
+"""The wrap-up of a row that leaves it to the queue by which it came to its agent."""
 SEED_MAX: Final = 2**63 - 1
 Table: TypeAlias = dict[str, Column]
 
@@ -203,6 +204,7 @@ class _Run:
             views(chosen(ANSWERS)) if self.answering else (),
             views(chosen(TRANSFERS)) if detailed and bool((table["class2"] != NOWHERE).any()) else (),
             views([table[name] for name in DETAILS]) if detailed else (),
+            views([_wrap_ups(self.naming)]) if (table["wrap_up"] == OF_QUEUE).any() else (),
         )
         at, agent, move = self.presences
         self.presences = at[done:], agent[done:], move[done:]
@@ -257,6 +259,12 @@ def _renumbered(column: Column, names: tuple[str, ...], known: dict[str, int]) -
     """A column of numbers of names, numbered as the first workload that named them did."""
     numbers = np.array([known.setdefault(name, len(known)) for name in names], np.int64)
     return column if np.array_equal(numbers, np.arange(len(names))) else numbers[column]
+
+
+def _wrap_ups(naming: Naming) -> Column:
+    """The wrap-up of each class: that of its queue."""
+    values = (naming.queue_values[name.queue].wrap_up_ms for name in naming.class_names)
+    return np.array([0 if value is None else value for value in values], np.int64)
 
 
 def _habits(naming: Naming, habits: Habits) -> tuple[Column, ...]:
@@ -330,10 +338,10 @@ class _Asked:
     def of(cls, naming: Naming, workload: Workload, rows: int) -> _Asked:
         """The columns of arrivals and of transfers that the plan answers. O(rows log rows). Raises."""
         first = _answered(naming, workload, np.arange(rows), workload.queue)
-        names = ("class", "tier", "head_start", "wrap_up")
+        names = ("class", "tier", "head_start")
         columns = {name: np.ascontiguousarray(first[:, at]) for at, name in enumerate(names)}
         columns["head_start"] = columns["head_start"] + workload.head_start_ms[:rows]
-        second = np.zeros((rows, 4), np.int64)
+        second = np.zeros((rows, 3), np.int64)
         second[:, 0] = NOWHERE
         if workload.transfer is not None:
             chosen = np.flatnonzero(workload.transfer[:rows] != NOWHERE)
@@ -341,19 +349,20 @@ class _Asked:
         columns |= {f"{name}2": np.ascontiguousarray(second[:, at]) for at, name in enumerate(names)}
         if workload.wrap_up_ms is not None:
             columns["wrap_up"] = columns["wrap_up2"] = workload.wrap_up_ms[:rows]
-        elif (columns["wrap_up"] == UNTIL_RELEASED).any() or (columns["wrap_up2"] == UNTIL_RELEASED).any():
-            raise PlanError(
-                "a queue holds wrap-up until release, so the workload must have wrap_up_ms", field="wrap_up"
-            )
+            return cls(columns)
+        columns["wrap_up"] = columns["wrap_up2"] = np.full(rows, OF_QUEUE, np.int64)
+        if rows and any(naming.queue_values[name.queue].wrap_up_ms is None for name in naming.class_names):
+            message = "a queue holds wrap-up until release, so the workload must have wrap_up_ms"
+            raise PlanError(message, field="wrap_up")
         return cls(columns)
 
 
 def _answered(naming: Naming, workload: Workload, rows: npt.NDArray[np.intp], queue: Column) -> npt.NDArray[np.int64]:
-    """Class, tier, head start and wrap-up of rows that go to ``queue``."""
+    """Class, tier and head start of rows that go to ``queue``."""
     kinds, kind = _kinds(workload, rows, queue)
     asks = [_ask(naming, workload, *values) for values in kinds]
-    table = np.array([(ask.classes[0], ask.tier, ask.head_start, ask.wrap_up) for ask in asks], np.int64)
-    found: npt.NDArray[np.int64] = table.reshape(-1, 4)[kind]
+    table = np.array([(ask.classes[0], ask.tier, ask.head_start) for ask in asks], np.int64)
+    found: npt.NDArray[np.int64] = table.reshape(-1, 3)[kind]
     return found
 
 

@@ -79,11 +79,13 @@ class Driver:
         answers: Given = (),
         transfers: Given = (),
         details: Told = (),
+        wraps: Given = (),
     ) -> int:
         """Go on, stopping before ``until`` (-1: when nothing is left), or with ``more`` behind the last arrival.
 
-        Returns how many presences are done. ``arrivals``: at, class, tier, head start, handling time, wrap-up (-1 is
-        not allowed here), patience (-1: endless), the kept rows first. ``presences``: at, agent, presence move.
+        Returns how many presences are done. ``arrivals``: at, class, tier, head start, handling time, wrap-up (-1: what
+        the one column of ``wraps`` says of the class that it came to its agent by), patience (-1: endless), the kept
+        rows first. ``presences``: at, agent, presence move.
         ``answers``: number of the row for :func:`chance`, answer in ms, decline, ignore in 1/1000. ``transfers``: class
         (-1: none), tier, head start, handling time, wrap-up, whether it keeps its age. ``results``: agent, start, end,
         written where known. ``details``: how it ended, real wait, offers, last class, instant of the transfer, agent
@@ -93,7 +95,7 @@ class Driver:
         if (answers or transfers) and not details:
             raise MisuseError("answers and transfers need details")
         self.arrivals, self.answers, self.transfers = arrivals, answers, transfers
-        self.results, self.details = results, details
+        self.results, self.details, self.wraps = results, details, wraps
         a, p, core = self.first, 0, self.core
         at, p_at = arrivals[0], presences[0]
         core.auto_accept = not answers
@@ -167,6 +169,8 @@ class Driver:
                 return
             if self.details[4][row] >= 0:
                 wrap_up = self.transfers[4][row]
+        if wrap_up < 0:
+            wrap_up = self.wraps[0][self.core.interaction(i)[6]]
         self.results[2][row] = now
         self.core.finish(now, i, wrap_up)
 
