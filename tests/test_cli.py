@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from conftest import LoggedMonth
+from cores import DEBUG, kernel_only
 from synthetic import QUEUE_LOG, call, write_queue_log
 
 from omniroute import __version__
@@ -29,9 +30,6 @@ from omniroute.formats.jsonl import write_jsonl
 from omniroute.insight.tables import Table, plain
 from omniroute.world.demo import demo_day
 
-DEBUG = bool(getattr(sys.modules.get("omniroute.core.kernel"), "DEBUG", False))
-"""A debug build of the kernel is slow on purpose."""
-kernel_only = pytest.mark.skipif(IMPLEMENTATION != "kernel", reason="a month through the reference core takes minutes")
 ROOT = Path(__file__).resolve().parents[1]
 PLAN = '[[queues]]\nname = "sales"\n[[queues]]\nname = "support"\n[[agents]]\nid = "ana"\n'
 

@@ -8,6 +8,7 @@ from threading import Lock, Thread
 
 import numpy as np
 import pytest
+from cores import kernel_only
 from hosts import COLUMNS, Host
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -126,6 +127,7 @@ def cases(draw) -> tuple[Plan, Workload, int, Habits | None, int | None]:
     return plan, work, draw(st.integers(0, 2**63 - 1)), habits, draw(st.sampled_from((None, None, 60)))
 
 
+@kernel_only
 def test_an_offer_that_is_never_accepted_is_told():
     """Who waits for ever and is always answered too late makes an endless world, which is refused by name."""
     plan = Plan(queues=[Queue("sales", offer_timeout_ms="5s")], agents=[Agent("ana")])

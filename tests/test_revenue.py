@@ -10,6 +10,7 @@ import attrs
 import msgspec
 import numpy as np
 import pytest
+from cores import kernel_only
 from revenue_world import HANDLE_MS, instance, listener, plan, run, score, strategy, workload
 
 from omniroute import Agent, Plan, Queue, Router, Step, commands, events
@@ -317,6 +318,7 @@ def test_agents_are_kept_busy_by_a_share_band() -> None:
     assert share[1] < share[0]
 
 
+@kernel_only
 def test_a_goal_is_followed() -> None:
     """A metric that is behind its plan is weighed up until it follows; without a goal it is not.
 
@@ -388,6 +390,7 @@ def test_where_all_matches_are_worth_the_same_it_is_the_skills_strategy(load: fl
     assert columns(priced) == columns(play(plan(world, SkillsFirst(fit="any")), work))
 
 
+@kernel_only
 def test_the_misses_of_service_level_are_bounded() -> None:
     """As long as beta is inside its range, the misses of a queue add up to at most log(most / least) / gain.
 
@@ -405,6 +408,7 @@ def test_the_misses_of_service_level_are_bounded() -> None:
         assert missed == pytest.approx(math.log(desk.beta(name) / asked.start) / asked.gain, abs=20)
 
 
+@kernel_only
 def test_a_target_that_cannot_be_met_raises_an_alarm_and_is_served_as_well_as_by_skills() -> None:
     """More work than agents: the gates open wide, the alarm names the queue, and nobody waits for a better match.
 
@@ -429,6 +433,7 @@ def test_a_target_that_cannot_be_met_raises_an_alarm_and_is_served_as_well_as_by
     assert not calm.alarms
 
 
+@kernel_only
 def test_the_frontier_is_monotone_in_beta() -> None:
     """With beta held, more regret conceded per unit of waiting means more in time, and less earned.
 
@@ -444,6 +449,7 @@ def test_the_frontier_is_monotone_in_beta() -> None:
     assert shares == sorted(shares, reverse=True)
 
 
+@kernel_only
 @pytest.mark.parametrize(("target", "owed"), [(0.8, 0.87), (0.9, 0.86)])
 def test_share_of_the_bound_at_load_85(target: float, owed: float) -> None:
     """At load .85 the share of the bound that is owed, and the service level, over 20,000 interactions.
@@ -506,6 +512,7 @@ def test_more_agents_earn_more_of_the_bound() -> None:
     assert shares == sorted(shares)
 
 
+@kernel_only
 def test_prices_without_a_solver_earn_as_much() -> None:
     """The rounds that need no library earn what the solver's prices earn, within a hundredth of the bound."""
     world = instance(0.85)

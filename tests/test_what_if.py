@@ -9,11 +9,11 @@ import attrs
 import numpy as np
 import pytest
 from conftest import LoggedMonth
+from cores import kernel_only
 from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import WRAP_UP_MS, call, known_day, known_plan
 
-from omniroute.core import IMPLEMENTATION
 from omniroute.errors import InputError
 from omniroute.formats.limits import MAX_DURATION_MS, MAX_EPOCH_MS, MAX_PRIORITY
 from omniroute.formats.records import LoggedInteraction, Outcome, PresenceChange, PresenceKind
@@ -26,7 +26,6 @@ from omniroute.replay.reconstruct import plan_text
 from omniroute.replay.report import Options, Replay, document, replay
 from omniroute.replay.what_if import calibrated, routed, work_of
 
-kernel_only = pytest.mark.skipif(IMPLEMENTATION != "kernel", reason="a month through the reference core takes minutes")
 waits = st.lists(st.tuples(st.integers(0, 50), st.booleans()), min_size=1, max_size=60)
 
 
