@@ -487,30 +487,22 @@ cdef inline bint has_choice(State* s, i32 j) noexcept nogil:
     return s.agents[j].ties >= 0
 
 
-cdef inline i32 pick_entry(State* s, i32 j) noexcept nogil:
-    """Interaction selection: the entry that agent j should get next; -1: none.
+cdef inline i32 pick_of_classes(State* s, i32 j, bint trusting) noexcept nogil:
+    """The entry that agent j should get next, his ties left out; -1: none.
 
-    O(classes with somebody waiting that he could serve + barred entries + his ties). Nobody in a class beats its head, so a class
-    whose head has lost already is left without looking at its entries.
+    Nobody in a class beats its head, so a class whose head has lost already is left without looking at its entries.
+    ``trusting``, an open head is taken for one that nothing bars: whether that is so is in a record far away.
     """
     cdef Agent* agent = &s.agents[j]
     cdef i32 words = s.cap_classes >> 6
-    cdef i32 w, k, i
+    cdef i32 w, k
     cdef u64 bits
-    cdef u64* serves
-    cdef InPair* row
+    cdef u64* serves = &s.serves[<i64> agent.group * words]
+    cdef InPair* row = &s.in_[<i64> agent.group * s.deep]
     cdef InPair* pair
     cdef Class* class_
     cdef Candidate best, found
     best.entry = -1
-    if agent.room == 0:
-        return -1
-    if agent.ties >= 0:
-        i = pick_tied(s, j)
-        if i >= 0:
-            return i
-    serves = &s.serves[<i64> agent.group * words]
-    row = &s.in_[<i64> agent.group * s.deep]
     for w in range(words):
         bits = serves[w] & s.nonempty[w]
         while bits:
@@ -526,8 +518,7 @@ cdef inline i32 pick_entry(State* s, i32 j) noexcept nogil:
             found.weight = weigh(s, class_, found.key.b, pair.cost)
             if not beats(&found, &best):
                 continue
-            i = s.entries[found.entry].interaction
-            if not is_open(s, found.key.b, pair.opens) or barred(s, &s.interactions[i], i, j):
+            if not trusting or not is_open(s, found.key.b, pair.opens):
                 found.entry = first_open(s, class_, j, pair.opens)
                 if found.entry < 0:
                     continue
@@ -537,3 +528,23 @@ cdef inline i32 pick_entry(State* s, i32 j) noexcept nogil:
                     continue
             best = found
     return best.entry
+
+
+cdef inline i32 pick_entry(State* s, i32 j) noexcept nogil:
+    """Interaction selection: the entry that agent j should get next; -1: none.
+
+    O(classes with somebody waiting that he could serve + barred entries + his ties).
+    """
+    cdef i32 e, i
+    if s.agents[j].room == 0:
+        return -1
+    if s.agents[j].ties >= 0:
+        e = pick_tied(s, j)
+        if e >= 0:
+            return e
+    e = pick_of_classes(s, j, True)
+    if e >= 0:
+        i = s.entries[e].interaction
+        if barred(s, &s.interactions[i], i, j):
+            e = pick_of_classes(s, j, False)
+    return e
