@@ -182,15 +182,16 @@ cdef struct Group:
     uint32_t allow[CHANNELS]
     uint32_t interrupts[CHANNELS]
 
-cdef struct Class:
+cdef struct Class:  # what a scan over classes reads comes first, together
     i32 queue
     i32 channel
-    i32 lane
-    i32 agent_key
     i64 age_rate
     i64 length_rate
     i64 offset
     i64 age_cap
+    Root root
+    i32 lane
+    i32 agent_key
     i64 step_at
     i32 step_next
     i32 step_tier
@@ -204,7 +205,6 @@ cdef struct Class:
     i32* program
     i32 openings_length
     i32* openings  # the distinct opening delays > 0, ascending
-    Root root
     Root bound  # entries for certain agents only
 
 cdef struct Lane:  # available agents of a channel by one agent key: for each group a tree, and one of who is interrupted

@@ -11,8 +11,14 @@ cdef extern from *:
     #else
     static inline int omni_ctz(unsigned long long x) { return __builtin_ctzll(x); }
     #endif
+    #if defined(__GNUC__)
+    #define omni_soon(at) __builtin_prefetch(at)
+    #else
+    #define omni_soon(at) ((void)(at))
+    #endif
     """
     int omni_ctz(u64 x) noexcept nogil
+    void omni_soon(void* at) noexcept nogil  # it will be read soon: fetch it while other work goes on
 
 
 cdef inline bint is_open(State* s, i64 since, i32 opens) noexcept nogil:
@@ -451,9 +457,13 @@ cdef inline bint beats(Candidate* p, Candidate* q) noexcept nogil:
 cdef inline i64 weigh(State* s, Class* class_, i64 since, i64 cost) noexcept nogil:
     """What an entry of a class weighs: rates times age (capped) and length, and what is conceded."""
     cdef i64 age = s.now - since
+    cdef i64 weight
     if class_.age_cap >= 0 and age > class_.age_cap:
         age = class_.age_cap
-    return class_.age_rate * age + class_.offset - cost + class_.length_rate * s.queues[class_.queue].length
+    weight = class_.age_rate * age + class_.offset - cost
+    if class_.length_rate:
+        weight += class_.length_rate * s.queues[class_.queue].length
+    return weight
 
 
 cdef inline i32 pick_tied(State* s, i32 j) noexcept nogil:
@@ -527,6 +537,8 @@ cdef inline i32 pick_of_classes(State* s, i32 j, bint trusting) noexcept nogil:
                 if not beats(&found, &best):
                     continue
             best = found
+            omni_soon(&s.entries[best.entry])
+            omni_soon(&s.links[best.entry])
     return best.entry
 
 
