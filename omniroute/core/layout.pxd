@@ -456,6 +456,19 @@ cdef inline bint grow_to(State* s, void** data, i32* cap, i32 need, size_t size)
     return True
 
 
+cdef enum:
+    AHEAD = 1024  # rows
+
+
+cdef inline void touch(void* data, i32 begin, i32 cap, size_t size) noexcept nogil:
+    """Have the pages of the next rows mapped, at once and not one by one while each of them is first written."""
+    cdef char* at = <char*> data + <size_t> begin * size
+    cdef char* end = <char*> data + <size_t> min(cap, begin + AHEAD) * size
+    while at < end:
+        at[0] = 0
+        at += 4096
+
+
 cdef inline void tell(State* s, i64 kind, i64 i, i64 j, i64 x, i64 y) noexcept nogil:
     """Write one event."""
     cdef Event* event

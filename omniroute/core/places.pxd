@@ -22,6 +22,8 @@ cdef inline i32 new_interaction(State* s) noexcept nogil:
         i = s.n_interactions
         if not grow_interactions(s, i + 1):
             return -1
+        if i % AHEAD == 0:
+            touch(s.interactions, i, s.cap_interactions, sizeof(Interaction))
         s.n_interactions += 1
     s.gaps[i] = 0
     return i
@@ -58,6 +60,10 @@ cdef inline i32 new_entry(State* s) noexcept nogil:
             return -1
         if not grow(s, <void**> &s.entries, &s.cap_entries, e + 1, sizeof(Entry)):
             return -1
+    if e % AHEAD == 0:
+        touch(s.entries, e, s.cap_entries, sizeof(Entry))
+        touch(s.links, e, s.cap_entries, sizeof(Link))
+        touch(s.keys, e, s.cap_entries, sizeof(Key))
     s.n_entries += 1
     s.links[e].size = 0
     s.entries[e].heap_at = -1

@@ -456,8 +456,7 @@ cdef inline bint beats(Candidate* p, Candidate* q) noexcept nogil:
 
 cdef inline i64 weigh(State* s, Class* class_, i64 since, i64 cost) noexcept nogil:
     """What an entry of a class weighs: rates times age (capped) and length, and what is conceded."""
-    cdef i64 age = s.now - since
-    cdef i64 weight
+    cdef i64 weight, age = s.now - since
     if class_.age_cap >= 0 and age > class_.age_cap:
         age = class_.age_cap
     weight = class_.age_rate * age + class_.offset - cost
@@ -500,8 +499,8 @@ cdef inline bint has_choice(State* s, i32 j) noexcept nogil:
 cdef inline i32 pick_of_classes(State* s, i32 j, bint trusting) noexcept nogil:
     """The entry that agent j should get next, his ties left out; -1: none.
 
-    Nobody in a class beats its head, so a class whose head has lost already is left without looking at its entries.
-    ``trusting``, an open head is taken for one that nothing bars: whether that is so is in a record far away.
+    Nobody in a class beats its head, so a class whose head has lost is left. ``trusting``, an open head is taken for one
+    that nothing bars: whether that is so is in a record far away.
     """
     cdef Agent* agent = &s.agents[j]
     cdef i32 words = s.cap_classes >> 6
@@ -557,6 +556,5 @@ cdef inline i32 pick_entry(State* s, i32 j) noexcept nogil:
     e = pick_of_classes(s, j, True)
     if e >= 0:
         i = s.entries[e].interaction
-        if barred(s, &s.interactions[i], i, j):
-            e = pick_of_classes(s, j, False)
-    return e
+        return pick_of_classes(s, j, False) if barred(s, &s.interactions[i], i, j) else e
+    return -1
