@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from omniroute.plan import Channel, Limits, Plan, Queue, Rona, Step, Target
     from omniroute.router import Router
     from omniroute.strategies.best_match import BestMatch
+    from omniroute.strategies.composed import Composed
     from omniroute.strategies.fifo import FirstComeFirstServed
     from omniroute.strategies.membership import ByMembership
     from omniroute.strategies.priority import Priority
@@ -40,6 +41,7 @@ _WHERE = {
     "BestMatch": "strategies.best_match",
     "ByMembership": "strategies.membership",
     "Channel": "plan",
+    "Composed": "strategies.composed",
     "Context": "intake",
     "Condition": "conditions",
     "Effort": "journey_rules",
@@ -70,6 +72,7 @@ __all__ = [
     "BestMatch",
     "ByMembership",
     "Channel",
+    "Composed",
     "Condition",
     "Context",
     "Effort",

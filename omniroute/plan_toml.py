@@ -9,15 +9,13 @@ from typing import Any
 import attrs
 
 from omniroute.conditions import Condition, OnlyWhile
-from omniroute.errors import PlanError
 from omniroute.intake import Intake, Rule
 from omniroute.journey_rules import Effort, JourneyRules
-from omniroute.model import Agent, Label, shown
+from omniroute.model import Agent, Label
 from omniroute.plan import RESERVES, Channel, Limits, Plan, Queue, Rona, Step, StrategyValue, Target, duration_text
 from omniroute.toml_tables import (
     block,
     checked_keys,
-    inside,
     keys_of,
     read_document,
     read_table,
@@ -134,14 +132,7 @@ def _read_strategy(value: object, field: str) -> StrategyValue:
     """Build a strategy from its name, or from a table with a name and parameters."""
     from omniroute.strategies import catalogue
 
-    parameters = dict(value) if isinstance(value, dict) else {"name": value}
-    name = parameters.pop("name", None)
-    if not isinstance(name, str):
-        raise PlanError(f"expected the name of a strategy, got {shown(name)}", field=field)
-    try:
-        strategy: StrategyValue = catalogue.build(name, parameters)
-    except PlanError as error:
-        raise inside(error, field) from error
+    strategy: StrategyValue = catalogue.read(value, field)
     return strategy
 
 
@@ -222,8 +213,7 @@ def _queue_table(queue: Queue) -> dict[str, object]:
     if queue.strategy is not None:
         from omniroute.strategies import catalogue
 
-        name, parameters = catalogue.describe(queue.strategy)
-        strategy = {"name": name, **parameters} if parameters else name
+        strategy = catalogue.written(queue.strategy)
     target = queue.target and {"within": duration_text(queue.target.within_ms), "share": queue.target.share}
     table = {
         "name": queue.name,

@@ -382,6 +382,7 @@ def test_a_strategy_is_a_value() -> None:
 STRATEGIES = {
     "best_match": "",
     "by_membership": "",
+    "composed": ', parts = ["skills_first", "priority"]',
     "first_come_first_served": "",
     "priority": "",
     "revenue": "",

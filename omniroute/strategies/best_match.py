@@ -12,7 +12,16 @@ import attrs
 from omniroute.core.codes import AgentKey
 from omniroute.model import Label
 from omniroute.requirements import AND, NOT, OR, Atom, Requirement
-from omniroute.strategies.knobs import delays, key_text, membership_ranks, one_of, penalty, strict_tier
+from omniroute.strategies.knobs import (
+    delays,
+    joined,
+    joined_to,
+    key_text,
+    membership_ranks,
+    one_of,
+    penalty,
+    strict_tier,
+)
 from omniroute.strategies.protocol import ClassView, GroupView, Place, Tables
 
 __all__ = ["BestMatch", "score"]
@@ -130,6 +139,7 @@ class BestMatch:
 
     name: ClassVar[str] = "best_match"
     version: ClassVar[int] = 1
+    __or__, __ror__ = joined, joined_to
 
     scoring: Scoring = attrs.field(default="logistic", converter=_scoring)
     _agent_key: str | AgentKey = attrs.field(default=AgentKey.LONGEST_IDLE, converter=key_text)

@@ -18,6 +18,7 @@ from omniroute.model import nearest, shown
 _CLASSES: Mapping[str, tuple[str, str]] = {
     "best_match": ("omniroute.strategies.best_match", "BestMatch"),
     "by_membership": ("omniroute.strategies.membership", "ByMembership"),
+    "composed": ("omniroute.strategies.composed", "Composed"),
     "first_come_first_served": ("omniroute.strategies.fifo", "FirstComeFirstServed"),
     "priority": ("omniroute.strategies.priority", "Priority"),
     "revenue": ("omniroute.strategies.revenue", "Revenue"),
@@ -30,7 +31,7 @@ def names() -> tuple[str, ...]:
     """Return the names of all strategies in the catalogue.
 
     >>> names()[:3]
-    ('best_match', 'by_membership', 'first_come_first_served')
+    ('best_match', 'by_membership', 'composed')
     """
     return tuple(_CLASSES)
 
@@ -57,17 +58,53 @@ def build(name: str, parameters: Mapping[str, object] | None = None) -> Any:
         raise PlanError(f"{name!r} refuses its parameters: {error}") from error
 
 
+def read(value: object, field: str) -> Any:
+    """Return a strategy from its name, from a table with a name and parameters, or as it is. Raises PlanError."""
+    if _is_strategy(value):
+        return value
+    parameters = dict(value) if isinstance(value, Mapping) else {"name": value}
+    name = parameters.pop("name", None)
+    if not isinstance(name, str):
+        raise PlanError(f"expected the name of a strategy, got {shown(name)}", field=field)
+    try:
+        return build(name, parameters)
+    except PlanError as error:
+        inner = f"{field}.{error.field}" if error.field else field
+        raise PlanError(error.message, field=inner) from error
+
+
+def written(strategy: object) -> object:
+    """Return what a plan in a file says of a strategy: its name, or a table. Raises PlanError."""
+    name, parameters = describe(strategy)
+    return {"name": name, **parameters} if parameters else name
+
+
 def describe(strategy: object) -> tuple[str, dict[str, object]]:
     """Return the name of a strategy and all its parameters that are not None: what :func:`build` takes.
 
-    Raises PlanError for a strategy that is not in the catalogue: a file cannot name it.
+    Strategies inside it are described as well. Raises PlanError for a strategy that is not in the catalogue: a file
+    cannot name it.
     """
     name = getattr(strategy, "name", None)
     if not isinstance(name, str) or name not in _CLASSES or type(strategy) is not _class(name):
         message = f"the strategy {type(strategy).__name__} is not in the catalogue and cannot be written to a file"
         raise PlanError(message)
     values = {field.alias: getattr(strategy, field.name) for field in attrs.fields(_class(name)) if field.init}
-    return name, {key: value for key, value in values.items() if value is not None}
+    return name, {key: _plain(value) for key, value in values.items() if value is not None}
+
+
+def _plain(value: Any) -> object:
+    """A parameter as a file has it, with the strategies inside it in a list or a table."""
+    if isinstance(value, Mapping) and any(_is_strategy(item) for item in value.values()):
+        return {key: written(item) for key, item in value.items()}
+    if isinstance(value, list | tuple) and any(map(_is_strategy, value)):
+        return [written(item) for item in value]
+    return value
+
+
+def _is_strategy(value: object) -> bool:
+    whole = isinstance(getattr(value, "name", None), str) and callable(getattr(value, "tables", None))
+    return whole and not isinstance(value, type)
 
 
 def _class(name: str) -> Any:

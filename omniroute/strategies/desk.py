@@ -18,8 +18,9 @@ from omniroute.commands import Revise
 from omniroute.errors import MisuseError
 from omniroute.plan import Plan
 from omniroute.requirements import conjunction, parse
+from omniroute.strategies.composed import Composed
 from omniroute.strategies.prices import Fluid, Prices, Reals, able, regrets, solve, unsolved
-from omniroute.strategies.protocol import ClassView, GroupView, Tables
+from omniroute.strategies.protocol import ClassView, GroupView, Observed, Tables
 from omniroute.strategies.revenue import Revenue
 
 __all__ = ["Alarm", "Desk", "Goal", "Lift", "Reading"]
@@ -154,6 +155,8 @@ class _Line:
 
     strategy: Revenue
     log_beta: float
+    whole: Composed | None = None
+    """What the strategy is a part of."""
     classes: list[ClassView] = attrs.Factory(list)
     groups: list[GroupView] = attrs.Factory(list)
     worth: dict[str, Reals] = attrs.Factory(dict)
@@ -225,7 +228,7 @@ def _may(view: ClassView, group: GroupView) -> bool:
 
 
 class Desk:
-    """Answers the revisions of all queues of a router that have the revenue strategy, together.
+    """Answers the revisions of all queues of a router that have the revenue strategy, or a composition with it.
 
     Give it every list of events, and apply what it answers at the same instant or later::
 
@@ -289,12 +292,15 @@ class Desk:
         """What is known of a queue, brought up to date; None where it has another strategy."""
         line = self._lines.get(queue)
         plan = router.plan
-        strategy = next((value.strategy for value in plan.queues if value.name == queue), None)
+        strategy: object = next((value.strategy for value in plan.queues if value.name == queue), None)
+        whole = strategy if isinstance(strategy, Composed) else None
+        strategy = strategy if whole is None else whole.part(Revenue)
         if not isinstance(strategy, Revenue):
             self._lines.pop(queue, None)
             return None
         if line is None:
             line = self._lines[queue] = _Line(strategy, math.log(strategy.start))
+        line.whole = whole
         classes, groups = router.revision_views(queue)
         if line.classes and not all(map(_is, line.classes, classes)):
             self._places.clear()
@@ -374,6 +380,9 @@ class Desk:
         unit = self._scale / strategy.handle_ms
         beta, gamma = math.exp(line.log_beta) * unit, strategy.gamma * unit
         tables = strategy.priced(line.plain, conceded.ravel().tolist(), beta, gamma)
+        if line.whole is not None:
+            known = {strategy.name: tables}
+            tables = line.whole.revise(_observed(due), line.classes, line.groups, known).tables
         return [Revise.of(due.queue, due.version, len(line.classes), len(line.groups), tables)]
 
     def _learn_service(self, plan: Plan, line: _Line, due: e.RevisionDue) -> None:
@@ -429,6 +438,17 @@ class Desk:
         for line in lines:
             line.arrived *= kept
         self._span, self._solved_at = span * kept, at
+
+
+def _observed(due: e.RevisionDue) -> Observed:
+    return Observed(
+        queue=due.queue,
+        version=due.version,
+        entered=due.entered,
+        connected=due.connected,
+        in_target=due.in_target,
+        abandoned=due.abandoned,
+    )
 
 
 def _place(plan: Plan, line: _Line, queue: str, channel: str, needs: str, lane: int) -> int:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import attrs
 
 from omniroute.core.codes import AgentKey
-from omniroute.strategies.knobs import delays, key_text, membership_ranks
+from omniroute.strategies.knobs import delays, joined, joined_to, key_text, membership_ranks
 from omniroute.strategies.protocol import ClassView, GroupView, Place, Tables
 
 __all__ = ["FirstComeFirstServed"]
@@ -27,6 +27,7 @@ class FirstComeFirstServed:
 
     name: ClassVar[str] = "first_come_first_served"
     version: ClassVar[int] = 1
+    __or__, __ror__ = joined, joined_to
 
     _agent_key: str | AgentKey = attrs.field(default=AgentKey.LONGEST_IDLE, converter=key_text)
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from omniroute.core.codes import AgentKey
 from omniroute.core.limits import RANK_MAX
 from omniroute.errors import PlanError
 from omniroute.model import INTEGER_MAX, INTEGER_MIN, checked_integer, nearest, shown
-from omniroute.strategies.protocol import ClassView, GroupView
+from omniroute.strategies.protocol import ClassView, GroupView, Strategy
+
+if TYPE_CHECKING:
+    from omniroute.strategies.composed import Composed
 
 AGENT_KEYS = tuple(key.name.lower() for key in AgentKey)
 
@@ -95,3 +99,15 @@ def delays(classes: Sequence[ClassView], groups: Sequence[GroupView]) -> array[i
     if not any(group.delays for group in groups):
         return None
     return array("q", [group.delays.get(view.queue, 0) for view in classes for group in groups])
+
+
+def joined(first: Strategy, second: Strategy) -> Composed:
+    """``first | second``; what it means is in :mod:`omniroute.strategies.composed`. Raises PlanError."""
+    from omniroute.strategies.composed import Composed  # a router with plain strategies does not pay for it
+
+    return Composed(parts=[first, second])
+
+
+def joined_to(second: Strategy, first: Strategy) -> Composed:
+    """``first | second`` where only the second knows how. Raises PlanError."""
+    return joined(first, second)

@@ -13,7 +13,7 @@ from omniroute.core.limits import OPENS_MAX, RANK_MAX
 from omniroute.errors import PlanError
 from omniroute.model import INTEGER_MAX, INTEGER_MIN, checked_integer, shown
 from omniroute.plan import Duration, milliseconds
-from omniroute.strategies.knobs import by_number, key_text, one_of, penalty
+from omniroute.strategies.knobs import by_number, joined, joined_to, key_text, one_of, penalty
 from omniroute.strategies.protocol import ClassView, GroupView, Place, Tables
 
 __all__ = ["ByMembership"]
@@ -86,6 +86,7 @@ class ByMembership:
 
     name: ClassVar[str] = "by_membership"
     version: ClassVar[int] = 1
+    __or__, __ror__ = joined, joined_to
 
     opens: Mapping[int, Duration] | Mapping[str, Duration] | None = attrs.field(
         default=None, converter=_opens, hash=False

@@ -11,7 +11,16 @@ from omniroute.core.codes import AgentKey
 from omniroute.errors import PlanError
 from omniroute.model import shown
 from omniroute.plan import DURATION_MAX_MS, Duration, milliseconds
-from omniroute.strategies.knobs import TIER_SPAN, by_priority, delays, key_text, membership_ranks, strict_tier
+from omniroute.strategies.knobs import (
+    TIER_SPAN,
+    by_priority,
+    delays,
+    joined,
+    joined_to,
+    key_text,
+    membership_ranks,
+    strict_tier,
+)
 from omniroute.strategies.protocol import ClassView, GroupView, Place, Tables
 
 __all__ = ["TIER_SPAN", "Priority"]
@@ -51,6 +60,7 @@ class Priority:
 
     name: ClassVar[str] = "priority"
     version: ClassVar[int] = 1
+    __or__, __ror__ = joined, joined_to
 
     tiers: Mapping[int, int] | Mapping[str, int] | None = attrs.field(default=None, converter=_tiers, hash=False)
     head_start: Mapping[int, Duration] | Mapping[str, Duration] | None = attrs.field(

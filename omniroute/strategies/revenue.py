@@ -15,7 +15,7 @@ from omniroute.core.limits import COST_MAX, OPENS_MAX
 from omniroute.errors import MisuseError, PlanError
 from omniroute.model import INTEGER_MAX, checked_integer, shown
 from omniroute.plan import Duration, milliseconds
-from omniroute.strategies.knobs import key_text, one_of
+from omniroute.strategies.knobs import joined, joined_to, key_text, one_of
 from omniroute.strategies.protocol import ClassView, GroupView, Place, Tables
 from omniroute.strategies.skills import Fit, SkillsFirst
 
@@ -140,6 +140,7 @@ class Revenue:
 
     name: ClassVar[str] = "revenue"
     version: ClassVar[int] = 1
+    __or__, __ror__ = joined, joined_to
 
     values: Mapping[str, ValueTable] = attrs.field(factory=dict, converter=_values, hash=False)
     weights: Mapping[str, float] = attrs.field(factory=dict, converter=_weights, hash=False)

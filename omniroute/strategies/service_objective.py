@@ -11,7 +11,7 @@ from omniroute.core.codes import AgentKey
 from omniroute.core.limits import AGE_RATE_MAX
 from omniroute.errors import PlanError
 from omniroute.plan import Duration, duration_text, milliseconds
-from omniroute.strategies.knobs import delays, key_text, membership_ranks, one_of, strict_tier
+from omniroute.strategies.knobs import delays, joined, joined_to, key_text, membership_ranks, one_of, strict_tier
 from omniroute.strategies.protocol import ClassView, GroupView, Observed, Place, Revision, Tables, column
 
 __all__ = ["OBJECTIVE_MAX_MS", "OBJECTIVE_MIN_MS", "ServiceObjective"]
@@ -76,6 +76,7 @@ class ServiceObjective:
 
     name: ClassVar[str] = "service_objective"
     version: ClassVar[int] = 1
+    __or__, __ror__ = joined, joined_to
 
     objective: Duration = attrs.field(converter=_objective)
     metric: Metric = attrs.field(default="cwt", converter=_metric)

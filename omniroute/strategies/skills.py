@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, TypeAlias
 import attrs
 
 from omniroute.core.codes import AgentKey
-from omniroute.strategies.knobs import delays, key_text, one_of, penalty
+from omniroute.strategies.knobs import delays, joined, joined_to, key_text, one_of, penalty
 from omniroute.strategies.protocol import ClassView, GroupView, Place, Tables
 
 __all__ = ["SkillsFirst"]
@@ -51,6 +51,7 @@ class SkillsFirst:
 
     name: ClassVar[str] = "skills_first"
     version: ClassVar[int] = 1
+    __or__, __ror__ = joined, joined_to
 
     fit: Fit = attrs.field(default="best", converter=_fit)
     specialist_first: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
