@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from omniroute.plan import Channel, Limits, Plan, Queue, Rona, Step, Target
     from omniroute.router import Router
     from omniroute.strategies.best_match import BestMatch
+    from omniroute.strategies.by_step import ByStep
     from omniroute.strategies.composed import Composed
     from omniroute.strategies.fifo import FirstComeFirstServed
     from omniroute.strategies.membership import ByMembership
+    from omniroute.strategies.preferences import Preferences
     from omniroute.strategies.priority import Priority
     from omniroute.strategies.service_objective import ServiceObjective
     from omniroute.strategies.skills import SkillsFirst
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 _WHERE = {
     "Agent": "model",
     "BestMatch": "strategies.best_match",
+    "ByStep": "strategies.by_step",
     "ByMembership": "strategies.membership",
     "Channel": "plan",
     "Composed": "strategies.composed",
@@ -51,6 +54,7 @@ _WHERE = {
     "Limits": "plan",
     "OnlyWhile": "conditions",
     "Plan": "plan",
+    "Preferences": "strategies.preferences",
     "Priority": "strategies.priority",
     "Queue": "plan",
     "Rona": "plan",
@@ -71,6 +75,7 @@ __all__ = [
     "Agent",
     "BestMatch",
     "ByMembership",
+    "ByStep",
     "Channel",
     "Composed",
     "Condition",
@@ -82,6 +87,7 @@ __all__ = [
     "Limits",
     "OnlyWhile",
     "Plan",
+    "Preferences",
     "Priority",
     "Queue",
     "Rona",

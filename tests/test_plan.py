@@ -382,8 +382,10 @@ def test_a_strategy_is_a_value() -> None:
 STRATEGIES = {
     "best_match": "",
     "by_membership": "",
+    "by_step": ', stages = {0 = "skills_first", 2 = {name = "preferences", weights = {q = 2}}}',
     "composed": ', parts = ["skills_first", "priority"]',
     "first_come_first_served": "",
+    "preferences": "",
     "priority": "",
     "revenue": "",
     "service_objective": ', objective = "20s"',

@@ -110,6 +110,42 @@ def test_best_match_orders_agents_by_penalty_then_score(core: str) -> None:
     assert served(BestMatch(), [0, 2, 1, 2]) == [1, 3, 2, 0]
 
 
+def test_lexicographic_order_of_agents(core: str) -> None:
+    """One name after the other, each upward or downward; who lacks the name comes last in both directions.
+
+    As ``order_by "worker.finance ASC, worker.support ASC"`` of a Twilio workflow does. Seen to fail: a missing name as
+    level 0; the second name compared first.
+    """
+    agents = [
+        Agent("none"),
+        Agent("3 1", skills={"finance": 3, "support": 1}),
+        Agent("1 9", skills={"finance": 1, "support": 9}),
+        Agent("1 2", skills={"finance": 1, "support": 2}),
+        Agent("- 1", skills={"support": 1}),
+        Agent("0 -", labels={"finance": 0}),
+    ]
+    for order_by, wanted in (
+        (["finance asc", "support asc"], ["0 -", "1 2", "1 9", "3 1", "- 1", "none"]),
+        (["finance desc", "support asc"], ["3 1", "1 2", "1 9", "0 -", "- 1", "none"]),
+        (["finance desc", "support desc"], ["3 1", "1 9", "1 2", "0 -", "- 1", "none"]),
+        (["support desc"], ["1 9", "1 2", "3 1", "- 1", "none", "0 -"]),
+    ):
+        assert order(BestMatch(scoring="lexicographic", order_by=order_by), agents) == wanted
+
+
+@given(levels=st.lists(st.tuples(*[st.sampled_from((None, -5, 0, 1, 28, 29, 2**31 - 1))] * 4), min_size=2, max_size=2))
+def test_lexicographic_ranks_compare_as_tuples(levels: list[tuple[int | None, ...]]) -> None:
+    """With four names, ranks compare as the tuples of figures do, cut off at 29, and stay below a penalty of one."""
+    strategy = BestMatch(scoring="lexicographic", order_by=["a asc", "b asc", "c asc", "d asc"])
+    labels = [{name: level for name, level in zip("abcd", row, strict=True) if level is not None} for row in levels]
+    groups = [GroupView(skills={}, labels=found, queues={"q": 0}, units=1) for found in labels]
+    one, two = strategy.tables([class_view()], groups).rank_out or ()
+    figures = [tuple(30 if level is None else min(max(level, 0), 29) for level in row) for row in levels]
+    assert (one < two) == (figures[0] < figures[1])
+    worse = GroupView(skills={}, labels={"a": 0}, queues={"q": 1}, units=1)
+    assert max(one, two) < (strategy.tables([class_view()], [worse]).rank_out or ())[0]
+
+
 def test_ranks_of_scores_stay_in_range() -> None:
     """The worst penalty and score are a rank; penalties from 1,023 on are alike.
 
@@ -284,6 +320,7 @@ def test_delays_of_agents(core: str, strategy: Any) -> None:
 
 VALUES = (
     BestMatch(scoring="average", agent_key="fewest_handled"),
+    BestMatch(scoring="lexicographic", order_by=["es desc", "years in house asc"]),
     ServiceObjective(objective="45s", metric="pwt", next_agent="1m", interval="5m"),
     ServiceObjective(objective="1h"),
     ByMembership(opens={3: "30s", 1: "10s"}, prefers="agent_key", takes="longest_waiting", raised={1: 5}, point="60s"),
@@ -314,6 +351,10 @@ def test_the_same_question_gets_the_same_answer(strategy: Any) -> None:
     ("build", "field"),
     [
         (lambda: BestMatch(scoring="logistics"), "did you mean 'logistic'"),  # type: ignore[arg-type]
+        (lambda: BestMatch(scoring="lexicographic"), "order_by"),
+        (lambda: BestMatch(order_by=["es asc"]), "order_by"),
+        (lambda: BestMatch(scoring="lexicographic", order_by=["es"]), r"order_by\[0\]"),
+        (lambda: BestMatch(scoring="lexicographic", order_by=["a asc"] * 5), "at most 4"),
         (lambda: ServiceObjective(objective="9s"), r"objective: must be in 10s\.\.24h"),
         (lambda: ServiceObjective(objective="25h"), "objective"),
         (lambda: ServiceObjective(objective="20s", metric="ewt"), "metric"),  # type: ignore[arg-type]

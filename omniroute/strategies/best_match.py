@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar, Final, Literal, TypeAlias
+from typing import ClassVar, Final, Literal, TypeAlias, cast
 
 import attrs
 
 from omniroute.core.codes import AgentKey
-from omniroute.model import Label
+from omniroute.errors import PlanError
+from omniroute.model import Label, checked_term, shown
 from omniroute.requirements import AND, NOT, OR, Atom, Requirement
 from omniroute.strategies.knobs import (
     delays,
@@ -26,22 +27,25 @@ from omniroute.strategies.protocol import ClassView, GroupView, Place, Tables
 
 __all__ = ["BestMatch", "score"]
 
-Scoring: TypeAlias = Literal["labels", "logistic", "average"]
+Mean: TypeAlias = Literal["labels", "logistic", "average"]
+Scoring: TypeAlias = Mean | Literal["lexicographic"]
 Scorer: TypeAlias = Callable[[Mapping[str, int], Mapping[str, Label]], int]
 Selector: TypeAlias = tuple[Atom, bool]
 """A question of the requirement, and whether it is asked as it stands (False: its negation is)."""
 
-_SCORINGS: Final = ("labels", "logistic", "average")
+_SCORINGS: Final = ("labels", "logistic", "average", "lexicographic")
 _ONE: Final = 1_000_000
 """A score of 1, in millionths."""
 _PENALTY_MAX: Final = 2**10 - 1
+_RADIX: Final = (1_000_000, 1_000, 100, 31)
+"""How many figures a name has in a lexicographic score, by how many names there are; the last is for a missing one."""
 _LEVELS: Final = 1_000
 """The mean level that scores 1 when the average counts."""
 _FLAT: Final = 40.0
 """Beyond this the logistic function is 0 or 1 in millionths; it is cut off there, so that nothing overflows."""
 
 
-def score(scoring: Scoring, requirement: Requirement, skills: Mapping[str, int], labels: Mapping[str, Label]) -> int:
+def score(scoring: Mean, requirement: Requirement, skills: Mapping[str, int], labels: Mapping[str, Label]) -> int:
     """Return how well an agent fits a requirement, in millionths (0..1,000,000); see :class:`BestMatch`. O(atoms).
 
     Floats are worked with here and rounded once, half to even. Source of the logistic form: the distribution concepts
@@ -54,7 +58,7 @@ def score(scoring: Scoring, requirement: Requirement, skills: Mapping[str, int],
     return _scorer(scoring, requirement)(skills, labels)
 
 
-def _scorer(scoring: Scoring, requirement: Requirement) -> Scorer:
+def _scorer(scoring: Mean, requirement: Requirement) -> Scorer:
     """The score as a function of an agent: what depends on the requirement alone is worked out once. O(atoms)."""
     required = sorted(requirement.levels())
     selectors = _selectors(requirement)
@@ -110,6 +114,32 @@ def _logistic(atom: Atom, asked: bool, skills: Mapping[str, int], labels: Mappin
     return 1 / (1 + math.exp(-max(-_FLAT, min(_FLAT, beyond))))
 
 
+def _order_by(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or len(value) > len(_RADIX):
+        raise PlanError(f"expected a list of at most {len(_RADIX)} names, got {shown(value)}", field="order_by")
+    found = []
+    for at, item in enumerate(value):
+        name, _, way = item.rpartition(" ") if isinstance(item, str) else ("", "", "")
+        if way not in ("asc", "desc") or not name:
+            message = f'expected a name with "asc" or "desc" behind it, got {shown(item)}'
+            raise PlanError(message, field=f"order_by[{at}]")
+        found.append(f"{checked_term(name, f'order_by[{at}]')} {way}")
+    return tuple(found)
+
+
+def _placed(order_by: Sequence[str], group: GroupView) -> int:
+    """Where names in their order put an agent, in ``0..999,999``; the least is the best. O(names)."""
+    found, radix = 0, _RADIX[len(order_by) - 1]
+    for name, _, way in (item.rpartition(" ") for item in order_by):
+        have = group.labels.get(name, group.skills.get(name))
+        figure = radix - 1
+        if isinstance(have, int) and not isinstance(have, bool):
+            level = min(max(have, 0), radix - 2)
+            figure = level if way == "asc" else radix - 2 - level
+        found = found * radix + figure
+    return found
+
+
 def _scoring(value: object) -> str:
     return one_of(value, _SCORINGS, "scoring")
 
@@ -127,6 +157,10 @@ class BestMatch:
       ``max(1, |want|)``, so that more on the wished side is always better. A missing name is 0.
     - "labels": every question is 1 or 0, so this tells agents apart only where the requirement has an ``or``.
     - "average": the mean level of the skills that every agent must have, in thousandths; means from 1,000 on are alike.
+    - "lexicographic": not a mean. ``order_by`` has one to four names of skills or labels, each with "asc" (the smallest
+      goes first) or "desc": agents are compared by the first, then by the second... An agent without the name comes
+      after those who have it, in both directions. Numbers below 0 are alike, and so are those from 999,998 on, with two
+      names from 998, with three from 98, with four from 29.
 
     Agents are compared by the penalty of their membership, then by the score in millionths, then by ``agent_key``. The
     rank is ``penalty * 1,000,001 + 1,000,000 - score``; penalties from 1,023 on are alike. A free agent compares
@@ -142,7 +176,12 @@ class BestMatch:
     __or__, __ror__ = joined, joined_to
 
     scoring: Scoring = attrs.field(default="logistic", converter=_scoring)
+    order_by: Sequence[str] = attrs.field(default=(), converter=_order_by)
     _agent_key: str | AgentKey = attrs.field(default=AgentKey.LONGEST_IDLE, converter=key_text)
+
+    def __attrs_post_init__(self) -> None:
+        if bool(self.order_by) is not (self.scoring == "lexicographic"):
+            raise PlanError('is what scoring = "lexicographic" needs, and no other looks at', field="order_by")
 
     @property
     def agent_key(self) -> AgentKey:
@@ -153,9 +192,12 @@ class BestMatch:
         """Answer with scores as ranks of agents, and penalties as ranks of classes. O(classes * groups * atoms)."""
         rank_out = array("q")
         for view in classes:
-            scored = _scorer(self.scoring, view.requirement)
+            scored = None if self.order_by else _scorer(cast("Mean", self.scoring), view.requirement)
             for group in groups:
-                conceded = _ONE - scored(group.skills, group.labels)
+                if scored is None:
+                    conceded = _placed(self.order_by, group)
+                else:
+                    conceded = _ONE - scored(group.skills, group.labels)
                 rank_out.append(min(penalty(view, group), _PENALTY_MAX) * (_ONE + 1) + conceded)
         opens, rank_in = delays(classes, groups), membership_ranks(classes, groups)
         return Tables(opens=opens, rank_out=rank_out, rank_in=rank_in)

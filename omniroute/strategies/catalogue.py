@@ -18,8 +18,10 @@ from omniroute.model import nearest, shown
 _CLASSES: Mapping[str, tuple[str, str]] = {
     "best_match": ("omniroute.strategies.best_match", "BestMatch"),
     "by_membership": ("omniroute.strategies.membership", "ByMembership"),
+    "by_step": ("omniroute.strategies.by_step", "ByStep"),
     "composed": ("omniroute.strategies.composed", "Composed"),
     "first_come_first_served": ("omniroute.strategies.fifo", "FirstComeFirstServed"),
+    "preferences": ("omniroute.strategies.preferences", "Preferences"),
     "priority": ("omniroute.strategies.priority", "Priority"),
     "revenue": ("omniroute.strategies.revenue", "Revenue"),
     "service_objective": ("omniroute.strategies.service_objective", "ServiceObjective"),
@@ -31,7 +33,7 @@ def names() -> tuple[str, ...]:
     """Return the names of all strategies in the catalogue.
 
     >>> names()[:3]
-    ('best_match', 'by_membership', 'composed')
+    ('best_match', 'by_membership', 'by_step')
     """
     return tuple(_CLASSES)
 

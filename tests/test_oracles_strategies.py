@@ -1,0 +1,94 @@
+"""Strategies of the catalogue, driven by columns, against queueing theory: the whole way from a plan to a wait."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import oracles
+import pytest
+from oracles import assert_mean
+from worlds import UNIT
+
+from omniroute import Agent, Plan, Preferences, Queue, SkillsFirst, simulate
+from omniroute.core import IMPLEMENTATION
+from omniroute.world.outcome import Outcome, OutcomeCode
+from omniroute.world.workload import Workload
+
+ROWS = 200_000 if IMPLEMENTATION == "kernel" else 10_000
+
+
+def workload(seed: int, ls: tuple[float, ...], m: float, ths: tuple[float, ...] | None = None, **more: Any) -> Workload:
+    """Poisson arrivals of queues ``k0``, ``k1``..., exponential handling and patience."""
+    dice = np.random.default_rng(seed)
+    kind = dice.choice(len(ls), ROWS, p=np.array(ls) / sum(ls))
+    if ths is not None:
+        more["patience_ms"] = np.rint(dice.exponential(UNIT, ROWS) / np.array(ths)[kind]).astype(np.int64)
+    more = {"queues": [f"k{k}" for k in range(len(ls))], "queue": kind, **more}
+    if "requirements" in more:
+        more |= {"needs": kind, "queue": np.zeros(ROWS, np.int64)}
+    return Workload(
+        arrival_ms=np.rint(np.cumsum(dice.exponential(UNIT / sum(ls), ROWS))).astype(np.int64),
+        handle_ms=np.rint(dice.exponential(UNIT / m, ROWS)).astype(np.int64),
+        **more,
+    )
+
+
+def warm(done: Outcome, units: float) -> np.ndarray:
+    """The rows after the warm-up."""
+    return np.asarray(done.arrival_ms >= units * UNIT)
+
+
+@pytest.mark.parametrize(
+    ("n", "m", "ls", "b", "weights"),
+    [
+        (1, 1, (0.3, 0.5), (1, 0.5), (2, 1)),
+        (12, 0.5, (2, 2.2), (3, 1), (3, 1)),
+        (12, 0.5, (2, 2.2), (3, 1), (9_000, 3_000)),
+    ],
+)
+def test_weighted_wait_is_accumulating_priority(n: int, m: float, ls: Any, b: Any, weights: tuple[int, int]) -> None:
+    """Weights of ``preferences`` are rates of accumulating priority, in any common unit, in closed form."""
+    strategy = Preferences(weights={f"k{k}": weight for k, weight in enumerate(weights)})
+    plan = Plan(queues=[Queue(f"k{k}", strategy=strategy) for k in (0, 1)], agents=[Agent(f"a{j}") for j in range(n)])
+    done = simulate(plan, workload(23, ls, m))
+    for k, exact in enumerate(oracles.accumulating_waits(ls, m, n, b)):
+        rows = warm(done, 2_000 if n == 1 else 400) & (done.queue == k)
+        assert_mean(done.wait_ms[rows] / UNIT, exact)
+
+
+@pytest.mark.parametrize(("first", "cost"), [(0, 5.88959724), (1, 10.39291185)])
+def test_ranks_are_c_mu_theta(first: int, cost: float) -> None:
+    """In overload, the holding cost of both orders of two classes, said as what a free agent takes first."""
+    strategy = Preferences(takes={"k0": {"*": first}, "k1": {"*": 1 - first}})
+    plan = Plan(queues=[Queue(f"k{k}", strategy=strategy) for k in (0, 1)], agents=[Agent(f"a{j}") for j in range(15)])
+    done = simulate(plan, workload(24, (9, 9), 1, (1 / 4, 1)))
+    weights = np.array([1, 1.5])[done.queue]
+    assert_mean((weights * done.wait_ms / UNIT)[warm(done, 80)], cost / 18)
+
+
+def test_two_skills_are_nearly_as_good_as_all() -> None:
+    """Six types, 90 agents: the wait with two skills each is at most 1.35 times that with all, with one over 4 times.
+
+    An interaction goes to the longest idle agent at its best level, a freed agent takes who has waited longest; 30 may
+    wait in all, and waits are those of the accepted.
+    """
+    types, found = 6, []
+    for skills in (1, 2, types):
+        agents = []
+        for j in range(90):
+            primary, turn = j % types, 1 + j // types % (types - 1)
+            others = [(primary + turn) % types] if skills == 2 else [k for k in range(types) if k != primary]
+            levels = {f"t{primary}": 2} | {f"t{k}": 1 for k in others if skills > 1}
+            agents.append(Agent(f"a{j}", skills=levels))
+        plan = Plan(queues=[Queue("k0", strategy=SkillsFirst(fit="most_qualified"), limit=30)], agents=agents)
+        requirements = [f"t{k}" for k in range(types)]
+        done = simulate(plan, workload(25, (14.0,) * types, 1, requirements=requirements, queues=["k0"]))
+        accepted = warm(done, 400) & (done.outcome == OutcomeCode.SERVED) if ROWS > 50_000 else done.outcome == 1
+        found.append(done.wait_ms[accepted].mean() / UNIT)
+    one, two, all_ = found
+    assert one >= 4 * two
+    assert two <= 1.35 * all_
+    if ROWS > 50_000:
+        assert all_ == pytest.approx(0.045002276, rel=0.15)
+        assert (one, two) == (pytest.approx(0.246, rel=0.1), pytest.approx(0.0575, rel=0.15))
