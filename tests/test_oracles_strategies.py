@@ -73,7 +73,7 @@ def test_two_skills_are_nearly_as_good_as_all() -> None:
     An interaction goes to the longest idle agent at its best level, a freed agent takes who has waited longest; 30 may
     wait in all, and waits are those of the accepted.
     """
-    types, found = 6, []
+    types, found, at_best = 6, [], []
     for skills in (1, 2, types):
         agents = []
         for j in range(90):
@@ -83,10 +83,14 @@ def test_two_skills_are_nearly_as_good_as_all() -> None:
             agents.append(Agent(f"a{j}", skills=levels))
         plan = Plan(queues=[Queue("k0", strategy=SkillsFirst(fit="most_qualified"), limit=30)], agents=agents)
         requirements = [f"t{k}" for k in range(types)]
-        done = simulate(plan, workload(25, (14.0,) * types, 1, requirements=requirements, queues=["k0"]))
+        work = workload(25, (14.0,) * types, 1, requirements=requirements, queues=["k0"])
+        done = simulate(plan, work)
         accepted = warm(done, 400) & (done.outcome == OutcomeCode.SERVED) if ROWS > 50_000 else done.outcome == 1
         found.append(done.wait_ms[accepted].mean() / UNIT)
+        at_best.append((done.agent[accepted] % types == work.needs[accepted]).mean())
     one, two, all_ = found
+    assert at_best[0] == 1 > at_best[1] > 0.6
+    assert at_best[2] > 0.4
     assert one >= 4 * two
     assert two <= 1.35 * all_
     if ROWS > 50_000:
