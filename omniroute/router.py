@@ -24,8 +24,9 @@ from omniroute.ledger import Ledger
 from omniroute.model import INTEGER_MAX, Agent, nearest, shown
 from omniroute.naming import TIER_BASE, Naming
 from omniroute.plan import Plan
+from omniroute.preview import previewed
 from omniroute.strategies.protocol import ClassView, GroupView, Tables
-from omniroute.views import AgentView, Audit, InteractionView, QueueView, UnknownNameError, Why
+from omniroute.views import AgentView, Audit, InteractionView, Preview, QueueView, UnknownNameError, Why
 
 if TYPE_CHECKING:
     from omniroute.journey_facts import JourneyReport, JourneyView
@@ -532,6 +533,15 @@ class Router:
         while (due := copied.next_deadline()) is not None and due <= until and len(found) < limit:
             found += [event for event in copied.advance(due) if getattr(event, "interaction", None) == interaction]
         return found[:limit]
+
+    def preview(self, plan: Plan | str, *, limit: int = 100) -> Preview:
+        """What :meth:`change_plan` would do now to those who wait, tried on a copy: nothing moves.
+
+        Able is whom the plan's tables ever let take an interaction where it stands then, signed in, whatever else keeps
+        him: room, presence, openings, conditions, ties. O(state + size of the plan + events). Raises as change_plan.
+        """
+        integer("limit", limit, 0, INTEGER_MAX)
+        return previewed(self._door, plan, limit)
 
     def revision_views(self, queue: str) -> tuple[list[ClassView], list[GroupView]]:
         """The classes and groups that a revision of a queue answers for. O(both). Raises UnknownNameError."""

@@ -9,7 +9,7 @@ from attrs import frozen
 from omniroute.commands import Ref
 from omniroute.errors import MisuseError
 
-__all__ = ["AgentView", "Audit", "InteractionView", "QueueView", "UnknownNameError", "Why"]
+__all__ = ["AgentView", "Audit", "InteractionView", "Preview", "Previewed", "QueueView", "UnknownNameError", "Why"]
 
 
 class UnknownNameError(MisuseError, LookupError):
@@ -107,3 +107,39 @@ class Audit:
     events: int
     leaks: tuple[str, ...]
     """What holds capacity without a deadline: wrap-ups that end by Release, and offers that never expire."""
+
+
+@frozen(kw_only=True)
+class Previewed:
+    """What another plan would mean for one who waits: how many agents who are signed in would be new to it or lost.
+
+    ``able`` is how many could take it then; ``stranded``: nobody, where somebody could before. ``offered``: to somebody
+    at once.
+    """
+
+    interaction: str
+    gained: int
+    lost: int
+    able: int
+    offered: bool
+    stranded: bool
+
+
+@frozen(kw_only=True)
+class Preview:
+    """What another plan would do to those who wait: how many, and the first of them, the longest waiting first.
+
+    ``gaining`` and ``losing`` agents, ``offered`` at once, ``stranded`` without anybody who could, ``ended`` by a step.
+    ``failed`` are queues whose strategy would not answer. ``refused`` is why the plan would be refused, if it would.
+    """
+
+    waiting: int
+    gaining: int = 0
+    losing: int = 0
+    offered: int = 0
+    stranded: int = 0
+    ended: int = 0
+    failed: tuple[str, ...] = ()
+    refused: str | None = None
+    detail: str = ""
+    interactions: tuple[Previewed, ...] = ()

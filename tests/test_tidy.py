@@ -35,6 +35,7 @@ FLOORS = [
         "staffing",
         "reconcile",
         "replan",
+        "preview",
         "snapshot",
         "router",
         "forms",
