@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from omniroute.strategies.membership import ByMembership
     from omniroute.strategies.preferences import Preferences
     from omniroute.strategies.priority import Priority
+    from omniroute.strategies.scored import Scored
     from omniroute.strategies.service_objective import ServiceObjective
     from omniroute.strategies.skills import SkillsFirst
     from omniroute.world.simulate import simulate
@@ -59,6 +60,7 @@ _WHERE = {
     "Queue": "plan",
     "Rona": "plan",
     "Router": "router",
+    "Scored": "strategies.scored",
     "ServiceObjective": "strategies.service_objective",
     "Rule": "intake",
     "SkillsFirst": "strategies.skills",
@@ -93,6 +95,7 @@ __all__ = [
     "Rona",
     "Router",
     "Rule",
+    "Scored",
     "ServiceObjective",
     "SkillsFirst",
     "Step",
