@@ -71,6 +71,8 @@ def read_document(text: str, source: str, build: Callable[[dict[str, Any]], _T])
     except PlanError as error:
         line = line_of(text, error.field or "")
         raise PlanError(error.message, source=source, line=line, field=error.field) from error
+    except RecursionError as error:  # dotted keys nest without nesting the parser
+        raise PlanError("tables or lists are nested too deeply", source=source) from error
 
 
 def keys_of(kind: type) -> dict[str, str]:

@@ -26,6 +26,7 @@ from omniroute import (
     SkillsFirst,
     commands,
     events,
+    records,
 )
 from omniroute.answers import Kind
 from omniroute.core.codes import AgentKey
@@ -207,6 +208,17 @@ def test_errors_name_the_part(parts: str, field: str) -> None:
     assert raised.value.field == field
 
 
+def test_strategies_nested_without_end_are_refused() -> None:
+    """Dotted keys nest stages as deep as a file is long; that is an error of the plan. Seen to fail: RecursionError."""
+    text = '[[queues]]\nname = "q"\n[queues.strategy]\nname = "by_step"\n'
+    keys = ["stages.0"]
+    for _ in range(400):
+        text += f'{".".join(keys)}.name = "by_step"\n'
+        keys.append("stages.0")
+    with pytest.raises(PlanError, match="nested too deeply"):
+        Plan.from_toml_text(text)
+
+
 def test_an_equal_composition_is_not_asked_again() -> None:
     """A plan with an equal composition keeps its tables, one with another part is asked."""
 
@@ -284,6 +296,52 @@ def test_the_desk_prices_revenue_inside_a_composition() -> None:
     assert plain[0] > 7_000 > 100 > plain[1]
     assert gated == [plain[0], 7_000]
     assert costs == same
+
+
+@attrs.frozen
+class Closes(Says):
+    """Never lets those with a segment take what comes to ``b``."""
+
+    def tables(self, classes: Sequence[ClassView], groups: Sequence[GroupView]) -> Tables:
+        """Closed or open at once."""
+        shut = [view.queue == "b" and "segment" in group.labels for view in classes for group in groups]
+        return Tables(opens=[NEVER if closed else 0 for closed in shut])
+
+
+def test_prices_know_what_another_part_closes() -> None:
+    """A part that closes a pair is to prices as if the agent were no member of that queue.
+
+    Seen to fail: the pair priced as possible.
+    """
+    asked = Revenue(values={"sale": {"a": {"*": 100}, "b": {"*": 300}}}, handle="1m", interval="1m", solver="steps")
+    found = []
+    for strategy, queues in ((asked, ["a"]), (asked | Closes("closes"), None), (asked, None)):
+        agents = [Agent("one", labels={"segment": "x"}, queues=queues), Agent("two", queues=["b"])]
+        both = [Queue(name, strategy=strategy, offer_timeout_ms=None) for name in ("a", "b")]
+        router, desk = Router(Plan(queues=both, agents=agents)), Desk()
+        desk.hear(router, router.sign_in_many(0, ["one", "two"]))
+        for now in range(1_000, 200_000, 10_000):
+            for command in desk.hear(router, router.enqueue(now, f"at {now}", "ab"[now // 10_000 % 2])):
+                router.apply(now, command)
+        assert desk.prices is not None
+        found.append([round(60_000 * price) for price in desk.prices.agent.tolist()])
+    member, closed, possible = found
+    assert member == closed != possible
+
+
+def test_a_record_stands_in_for_a_part_that_is_not_here() -> None:
+    """A composition with a strategy of one's own has no text; its record is replayed by a stand-in of its terms."""
+    own = Revises("own", cost=3, interval_ms=60_000) | SkillsFirst(agent_key="fewest_handled")  # type: ignore[operator]
+    plan = Plan(queues=[Queue("q", strategy=own)], agents=[Agent("a"), Agent("b", queues={"q": 1})])
+    router, again = Router(Plan(queues=[Queue("q")])), Router(Plan(queues=[Queue("q")]))
+    for now, command in enumerate((commands.ChangePlan(plan), commands.SignIn("a"), commands.Enqueue("x", "q"))):
+        router.apply(now, command)
+        record = records.decode(records.encode(records.Record(now, command, router.answers)))
+        again.apply(record.now, record.command, record.answers)
+    strategy: Any = again.plan.queues[0].strategy
+    assert (strategy.name, strategy.version, strategy.interval_ms) == ("composed", 1, 60_000)
+    assert strategy.agent_key == AgentKey.FEWEST_HANDLED
+    assert again.digest() == router.digest()
 
 
 def test_a_composition_of_two_first_comes() -> None:

@@ -19,8 +19,8 @@ from omniroute.errors import MisuseError
 from omniroute.plan import Plan
 from omniroute.requirements import conjunction, parse
 from omniroute.strategies.composed import Composed
-from omniroute.strategies.prices import Fluid, Prices, Reals, able, regrets, solve, unsolved
-from omniroute.strategies.protocol import ClassView, GroupView, Observed, Tables
+from omniroute.strategies.prices import Cells, Fluid, Prices, Reals, able, regrets, solve, unsolved
+from omniroute.strategies.protocol import NEVER, ClassView, GroupView, Observed, Tables
 from omniroute.strategies.revenue import Revenue
 
 __all__ = ["Alarm", "Desk", "Goal", "Lift", "Reading"]
@@ -174,20 +174,28 @@ class _Line:
     open_for: int = 0
     """Intervals in a row with the gate wide open and the target missed."""
 
-    def learn(self, plan: Plan, strategy: Revenue, classes: list[ClassView], groups: list[GroupView]) -> None:
+    def learn(
+        self,
+        plan: Plan,
+        strategy: Revenue,
+        whole: Composed | None,
+        classes: list[ClassView],
+        groups: list[GroupView],
+    ) -> None:
         """Ask for the worth of what is new. O(new cells), everything where the plan made classes anew."""
-        same = strategy == self.strategy and all(map(_is, self.classes, classes)) and all(map(_is, self.groups, groups))
+        same = (strategy, whole) == (self.strategy, self.whole)
+        same = same and all(map(_is, self.classes, classes)) and all(map(_is, self.groups, groups))
         known = (len(self.classes), len(self.groups)) if same and len(classes) >= len(self.classes) else (0, 0)
         if known == (len(classes), len(groups)):
             return
         old, arrived = self.worth, self.arrived
-        names = strategy.metrics()
+        names, closed = strategy.metrics(), _closed(whole, classes, groups)
         self.worth = {name: np.full((len(classes), len(groups)), np.nan) for name in names}
         for name in names if known[0] else ():
             self.worth[name][: known[0], : known[1]] = old[name]
         for k, view in enumerate(classes):
             for g, group in enumerate(groups):
-                if (k >= known[0] or g >= known[1]) and _may(view, group):
+                if (k >= known[0] or g >= known[1]) and not closed[k, g] and _may(view, group):
                     for name, amount in strategy.worth(view, group).items():
                         self.worth[name][k, g] = amount
         loads = {channel.name: channel.load for channel in plan.channels}
@@ -196,7 +204,7 @@ class _Line:
         self.lost = np.array([strategy.lost(view) for view in classes], np.float64)
         self.arrived = np.zeros(len(classes))
         self.arrived[: known[0]] = arrived[: known[0]]
-        self.strategy, self.classes, self.groups = strategy, classes, groups
+        self.strategy, self.whole, self.classes, self.groups = strategy, whole, classes, groups
 
     def value(self, weights: Mapping[str, float]) -> Reals:
         """What each match earns in all, with what it saves of losses. O(metrics * cells)."""
@@ -221,6 +229,13 @@ class _Line:
 
 def _is(one: object, other: object) -> bool:
     return one is other
+
+
+def _closed(whole: Composed | None, classes: Sequence[ClassView], groups: Sequence[GroupView]) -> Cells:
+    """The pairs that a part of a composition never opens. O(parts * cells)."""
+    opens = None if whole is None else whole.tables(classes, groups).opens
+    shape = len(classes), len(groups)
+    return np.zeros(shape, np.bool_) if opens is None else np.array(opens, np.int64).reshape(shape) == NEVER
 
 
 def _may(view: ClassView, group: GroupView) -> bool:
@@ -300,12 +315,11 @@ class Desk:
             return None
         if line is None:
             line = self._lines[queue] = _Line(strategy, math.log(strategy.start))
-        line.whole = whole
         classes, groups = router.revision_views(queue)
         if line.classes and not all(map(_is, line.classes, classes)):
             self._places.clear()
             self._waiting.clear()
-        line.learn(plan, strategy, classes, groups)
+        line.learn(plan, strategy, whole, classes, groups)
         return line
 
     def _count(self, router: Reading, event: e.Queued) -> None:
