@@ -114,13 +114,12 @@ class Scored:
             return []
         groups = router.revision_views(next(iter(wholes)))[1]
         able = [_may(wholes, group) for group in groups]
-        kept = set(without)
-        ready = [name for name, (g, is_ready) in router.staff().items() if is_ready and able[g] and name not in kept]
+        kept, staff = set(without), router.staff()
+        ready = [name for name, (g, is_ready) in staff.items() if is_ready and able[g] and name not in kept]
         views = ((at, router.agent(name)) for at, name in enumerate(ready))
         first = heapq.nsmallest(
             self.most, views, key=lambda item: (item[1].units_in_use > 0, item[1].idle_since, item[0])
         )
-        staff = router.staff()
         return [Candidate(view.id, groups[staff[view.id][0]], view) for _, view in first]
 
 
