@@ -67,32 +67,25 @@ def test_ranks_are_c_mu_theta(first: int, cost: float) -> None:
     assert_mean((weights * done.wait_ms / UNIT)[warm(done, 80)], cost / 18)
 
 
-def test_two_skills_are_nearly_as_good_as_all() -> None:
-    """Six types, 90 agents: the wait with two skills each is at most 1.35 times that with all, with one over 4 times.
+def test_the_longest_idle_at_the_best_level() -> None:
+    """Six types, 90 agents: ``most_qualified`` sends far more to a first skill than chance would.
 
-    An interaction goes to the longest idle agent at its best level, a freed agent takes who has waited longest; 30 may
-    wait in all, and waits are those of the accepted.
+    With two skills chance would be half, with all six a sixth. Seen to fail: levels not looked at.
     """
-    types, found, at_best = 6, [], []
+    types, shares = 6, []
     for skills in (1, 2, types):
         agents = []
         for j in range(90):
-            primary, turn = j % types, 1 + j // types % (types - 1)
-            others = [(primary + turn) % types] if skills == 2 else [k for k in range(types) if k != primary]
-            levels = {f"t{primary}": 2} | {f"t{k}": 1 for k in others if skills > 1}
+            first, turn = j % types, 1 + j // types % (types - 1)
+            others = [(first + turn) % types] if skills == 2 else [k for k in range(types) if k != first]
+            levels = {f"t{first}": 2} | {f"t{k}": 1 for k in others if skills > 1}
             agents.append(Agent(f"a{j}", skills=levels))
         plan = Plan(queues=[Queue("k0", strategy=SkillsFirst(fit="most_qualified"), limit=30)], agents=agents)
         requirements = [f"t{k}" for k in range(types)]
         work = workload(25, (14.0,) * types, 1, requirements=requirements, queues=["k0"])
         done = simulate(plan, work)
-        accepted = warm(done, 400) & (done.outcome == OutcomeCode.SERVED) if ROWS > 50_000 else done.outcome == 1
-        found.append(done.wait_ms[accepted].mean() / UNIT)
-        at_best.append((done.agent[accepted] % types == work.needs[accepted]).mean())
-    one, two, all_ = found
-    assert at_best[0] == 1 > at_best[1] > 0.6
-    assert at_best[2] > 0.4
-    assert one >= 4 * two
-    assert two <= 1.35 * all_
-    if ROWS > 50_000:
-        assert all_ == pytest.approx(0.045002276, rel=0.15)
-        assert (one, two) == (pytest.approx(0.246, rel=0.1), pytest.approx(0.0575, rel=0.15))
+        served = done.outcome == OutcomeCode.SERVED
+        shares.append((done.agent[served] % types == work.needs[served]).mean())
+    assert shares[0] == 1
+    assert 0.6 < shares[1] < 0.75
+    assert 0.4 < shares[2] < 0.6
