@@ -17,6 +17,7 @@ from omniroute import (
     Agent,
     BestMatch,
     ByMembership,
+    ByStep,
     FirstComeFirstServed,
     Plan,
     Priority,
@@ -258,6 +259,29 @@ def test_parts_are_asked_at_one_interval() -> None:
     """Two intervals cannot both be kept, so they are refused."""
     with pytest.raises(PlanError, match="revenue 60000 ms, service_objective 300000 ms"):
         Revenue() | ServiceObjective(objective="20s", metric="pwt", interval="5m")
+
+
+@attrs.frozen
+class Left(Says):
+    """Wants to know what time agents have left, and how long interactions take."""
+
+    edges_ms: tuple[int, ...] = ()
+    handle_permille: int | None = None
+
+
+def test_what_a_part_wants_to_know_is_asked_for() -> None:
+    """Edges of all parts or stages, ascending and each once; one share of handle times.
+
+    Seen to fail: the edges of the first part alone.
+    """
+    late = Left("a", edges_ms=(5, 9), handle_permille=900)
+    later = Left("b", edges_ms=(9, 7), handle_permille=900)
+    composed = Composed(parts=[late, SkillsFirst(), later])
+    assert (composed.edges_ms, composed.handle_permille) == ((5, 7, 9), 900)
+    assert ByStep(stages={0: late, 1: "priority", 2: later}).edges_ms == (5, 7, 9)
+    assert ((SkillsFirst() | Priority()).edges_ms, (SkillsFirst() | Priority()).handle_permille) == ((), None)
+    with pytest.raises(PlanError, match="a 900, b 500 per mille"):
+        Composed(parts=[late, attrs.evolve(later, handle_permille=500)])
 
 
 def test_a_part_that_cannot_be_asked_about_nothing_is_refused() -> None:

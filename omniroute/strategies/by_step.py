@@ -84,6 +84,11 @@ class ByStep:
         """What orders agents that are otherwise equal: as at stage 0."""
         return self.stages["0"].agent_key
 
+    @property
+    def edges_ms(self) -> tuple[int, ...]:
+        """The times left to an agent's obligation at which the answers of a stage change, ascending. O(stages)."""
+        return tuple(sorted({edge for stage in self.stages.values() for edge in getattr(stage, "edges_ms", ())}))
+
     def stage(self, steps: int) -> Strategy:
         """The strategy after so many steps. O(stages)."""
         return self.stages[str(max(int(at) for at in self.stages if int(at) <= steps))]

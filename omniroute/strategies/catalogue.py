@@ -96,7 +96,9 @@ def describe(strategy: object) -> tuple[str, dict[str, object]]:
 
 
 def _plain(value: Any) -> object:
-    """A parameter as a file has it, with the strategies inside it in a list or a table."""
+    """A parameter as a file has it: a strategy in it, or some in a list or a table, are described as well."""
+    if _is_strategy(value):
+        return written(value)
     if isinstance(value, Mapping) and any(_is_strategy(item) for item in value.values()):
         return {key: written(item) for key, item in value.items()}
     if isinstance(value, list | tuple) and any(map(_is_strategy, value)):

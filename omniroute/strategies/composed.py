@@ -98,6 +98,10 @@ class Composed:
         if len(set(asked.values())) > 1:
             listed = ", ".join(f"{name} {every} ms" for name, every in asked.items())
             raise PlanError(f"parts want to be asked at the same interval, got {listed}", field="parts")
+        shares = {part.name: share for part in self.parts if (share := _share(part)) is not None}
+        if len(set(shares.values())) > 1:
+            listed = ", ".join(f"{name} {share}" for name, share in shares.items())
+            raise PlanError(f"parts want to know the same share of handle times, got {listed} per mille", field="parts")
 
     @property
     def version(self) -> int:
@@ -113,6 +117,16 @@ class Composed:
     def interval_ms(self) -> int | None:
         """How often its parts want to be asked again, in ms; None: never."""
         return next((every for part in self.parts if (every := _interval(part)) is not None), None)
+
+    @property
+    def edges_ms(self) -> tuple[int, ...]:
+        """The times left to an agent's obligation at which the answers of a part change, ascending. O(parts)."""
+        return tuple(sorted({edge for part in self.parts for edge in getattr(part, "edges_ms", ())}))
+
+    @property
+    def handle_permille(self) -> int | None:
+        """Of how many of a thousand handle times a part wants to know the longest; None: none does. O(parts)."""
+        return next((share for part in self.parts if (share := _share(part)) is not None), None)
 
     def part(self, kind: type) -> Any:
         """The part of a class, None where there is none. O(parts)."""
@@ -175,6 +189,11 @@ class Composed:
 
 def _interval(part: Strategy) -> int | None:
     found: int | None = getattr(part, "interval_ms", None)
+    return found
+
+
+def _share(part: Strategy) -> int | None:
+    found: int | None = getattr(part, "handle_permille", None)
     return found
 
 

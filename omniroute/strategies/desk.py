@@ -455,14 +455,8 @@ class Desk:
 
 
 def _observed(due: e.RevisionDue) -> Observed:
-    return Observed(
-        queue=due.queue,
-        version=due.version,
-        entered=due.entered,
-        connected=due.connected,
-        in_target=due.in_target,
-        abandoned=due.abandoned,
-    )
+    """The counts of an event as a strategy is given them. O(1)."""
+    return Observed(**{field.name: getattr(due, field.name) for field in attrs.fields(Observed)})
 
 
 def _place(plan: Plan, line: _Line, queue: str, channel: str, needs: str, lane: int) -> int:
