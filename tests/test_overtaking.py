@@ -14,7 +14,18 @@ from cores import CORES, using
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omniroute import Agent, FirstComeFirstServed, Plan, Priority, Queue, Router, ServiceObjective, Step, events
+from omniroute import (
+    Agent,
+    FirstComeFirstServed,
+    Plan,
+    Preferences,
+    Priority,
+    Queue,
+    Router,
+    ServiceObjective,
+    Step,
+    events,
+)
 
 
 @attrs.frozen
@@ -163,7 +174,7 @@ PWT = tuple(
 NEXT_MS = (5_000, 0, 40_000)
 
 
-def in_three_queues(strategies: Sequence[ServiceObjective]) -> Callable[[], Plan]:
+def in_three_queues(strategies: Sequence[ServiceObjective | Preferences]) -> Callable[[], Plan]:
     """A plan with three queues and one agent who serves them all."""
     queues = [Queue(f"q{n}", strategy=strategy) for n, strategy in enumerate(strategies)]
     return lambda: Plan(queues=queues, agents=[Agent("a")])
@@ -203,3 +214,30 @@ def test_expected_waits_move_the_bound(drawn: list[tuple[int, int, int]]) -> Non
         return (wait_ms - (j.at - i.at) + NEXT_MS[j.kind]) * PWT[j.kind].age_rate > mine
 
     holds(in_three_queues(PWT), drawn, queue_of, may)
+
+
+WEIGHTS = (1, 4, 10)
+
+
+@given(drawn=arrivals)
+def test_weights_are_a_bound_as_a_share(drawn: list[tuple[int, int, int]]) -> None:
+    """Whoever passes has a greater weight times wait, so he came in the first share of the wait that the weights say.
+
+    Seen to fail: weights squared.
+    """
+
+    def may(i: Came, j: Came, wait_ms: int) -> bool:
+        return (j.at - i.at) * WEIGHTS[j.kind] < wait_ms * (WEIGHTS[j.kind] - WEIGHTS[i.kind])
+
+    strategy = Preferences(weights={f"q{kind}": weight for kind, weight in enumerate(WEIGHTS)})
+    holds(in_three_queues([strategy] * 3), drawn, queue_of, may)
+
+
+@given(count=st.integers(1, 40))
+def test_the_longest_queue_has_no_bound(count: int) -> None:
+    """However many come to a queue that stays the longer one, all of them but the last pass who waits alone."""
+    drawn = [(0, 2, 10), (0, 0, 1), (0, 2, 10), *[(9, 2, 10)] * count]
+    plan = in_three_queues([Preferences(first="longest_queue")] * 3)
+    for core in CORES:
+        with using(core):
+            assert sum(one == Came(0, 0) for one, _, _ in passed(plan(), drawn, queue_of)) == count
