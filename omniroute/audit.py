@@ -32,8 +32,8 @@ def misnamed(ledger: Ledger) -> list[str]:
         if name and (core.interaction(i)[0] == InteractionState.OFFERED) != (offered[i] > 0):
             broken.append(f"names: {name!r} has {offered[i]} offers, its state is {core.interaction(i)[0]}")
     for j, agent in enumerate(naming.agent_values):
-        if naming.groups[agent.key()] != core.agent(j)[1]:
-            broken.append(f"names: agent {agent.id!r} is in group {core.agent(j)[1]}")
+        if naming.groups[agent.key()] != core.obligation(j)[0]:
+            broken.append(f"names: agent {agent.id!r} belongs to group {core.obligation(j)[0]}")
     if [name for _, name in ledger.gone] != list(ledger.recent):
         broken.append("names: who went lately is told in two ways")
     return broken

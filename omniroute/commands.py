@@ -47,6 +47,7 @@ __all__ = [
     "Resolve",
     "Resume",
     "Revise",
+    "SetObligation",
     "SetPresence",
     "SignIn",
     "SignInMany",
@@ -143,6 +144,16 @@ class SetPresence(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=Fal
     agent: str
     presence: Presence
     reason: str = ""
+
+
+class SetObligation(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """By when an agent has to be free: ``due`` is when the shift ends, a break or a meeting begins, None nothing ahead.
+
+    It holds until another one is told or the agent is signed out. What a strategy makes of it is its own.
+    """
+
+    agent: str
+    due: int | None = None
 
 
 class UpdateAgent(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -531,6 +542,7 @@ Command: TypeAlias = (
     | Erase
     | SignInMany
     | EnqueueMany
+    | SetObligation
 )
 
 

@@ -22,6 +22,7 @@ from omniroute.events import CLOSED, REASONS, Event, Rejected, StrategyFailed
 from omniroute.ledger import Ledger
 from omniroute.model import INTEGER_MAX, INTEGER_MIN, Agent, shown
 from omniroute.naming import Ask, Naming, Wish
+from omniroute.obligations import is_obliged, new_groups
 
 if TYPE_CHECKING:
     from omniroute.core import Core
@@ -125,6 +126,9 @@ class Door:
             return any(self._is_new(forms.sign_in(item)) for item in forms.many(command.agents, c.SignIn))
         if isinstance(command, c.UpdateAgent):
             return self._is_new(forms.card(command.agent))
+        if isinstance(command, c.SetObligation):
+            j = self.naming.agents.get(command.agent) if isinstance(command.agent, str) else None
+            return j is not None and new_groups(self.naming, self.naming.agent_values[j], obliged=True) > 0
         if type(command) in WISHES:
             wishes = WISHES[type(command)](self, command)
             return wishes is None or any(self._would_ask(wish) for wish in wishes)
@@ -134,7 +138,7 @@ class Door:
         return isinstance(ask, Wish) and self.naming.would_ask(ask)
 
     def _is_new(self, card: Agent | None) -> bool:
-        return card is not None and card.key() not in self.naming.groups
+        return card is not None and new_groups(self.naming, card, obliged=is_obliged(self.naming, card.id)) > 0
 
     def _refuse_all(self) -> NoReturn:
         if self._shut in (_BUSY, _MOVING):

@@ -35,6 +35,7 @@ __all__ = [
     "Held",
     "Interrupted",
     "JourneyClosed",
+    "ObligationSet",
     "OfferDeclined",
     "OfferExpired",
     "OfferWithdrawn",
@@ -466,6 +467,15 @@ class AgentUpdated(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=Fa
     agent: str
 
 
+class ObligationSet(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """By when an agent has to be free, None: nothing is ahead."""
+
+    seq: int
+    at: int
+    agent: str
+    due: int | None
+
+
 class RevisionDue(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """A control interval ended: whoever drives the strategy solves at leisure and answers with Revise."""
 
@@ -563,6 +573,7 @@ Event: TypeAlias = (
     | QueueOpened
     | PresenceChanged
     | AgentUpdated
+    | ObligationSet
     | RevisionDue
     | Revised
     | PlanChanged

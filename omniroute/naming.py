@@ -39,6 +39,7 @@ from omniroute.plan_numbers import (
     chain_of,
     check_plan,
     control_interval,
+    edges_of,
     holds,
     queue_numbers,
     strategy_of,
@@ -131,6 +132,9 @@ class Naming:
         self.group_views: list[GroupView] = []
         self.group_values: list[Agent] = []
         """An agent of each group, without what is his alone."""
+        self.edges = edges_of(plan)
+        self.ladders: dict[int, tuple[int, ...]] = {}
+        """The edges that the core knows for a group; see :mod:`omniroute.obligations`."""
         self.classes: dict[tuple[int, int, str, int, int], int] = {}
         self.class_names: list[ClassName] = []
         self.definitions: dict[Definition, int] = {}
@@ -237,16 +241,16 @@ class Naming:
         """Whether the agent would need one more group than the plan allows. O(size of the agent)."""
         return len(self.groups) >= self.plan.limits.groups and agent.key() not in self.groups
 
-    def group(self, agent: Agent) -> int:
-        """The group of an agent; a new one is put to the strategy of every queue.
+    def group(self, agent: Agent, left: int | None = None) -> int:
+        """The group of an agent (who has so many ms left); a new one is put to the strategy of every queue.
 
         O(size of the agent) when known, else O(atoms + classes) and what the strategies cost.
         """
-        key = agent.key()
+        key = agent.key() if left is None else (agent.key(), left)
         found = self.groups.get(key)
         if found is not None:
             return found
-        view = view_of(agent)
+        view = view_of(agent, left)
         atoms = [number for question, number in self.atoms.items() if holds(question, view)]
         g = self.groups[key] = self.core.add_group(atoms, agent.units, self.capacity.at_most(agent))
         self.capacity.tell_group(g)

@@ -20,6 +20,7 @@ __all__ = [
     "check_order",
     "check_plan",
     "control_interval",
+    "edges_of",
     "holds",
     "queue_numbers",
     "strategy_of",
@@ -71,6 +72,21 @@ def control_interval(queue: Queue) -> int:
     return interval
 
 
+def edges_of(plan: Plan) -> tuple[int, ...]:
+    """The times left in ms at which agents change groups, most first. O(queues). Raises PlanError."""
+    found: set[int] = set()
+    for queue in plan.queues:
+        edges = getattr(queue.strategy, "edges_ms", ())
+        if not isinstance(edges, tuple) or not all(type(e) is int and 1 <= e <= limits.OPENS_MAX for e in edges):
+            message = f"the strategy of {queue.name!r} has edges_ms that are not integers in 1..{limits.OPENS_MAX}"
+            raise PlanError(message, field="strategy")
+        found.update(edges)
+    if len(found) > limits.RUNGS_MAX:
+        message = f"the strategies have {len(found)} different edges of time left, at most {limits.RUNGS_MAX}"
+        raise PlanError(message, field="strategy")
+    return tuple(sorted(found, reverse=True))
+
+
 def queue_numbers(queue: Queue) -> tuple[int, int, int, int, int, int, int, int]:
     """Offers, offer timeout, limit, retry, target, set-up timeout, auto, every as the core wants them; -1: none. O(1).
 
@@ -100,6 +116,7 @@ def check_plan(plan: Plan) -> None:
                 raise PlanError(f"must be in {1 - TIER_BASE}..{TIER_BASE - 1}", field=f"queues[{q}].steps[{s}].tier")
     for a, agent in enumerate(plan.agents):
         check_order(agent, f"agents[{a}].order")
+    edges_of(plan)
 
 
 def check_order(agent: Agent, field: str = "order") -> None:
@@ -108,10 +125,15 @@ def check_order(agent: Agent, field: str = "order") -> None:
         raise PlanError(f"must be in {1 - ORDER_BASE}..{ORDER_BASE - 1}, got {agent.order}", field=field)
 
 
-def view_of(agent: Agent) -> GroupView:
-    """What strategies see of the group of an agent. O(1)."""
+def view_of(agent: Agent, left: int | None = None) -> GroupView:
+    """What strategies see of the group of an agent who has so much time left. O(1)."""
     return GroupView(
-        skills=agent.skills, labels=agent.labels, queues=agent.queues, units=agent.units, delays=agent.delays
+        skills=agent.skills,
+        labels=agent.labels,
+        queues=agent.queues,
+        units=agent.units,
+        delays=agent.delays,
+        time_left_ms=left,
     )
 
 

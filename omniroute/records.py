@@ -22,8 +22,16 @@ from omniroute.strategies.protocol import Absent
 
 __all__ = ["Record", "decode", "encode"]
 
-_Terms = tuple[str, str, int, int, int]
-"""Queue, strategy, version, agent key and control interval (-1 for none)."""
+
+class _Terms(msgspec.Struct, frozen=True, array_like=True):
+    """What a plan needs to know of a strategy whose code is not here; ``interval`` -1 for none."""
+
+    queue: str
+    name: str
+    version: int
+    key: int
+    interval: int
+    edges: tuple[int, ...] = ()
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True):
@@ -92,17 +100,18 @@ def _is_foreign(strategy: Any) -> bool:
 
 def _terms(queue: Queue) -> _Terms:
     strategy: Any = queue.strategy
-    return queue.name, strategy.name, strategy.version, agent_key_of(queue), control_interval(queue)
+    terms = (strategy.version, agent_key_of(queue), control_interval(queue))
+    return _Terms(queue.name, strategy.name, *terms, tuple(getattr(strategy, "edges_ms", ())))
 
 
 def _with(plan: Plan, absent: tuple[_Terms, ...]) -> Plan:
     """A plan with stand-ins for its absent strategies. Raises InputError."""
     stands: dict[str, Absent] = {}
-    for queue, name, version, key, interval in absent:
-        if not 0 <= key < len(AgentKey):
-            raise InputError(f"not a record: {queue!r} has no agent key {key}")
-        interval_ms = None if interval < 0 else interval
-        stands[queue] = Absent(name=name, version=version, agent_key=AgentKey(key), interval_ms=interval_ms)
+    for of in absent:
+        if not 0 <= of.key < len(AgentKey):
+            raise InputError(f"not a record: {of.queue!r} has no agent key {of.key}")
+        terms = {"agent_key": AgentKey(of.key), "interval_ms": None if of.interval < 0 else of.interval}
+        stands[of.queue] = Absent(name=of.name, version=of.version, **terms, edges_ms=of.edges)  # type: ignore[arg-type]
     queues = [attrs.evolve(q, strategy=stands.pop(q.name)) if q.name in stands else q for q in plan.queues]
     if stands:
         raise InputError(f"not a record: {min(stands)!r} has a strategy, and the plan has no such queue")

@@ -25,6 +25,7 @@ from omniroute.door import HANDLERS, Door
 from omniroute.errors import MisuseError, RequirementError
 from omniroute.events import IN_USE, REASONS, Event, PlanChanged, Revised
 from omniroute.model import shown
+from omniroute.obligations import all_groups, change_edges
 from omniroute.plan import Plan, Queue
 from omniroute.plan_numbers import agent_key_of, check_plan, control_interval
 from omniroute.staffing import describe
@@ -129,8 +130,7 @@ def _size_problem(door: Door, plan: Plan, used: Sequence[int]) -> Problem | None
     agents = {**naming.agents, **{agent.id: 0 for agent in plan.agents}}
     if len(agents) > most.agents:
         return Reason.LIMIT_REACHED, "limits.agents"
-    groups = {**naming.groups, **{agent.key(): 0 for agent in plan.agents}}
-    if len(groups) > most.groups:
+    if all_groups(naming, plan) > most.groups:
         return Reason.LIMIT_REACHED, "limits.groups"
     gauges, conditions = naming.gauges.missing(plan)
     if len(naming.gauges.gauges) + gauges > limits.GAUGES_MAX:
@@ -174,6 +174,7 @@ def _write(door: Door, plan: Plan, used: Sequence[int], events: list[Event]) -> 
     changed = [q.name for q in plan.queues if q.name in fresh or _write_queue(door, q, back, other, known)]
     naming.forget()
     _lead_over(door, used)
+    change_edges(naming)
     for i, ask in enumerate(ledger.asks):
         if ask is not None and ask.queues[0] in naming.queues:
             wrap_up = naming.queue_values[naming.queues[ask.queues[0]]].wrap_up_ms

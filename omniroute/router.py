@@ -143,6 +143,10 @@ class Router:
         """An agent turns ready, not ready or draining."""
         return self._apply(now, c.SetPresence(agent, presence, reason))
 
+    def set_obligation(self, now: int, agent: str, due: int | None = None) -> list[Event]:
+        """By when an agent has to be free. See :class:`commands.SetObligation`."""
+        return self._apply(now, c.SetObligation(agent, due))
+
     def update_agent(self, now: int, agent: Agent | c.AgentCard) -> list[Event]:
         """A known agent gets other skills, memberships, capacity or order."""
         return self._apply(now, c.UpdateAgent(c.AgentCard.of(agent) if isinstance(agent, Agent) else agent))
@@ -460,6 +464,7 @@ class Router:
             rests_until=rest if rest >= 0 else None,
             holds=self._naming.capacity.held(counts),
             offers=tuple(sorted(offer for offer, (_, to, _) in self._ledger.offers.items() if to == j)),
+            obligation=None if (due := self._core.obligation(j)[1]) < 0 else due,
         )
 
     def interaction(self, name: str) -> InteractionView:
@@ -515,6 +520,8 @@ class Router:
                 detail = view.requirement.why_not(who.skills, who.labels)
                 if detail is None and who.queues is not None and view.queue not in who.queues:
                     detail = f"is not a member of {view.queue}"
+                elif detail is None and who.time_left_ms is not None:
+                    detail = "has too little time left"
             name = Clause(clause).name.lower() if clause else None
             found.append(Why(queue=view.queue, clause=name, detail=detail))
         return tuple(found)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT", "SEMANTICS", "digest", "read", "write"]
 
-FORMAT: Final = 8
+FORMAT: Final = 9
 """The number of this layout; another layout gets another number."""
 SEMANTICS: Final = 3
 """The number of what commands mean; it changes when the same commands would give other events."""
@@ -58,7 +58,8 @@ class Snapshot(msgspec.Struct, array_like=True, frozen=True):
     conditions: list[tuple[int, int, int, int]]
     queues: list[str]
     atoms: list[str | _AtomRecord]
-    groups: list[AgentCard]
+    groups: list[tuple[AgentCard, int | None]]
+    ladders: list[tuple[int, tuple[int, ...]]]
     classes: list[_ClassRecord]
     current: list[list[int]]
     agents: list[AgentCard]
@@ -123,7 +124,7 @@ def _snapshot(now: int, naming: Naming, ledger: Ledger, *, plan: str | None, seq
         else None
         for name, ref, ask in zip(ledger.ids, ledger.refs, ledger.asks, strict=True)
     ]
-    gauges = naming.gauges.gauges
+    gauges, groups = naming.gauges.gauges, zip(naming.group_values, naming.group_views, strict=True)
     return Snapshot(
         format=FORMAT,
         semantics=SEMANTICS,
@@ -139,7 +140,8 @@ def _snapshot(now: int, naming: Naming, ledger: Ledger, *, plan: str | None, seq
         conditions=[(gauges[gauge], on, off, below) for gauge, on, off, below in naming.gauges.conditions],
         queues=naming.queue_names,
         atoms=[atom if isinstance(atom, str) else (atom.name, atom.op, atom.value) for atom in naming.atoms],
-        groups=[AgentCard.of(agent) for agent in naming.group_values],
+        groups=[(AgentCard.of(who), view.time_left_ms) for who, view in groups],
+        ladders=sorted(naming.ladders.items()),
         classes=[_class_record(name) for name in naming.class_names],
         current=naming.queue_classes,
         agents=[AgentCard.of(agent) for agent in naming.agent_values],
@@ -241,10 +243,11 @@ def _naming(core: Core, plan: Plan, found: Snapshot) -> Naming:
     gauges.read(plan, naming.queues)
     for number, atom in enumerate(found.atoms):
         naming.atoms[atom if isinstance(atom, str) else Atom(*atom)] = number  # type: ignore[arg-type]
-    for number, card in enumerate(found.groups):
+    naming.ladders = dict(found.ladders)
+    for number, (card, left) in enumerate(found.groups):
         agent = card.agent()
-        naming.groups[agent.key()] = number
-        naming.group_views.append(view_of(agent))
+        naming.groups[agent.key() if left is None else (agent.key(), left)] = number
+        naming.group_views.append(view_of(agent, left))
         naming.group_values.append(agent)
     for number, (q, channel, part, whole, step, following, agent_key, copy, passing, lane) in enumerate(found.classes):
         kind, _ = found.kinds[channel]

@@ -8,9 +8,10 @@ from omniroute.core.codes import Reason
 from omniroute.core.lifecycle import Presence, PresenceMove
 from omniroute.door import HANDLERS, Door
 from omniroute.errors import MisuseError
-from omniroute.events import REASONS, UNKNOWN_LABEL, AgentUpdated, Event
+from omniroute.events import REASONS, UNKNOWN_LABEL, AgentUpdated, Event, ObligationSet
 from omniroute.model import Agent, shown
 from omniroute.naming import ORDER_BASE
+from omniroute.obligations import is_obliged, new_groups, prepare
 
 __all__ = ["describe"]
 
@@ -64,7 +65,13 @@ def _card_problem(door: Door, card: Agent) -> tuple[int, str] | None:
     for channel in card.at_most:
         if not door.is_open(channel):
             return Reason.UNKNOWN_CHANNEL, channel
-    return (Reason.LIMIT_REACHED, "limits.groups") if naming.too_many_groups(card) else None
+    return _too_many(door, card, obliged=is_obliged(naming, card.id))
+
+
+def _too_many(door: Door, agent: Agent, *, obliged: bool) -> tuple[int, str] | None:
+    """Whether the groups that an agent needs are more than the plan allows."""
+    fresh, known = new_groups(door.naming, agent, obliged=obliged), len(door.naming.groups)
+    return (Reason.LIMIT_REACHED, "limits.groups") if fresh and known + fresh > door.naming.plan.limits.groups else None
 
 
 def describe(door: Door, events: list[Event], agent: Agent) -> int:
@@ -81,6 +88,8 @@ def describe(door: Door, events: list[Event], agent: Agent) -> int:
     naming.agent_values[j] = agent
     if (known.key(), known.order) != (agent.key(), agent.order):
         group, order = naming.group(agent), agent.order + ORDER_BASE
+        if is_obliged(naming, agent.id):
+            prepare(naming, agent)
         door.tell_failures(events)
         events.append(AgentUpdated(door.ledger.next_seq(), door.now, agent.id))
         door.core.move_agent(door.now, j, group, order)
@@ -99,6 +108,26 @@ def _update_agent(door: Door, now: int, command: c.UpdateAgent) -> list[Event]:
         return door.refuse(events, command, problem[0], agent.id, problem[1])
     describe(door, events, agent)
     return events
+
+
+def _set_obligation(door: Door, now: int, command: c.SetObligation) -> list[Event]:
+    forms.text("agent", command.agent)
+    forms.instant("due", command.due)
+    events, naming = door.begin(now), door.naming
+    j = naming.agents.get(command.agent)
+    if j is None:
+        return door.refuse(events, command, Reason.UNKNOWN_AGENT, command.agent)
+    agent = naming.agent_values[j]
+    problem = None if command.due is None else _too_many(door, agent, obliged=True)
+    if problem is not None:
+        return door.refuse(events, command, problem[0], agent.id, problem[1])
+    door.core.advance(now)  # tables that change look at openings from this instant on
+    if command.due is not None:
+        prepare(naming, agent)
+        door.tell_failures(events)
+    events.append(ObligationSet(door.ledger.next_seq(), now, agent.id, command.due))
+    door.core.oblige(now, j, -1 if command.due is None else command.due)
+    return door.ledger.tell(events)
 
 
 def _sign_out(door: Door, now: int, command: c.SignOut) -> list[Event]:
@@ -135,5 +164,6 @@ HANDLERS.update(
         c.SignOut: _sign_out,
         c.SetPresence: _set_presence,
         c.UpdateAgent: _update_agent,
+        c.SetObligation: _set_obligation,
     }
 )

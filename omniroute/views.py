@@ -49,6 +49,7 @@ class AgentView:
     rests_until: int | None
     holds: Mapping[str, int]
     offers: tuple[int, ...]
+    obligation: int | None = None
 
 
 @frozen(kw_only=True)

@@ -17,6 +17,7 @@ from omniroute.core.codes import AgentKey
 from omniroute.core.limits import NEVER
 from omniroute.strategies.priority import Priority
 from omniroute.strategies.protocol import ClassView, GroupView, Observed, Place, Revision, Tables
+from omniroute.strategies.schedule import Schedule
 from omniroute.strategies.skills import SkillsFirst
 
 Move = tuple[int, int, int, int]
@@ -32,7 +33,7 @@ PLAN = Plan(
         Queue(
             "care",
             needs="not trainee",
-            strategy=SkillsFirst(specialist_first=True, takes="best_fit"),
+            strategy=Schedule(inner=SkillsFirst(specialist_first=True, takes="best_fit"), longest="6s", edges=["2s"]),
             steps=[Step("5s", needs=""), Step("9s", tier=-1)],
             retry_after_ms=6_000,
             offer_timeout_ms=None,
@@ -63,6 +64,7 @@ class Whim:
     """A strategy as bad as can be: it never answers twice alike, fails at every fifth question, equals only itself."""
 
     name, version, agent_key, interval_ms = "whim", 3, AgentKey.FEWEST_HANDLED, 7_000
+    edges_ms = (1_000, 5_000)
 
     def __init__(self, calls: int = 0) -> None:
         self.calls = calls
@@ -217,6 +219,8 @@ def turn(router: Router, kind: int, a: int, b: int, now: int) -> commands.Comman
         commands.Requeue(held, later),
         commands.Transfer(name, queue, None, b % 3, "keep", binds, (None, channel)[b % 2]),
         commands.SetPresence(agent, "ready", "back"),
+        commands.SetObligation(AGENTS[a % 4], (None, now + 2_500, now + 6_000, now + 9_000, now)[b % 5]),
+        commands.SetObligation(AGENTS[b % 4], now + 7_000),
     )
     return choices[kind % len(choices)]
 

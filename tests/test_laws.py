@@ -351,6 +351,7 @@ def absent(queue: Queue) -> Absent:
         version=strategy.version,
         agent_key=strategy.agent_key,
         interval_ms=None if interval < 0 else interval,
+        edges_ms=getattr(strategy, "edges_ms", ()),
     )
 
 

@@ -27,6 +27,7 @@ FLOORS = [
         "gauges",
         "estimates",
         "plan_numbers",
+        "obligations",
         "ledger",
         "door",
         "turns",

@@ -93,6 +93,8 @@ class Twins:
             self.class_(draw)
         for _ in range(draw.one([3, 4] if self.busy else [1, 2, 3, 4])):
             self.agent(draw)
+        for _ in range(draw.one([0, 0, 1, 2])):
+            self.ladder(draw)
         for j in range(self.agents):
             if self.busy or draw.one([True, True, False]):
                 self.both("set_presence", 0, j, PresenceMove.SIGN_IN)
@@ -145,6 +147,12 @@ class Twins:
         self.groups += 1
         self.both("set_group", self.groups - 1, draw.one([0, 0, 1, 3]), draw.one(range(-5, 6)))
         self.mix(draw, self.groups - 1)
+
+    def ladder(self, draw: Draw) -> None:
+        """The groups that the agents of one go through as their time runs out, perhaps illegally."""
+        self.both("advance", self.now)  # tables that change look at edges from this instant on
+        lefts = sorted({draw.one([1, 2, 4, 9]) for _ in range(draw.one([0, 1, 2, 3]))}, reverse=draw.one(range(9)) > 0)
+        self.both("set_ladder", draw.one(range(self.groups)), [(left, draw.one(range(self.groups))) for left in lefts])
 
     def mix(self, draw: Draw, group: int) -> None:
         """What a group's agents may do side by side, and their manners."""
@@ -359,10 +367,17 @@ class Twins:
         j, now = draw.one(range(self.agents)), self.moment(draw)
         self.both("move_agent", now, j, draw.one(range(self.groups)), draw.one([0, 1]))
 
+    def oblige(self, draw: Draw) -> None:
+        """An agent has a shift end or a break ahead, or none, or one that has passed."""
+        j, now = draw.one(range(self.agents)), self.moment(draw)
+        self.both("oblige", now, j, draw.one([now + 3, now + 6, now + 12, now + 5, now, -1, -2]))
+
     def change(self, draw: Draw) -> None:
         """The plan changes while interactions wait; then everybody is asked again."""
         now = self.moment(draw)
-        what = draw.one(["queue", "group", "class", "cells", "rates", "atom", "agent", "mix", "gauge", "channel"])
+        what = draw.one(
+            ["queue", "group", "class", "cells", "rates", "atom", "agent", "mix", "gauge", "channel", "ladder"]
+        )
         if what == "queue":
             self.queue(draw)
         elif what == "group" and self.groups < 5:
@@ -383,6 +398,8 @@ class Twins:
             self.gauge(draw)
         elif what == "channel" and self.channels < 5:
             self.channel(draw)
+        elif what == "ladder":
+            self.ladder(draw)
         if draw.one(range(4)) == 0:
             self.both("set_estimates", now, draw.one([-1, 5, 12]))
         self.both("refresh", now)
@@ -403,6 +420,12 @@ class Twins:
         self.both("transfer", self.now, self.interactions, [self.classes], 0, 0)
         self.both("move_agent", self.now, self.agents, self.groups, 1)
         self.both("set_presence", self.now, self.agents, 0)
+        self.both("oblige", self.now, self.agents, 0)
+        self.both("set_ladder", self.groups, [])
+        self.both("set_ladder", 0, [(0, 0)])
+        self.both("set_ladder", 0, [(5, 0), (5, 0)])
+        self.both("set_ladder", 0, [(5, self.groups)])
+        self.both("set_ladder", 0, [(17 - x, 0) for x in range(17)])
         self.both("set_mix", 0, self.channels, 0, 0)
         self.both("room_for", self.agents, 0)
         self.both("room_for", 0, self.channels)
@@ -437,6 +460,7 @@ class Twins:
                 self.both("why_not", i, j)
         for j in range(self.agents):
             self.both("agent", j)
+            self.both("obligation", j)
             for c in range(self.channels):
                 self.both("room_for", j, c)
         self.both("census")
@@ -468,6 +492,7 @@ MOVES = {
     "presence": 1,
     "all_ready": 2,
     "move_agent": 1,
+    "oblige": 2,
     "change": 1,
     "illegal": 1,
     "reload": 1,

@@ -122,17 +122,18 @@ class AgentKey(IntEnum):
 class DeadlineKind(IntEnum):
     """Ties of due times fire in this order."""
 
-    WRAP_UP_END = 0
-    SETUP_END = 1
-    OFFER_EXPIRY = 2
-    TIE_END = 3
-    REST_END = 4
-    ACTIVATION = 5
-    STEP = 6
-    OPENING = 7
-    CONTROL = 8
-    ESTIMATES = 9
-    FURTHER_OFFER = 10
+    EDGE = 0  # so little time is left to an agent's obligation; first, so that from then on he gets nothing else
+    WRAP_UP_END = 1
+    SETUP_END = 2
+    OFFER_EXPIRY = 3
+    TIE_END = 4
+    REST_END = 5
+    ACTIVATION = 6
+    STEP = 7
+    OPENING = 8
+    CONTROL = 9
+    ESTIMATES = 10
+    FURTHER_OFFER = 11
 
 
 class Clause(IntEnum):

@@ -44,6 +44,7 @@ cdef struct Given:  # the columns that are read
     const i64* p_at
     const i64* p_agent
     const i64* p_move
+    const i64* p_until  # NULL: nobody is told an obligation
     const i64* number  # NULL: agents accept at once
     const i64* answer
     const i64* decline

@@ -13,6 +13,8 @@ cdef inline i32* place_of(State* s, i32 kind, i32 what) noexcept nogil:
         return &s.ties[what].heap_at
     if kind == REST_END:
         return &s.agents[what].heap_at
+    if kind == EDGE:
+        return &s.agents[what].edge_at
     if kind == CONTROL:
         return &s.queues[what].heap_at
     if kind == ESTIMATES:

@@ -215,6 +215,8 @@ cdef inline i64 run(State* s, Drive* d, i64 until, bint more) noexcept nogil:
             happen(s, d, now, &item)
         elif p < m and d.g.p_at[p] == now:
             d.away[d.g.p_agent[p]] = NONE
+            if d.g.p_until != NULL:
+                do_oblige(s, now, <i32> d.g.p_agent[p], d.g.p_until[p])
             do_presence(s, now, <i32> d.g.p_agent[p], <int> d.g.p_move[p])
             p += 1
         else:
@@ -389,6 +391,9 @@ cdef int read_given(State* s, Drive* d, arrivals, presences, answers, transfers)
     g.p_at = reading(presences[0], m)
     g.p_agent = reading(presences[1], m)
     g.p_move = reading(presences[2], m)
+    if len(presences) > 3:
+        g.p_until = reading(presences[3], m)
+        check_column("obligation", g.p_until, 0, m, -1, TIME_MAX)
     check_column("agent", g.p_agent, 0, m, 0, s.n_agents - 1)
     check_column("presence move", g.p_move, 0, m, 0, MOVE_SIGN_OUT)
     check_column("presence instant", g.p_at, 0, m, s.now, TIME_MAX)

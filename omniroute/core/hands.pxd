@@ -2,10 +2,11 @@
 
 from libc.stdlib cimport qsort
 
+from omniroute.core.deadlines cimport arm, disarm
 from omniroute.core.layout cimport *
 from omniroute.core.order cimport less
 from omniroute.core.places cimport sync
-from omniroute.core.selection cimport held_pools, omni_ctz, show
+from omniroute.core.selection cimport held_pools, hide, omni_ctz, show
 
 
 # Work lists -----------------------------------------------------------------------------------------------------------
@@ -18,8 +19,37 @@ cdef inline void remember(State* s, i32 j) noexcept nogil:
         s.n_work += 1
 
 
+cdef inline void enter_group(State* s, i32 j, i32 group) noexcept nogil:
+    """Take an agent out of his group's lanes and counts into those of another one; ``show`` follows."""
+    cdef Agent* agent = &s.agents[j]
+    cdef bint staffed = agent.presence != SIGNED_OUT
+    hide(s, j)
+    s.groups[agent.group].members -= 1
+    s.groups[agent.group].staffed -= staffed
+    agent.group = group
+    s.groups[group].members += 1
+    s.groups[group].staffed += staffed
+
+
+cdef inline void climb(State* s, i32 j) noexcept nogil:
+    """Put an agent into the group of the time that he has left, and arm the next edge; ``show`` follows. O(rungs)."""
+    cdef Agent* agent = &s.agents[j]
+    cdef Group* home = &s.groups[agent.home]
+    cdef i32 x, group = agent.home
+    disarm(s, &agent.edge_at)
+    for x in range(home.n_rungs if agent.until >= 0 else 0):
+        if agent.until - home.left[x] > s.now:
+            arm(s, agent.until - home.left[x], EDGE, j, j)
+            break
+        group = home.rungs[x]
+    if group != agent.group:
+        enter_group(s, j, group)
+
+
 cdef inline void went(State* s, i32 j) noexcept nogil:
-    """An agent has signed out: nothing is kept for him, and others may have declined already."""
+    """An agent has signed out: he has no obligation, nothing is kept for him, and others may have declined already."""
+    s.agents[j].until = -1
+    climb(s, j)
     if grow(s, <void**> &s.left, &s.cap_left, s.n_left + 1, sizeof(i32)):
         s.left[s.n_left] = j
         s.n_left += 1

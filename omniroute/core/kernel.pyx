@@ -18,7 +18,7 @@ from omniroute.core.deadlines cimport arm, disarm, sooner
 from omniroute.core.engine cimport (
     ABANDONED, ASKED, CANCELLED, change_presence, link_offer, place, serve, settle, wind_up, withdraw_excess,
 )
-from omniroute.core.hands cimport go_on, into_hand, rank_in_queue, real_wait, takes
+from omniroute.core.hands cimport climb, go_on, into_hand, rank_in_queue, real_wait, takes
 from omniroute.core.layout cimport *
 from omniroute.core.plain cimport is_plain, plain_enqueue, plain_finish
 from omniroute.core.order cimport clear_root, count_before, following, less
@@ -35,7 +35,8 @@ from omniroute.core.tables cimport (
 )
 from omniroute.core.turns cimport (
     TieTo, activate, advance, anything_waits, do_accept, do_assign, do_enqueue, do_established, do_finish, do_hold, do_leave,
-    do_occupy, do_park, do_release, do_requeue, do_resume, do_take_over, do_transfer, do_update, fail, unaccepted,
+    do_oblige, do_occupy, do_park, do_release, do_requeue, do_resume, do_take_over, do_transfer, do_update, fail, moved,
+    unaccepted,
 )
 
 from omniroute.core import limits, lifecycle
@@ -68,7 +69,7 @@ cdef i64 DEPTH_MAX = limits.PROGRAM_DEPTH_MAX
 cdef i32 ENTRIES_MAX = limits.ENTRIES_MAX
 cdef i64 SEQ_MAX = 2**43 - 1  # an offer's number is its sequence and 20 bits of slot
 cdef i64 COUNT_MAX = 2**26
-cdef i64 FORMAT = 4
+cdef i64 FORMAT = 5
 cdef i64 UNTIL_ACTIVATED = limits.UNTIL_ACTIVATED
 cdef i64 GAUGE_MAX = limits.GAUGE_MAX
 cdef i64 BITS_32 = 2**32 - 1
@@ -794,11 +795,12 @@ cdef class Core:
         memset(&s.counts[j * POOLS], 0, POOLS * sizeof(i32))
         for l in range(s.n_lanes):
             s.lanes[l].links[j].size = 0
-        s.agents[j].group = group
+        s.agents[j].group = s.agents[j].home = group
+        s.agents[j].edge_at = s.agents[j].until = -1
         s.agents[j].order = order
         s.agents[j].offers = s.agents[j].ties = s.agents[j].hand = s.agents[j].heap_at = -1
         s.agents[j].rest = s.agents[j].burst_from = -1
-        s.groups[group].members += 1
+        s.groups[group].members += 2
         s.n_agents += 1
         return j
 
@@ -808,26 +810,47 @@ cdef class Core:
         index("group", group, self.s.n_groups)
         within("order", order, 0, ORDER_MAX)
         self.s.now = now
-        self.regroup(j, group)
+        hide(&self.s, j)
+        self.s.groups[self.s.agents[j].home].members -= 1
+        self.s.groups[group].members += 1
+        self.s.agents[j].home = group
         self.s.agents[j].order = order
-        self.s.forgiving = True
-        show(&self.s, j)
-        go_on(&self.s, j)
-        serve(&self.s, j)
+        climb(&self.s, j)
+        moved(&self.s, j)
         wind_up(&self.s)
         return self.done()
 
-    cdef int regroup(self, i32 j, i32 group) except -1:
-        """Take an agent out of his group's lanes and counts into those of another one; ``show`` follows."""
-        cdef Agent* agent = &self.s.agents[j]
-        cdef bint staffed = agent.presence != SIGNED_OUT
-        hide(&self.s, j)
-        self.s.groups[agent.group].members -= 1
-        self.s.groups[agent.group].staffed -= staffed
-        agent.group = group
-        self.s.groups[group].members += 1
-        self.s.groups[group].staffed += staffed
-        return 0
+    def set_ladder(self, i64 group, rungs):
+        cdef State* s = &self.s
+        cdef i32 j, x = 0
+        cdef i64 left, lower, most = OPENS_MAX
+        cdef bint blind = s.blind
+        index("group", group, s.n_groups)
+        within("rungs", len(rungs), 0, RUNGS)
+        for left, lower in rungs:
+            within("time left", left, 1, most)
+            index("group", lower, s.n_groups)
+            most = left - 1
+        for left, lower in rungs:
+            s.groups[group].left[x] = <i32> left
+            s.groups[group].rungs[x] = <i32> lower
+            x += 1
+        s.groups[group].n_rungs = x
+        s.blind = True  # conditions see all of them in their new groups at once
+        for j in range(s.n_agents):
+            if s.agents[j].home == group:
+                climb(s, j)
+                show(s, j)
+        s.blind = blind
+        if s.n_conditions:
+            look(s)
+
+    def oblige(self, i64 now, i64 j, i64 until):
+        self.begin(now)
+        index("agent", j, self.s.n_agents)
+        within("obligation", until, -1, TIME_MAX)
+        do_oblige(&self.s, now, j, until)
+        return self.done()
 
     def set_presence(self, i64 now, i64 j, i64 move):
         cdef int reason
@@ -1212,6 +1235,10 @@ cdef class Core:
         cdef i32 p
         counts = [self.s.counts[j * POOLS + p] for p in range(self.s.n_pools)]
         return (agent.presence, agent.group, agent.used, agent.idle_since, agent.handled, agent.rest, *counts)
+
+    def obligation(self, i64 j):
+        index("agent", j, self.s.n_agents)
+        return self.s.agents[j].home, self.s.agents[j].until
 
     def queue(self, i64 q):
         index("queue", q, self.s.n_queues)

@@ -17,6 +17,7 @@ cdef enum:
     SLOT_BITS = 20
     TIES = 64
     ENTRIES = 8
+    RUNGS = 16
     CANCEL = -2
     UNTIL_GONE = -2  # a tie for as long as the interaction lives
     CUSTOMER_FIRST = -1  # the gap of a call-back that no deadline wakes
@@ -66,17 +67,18 @@ cdef enum:  # Presence
     DRAINING = 3
 
 cdef enum:  # DeadlineKind
-    WRAP_UP_END = 0
-    SETUP_END = 1
-    OFFER_EXPIRY = 2
-    TIE_END = 3
-    REST_END = 4
-    ACTIVATION = 5
-    STEP = 6
-    OPENING = 7
-    CONTROL = 8
-    ESTIMATES = 9
-    FURTHER_OFFER = 10
+    EDGE = 0
+    WRAP_UP_END = 1
+    SETUP_END = 2
+    OFFER_EXPIRY = 3
+    TIE_END = 4
+    REST_END = 5
+    ACTIVATION = 6
+    STEP = 7
+    OPENING = 8
+    CONTROL = 9
+    ESTIMATES = 10
+    FURTHER_OFFER = 11
 
 cdef enum:  # EventKind
     EV_QUEUED = 0
@@ -176,8 +178,11 @@ cdef struct Group:
     i64 burst
     i64 burst_per
     i32 auto
-    i32 members
-    i32 staffed  # members signed in
+    i32 members  # agents whose home it is, and once more those who are in it now
+    i32 staffed  # agents signed in who are in it now
+    i32 n_rungs
+    i32 left[RUNGS]  # with so little time left, most first,
+    i32 rungs[RUNGS]  # its agents are in these groups
     i32 at_most[POOLS]
     uint32_t allow[CHANNELS]
     uint32_t interrupts[CHANNELS]
@@ -222,6 +227,8 @@ cdef struct Agent:
     i64 handled
     i64 offered
     i32 group
+    i32 home  # his group with time enough left
+    i32 edge_at
     i32 order
     i32 offers  # first live offer, oldest first
     i32 ties
@@ -237,6 +244,7 @@ cdef struct Agent:
     i32 shown  # what gauges count of him: 1 staffed, 2 idle
     i32 heap_at  # the end of his rest
     i64 rest
+    i64 until  # his obligation
     i64 burst_from
     i32 burst_count
     i32 misses[4]

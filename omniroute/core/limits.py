@@ -34,6 +34,9 @@ ENTRIES_MAX: Final = 8
 POOLS_MAX: Final = 32
 """What can be counted per agent: each channel, and each label that plans bound."""
 
+RUNGS_MAX: Final = 16
+"""Groups that an agent goes through as the time to his obligation runs out."""
+
 TIES_MAX: Final = 64
 """Ties of one interaction to agents; one more drops the oldest that is not for as long as it lives, if there is one."""
 

@@ -1,7 +1,7 @@
 """The two commands of most rows in the columns, written out for a plain world: the same moves, without the questions.
 
 A world is plain where agents take the best offer at once, nobody is told anything, and none of these is in use: gauges,
-conditions, interruptions, steps, bursts, control intervals, estimates. Then an arrival that finds somebody, and a
+conditions, interruptions, steps, bursts, obligations, control intervals, estimates. Then an arrival that finds somebody, and a
 conversation that ends without wrap-up, are a few dozen writes. Everything else goes the general way. What they leave
 behind is the same to the last number, sequence numbers and free numbers included.
 """
@@ -22,7 +22,7 @@ cdef inline bint is_plain(State* s) noexcept nogil:
     if s.estimates_every > 0:
         return False
     for x in range(s.n_groups):
-        if s.groups[x].burst:
+        if s.groups[x].burst or s.groups[x].n_rungs:
             return False
     for x in range(s.n_queues):
         if s.queues[x].control_every > 0:

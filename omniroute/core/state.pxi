@@ -29,6 +29,10 @@ cdef object dump_of(Core self):
         numbers += [s.groups[g].interrupts[x] for x in range(s.n_channels)]
         numbers += (s.groups[g].idle_rate, s.groups[g].term, s.groups[g].auto, s.groups[g].burst,
                     s.groups[g].burst_per, len(held), *held)
+    for g in range(s.n_groups):
+        numbers.append(s.groups[g].n_rungs)
+        for x in range(s.groups[g].n_rungs):
+            numbers += (s.groups[g].left[x], s.groups[g].rungs[x])
     numbers.append(s.n_gauges)
     for x in range(s.n_gauges):
         numbers += (s.gauges[x].kind, s.gauges[x].subject, s.gauges[x].value if s.gauges[x].kind == GIVEN else 0,
@@ -68,7 +72,7 @@ cdef int dump_traffic(Core self, list numbers) except -1:
     numbers.append(s.n_agents)
     for x in range(s.n_agents):
         a = &s.agents[x]
-        numbers += (a.group, a.order, a.presence, a.used, a.idle_since, a.stamp, a.handled, a.offered, a.rest,
+        numbers += (a.home, a.until, a.order, a.presence, a.used, a.idle_since, a.stamp, a.handled, a.offered, a.rest,
                     a.burst_from, a.burst_count, a.misses[0], a.misses[1], a.misses[2], a.misses[3])
         numbers += [s.counts[x * POOLS + y] for y in range(s.n_pools)]
     numbers.append(s.n_interactions)
@@ -186,6 +190,9 @@ cdef int load_tables(Core self, numbers) except -1:
         self.set_manners(g, auto, burst, burst_per)
         for x in range(s.n_channels):
             self.set_mix(g, x, mix[x], mix[s.n_channels + x])
+    for g in range(s.n_groups):
+        y = read(numbers, "rungs", 0, RUNGS)
+        self.set_ladder(g, [(next(numbers), next(numbers)) for _ in range(y)])
     for x in range(read(numbers, "gauges", 0, limits.GAUGES_MAX)):
         kind, subject = next(numbers), next(numbers)
         given = read(numbers, "gauge", 0, GAUGE_MAX)
@@ -214,11 +221,15 @@ cdef int load_traffic(Core self, numbers) except -1:
     cdef State* s = &self.s
     cdef Agent* a
     cdef Interaction* it
-    cdef i32 x, y, e, n, slot
+    cdef i32 x, y, e, n, g, slot
+    cdef i64 until
     cdef i32* at
     for x in range(next(numbers)):
-        self.add_agent(next(numbers), next(numbers))
+        g = read(numbers, "group", 0, s.n_groups - 1)
+        until = read(numbers, "obligation", -1, TIME_MAX)
+        self.add_agent(g, next(numbers))
         a = &s.agents[x]
+        a.until = until
         a.presence = read(numbers, "presence", SIGNED_OUT, DRAINING)
         s.groups[a.group].staffed += a.presence != SIGNED_OUT
         a.used = read(numbers, "units in use", 0, SEQ_MAX)
@@ -239,6 +250,7 @@ cdef int load_traffic(Core self, numbers) except -1:
             s.counts[x * POOLS + y] = read(numbers, "in use", 0, UNITS_MAX)
             if s.counts[x * POOLS + y]:
                 a.pools |= <uint32_t> 1 << y
+        climb(s, x)
     n = read(numbers, "interactions", 0, COUNT_MAX)
     if not grow_interactions(s, n):
         raise MemoryError

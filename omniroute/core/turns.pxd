@@ -483,6 +483,23 @@ cdef inline void estimates(State* s) noexcept nogil:
         arm_estimates(s)
 
 
+cdef inline void moved(State* s, i32 j) noexcept nogil:
+    """An agent may be in another group, and asks again."""
+    s.forgiving = True
+    show(s, j)
+    go_on(s, j)
+    serve(s, j)
+
+
+cdef inline void do_oblige(State* s, i64 now, i32 j, i64 until) noexcept nogil:
+    """Tell an agent's obligation."""
+    s.now = now
+    s.agents[j].until = until
+    climb(s, j)
+    moved(s, j)
+    wind_up(s)
+
+
 cdef inline void fire(State* s) noexcept nogil:
     """Fire the soonest deadline, at its own time."""
     cdef Deadline item = s.heap[0]
@@ -504,6 +521,9 @@ cdef inline void fire(State* s) noexcept nogil:
         s.agents[item.what].rest = -1
         show(s, item.what)
         serve(s, item.what)
+    elif item.kind == EDGE:
+        climb(s, item.what)
+        moved(s, item.what)
     elif item.kind == ACTIVATION:
         awaken(s, item.what)
     elif item.kind == FURTHER_OFFER:

@@ -24,6 +24,7 @@ _CLASSES: Mapping[str, tuple[str, str]] = {
     "preferences": ("omniroute.strategies.preferences", "Preferences"),
     "priority": ("omniroute.strategies.priority", "Priority"),
     "revenue": ("omniroute.strategies.revenue", "Revenue"),
+    "schedule": ("omniroute.strategies.schedule", "Schedule"),
     "service_objective": ("omniroute.strategies.service_objective", "ServiceObjective"),
     "skills_first": ("omniroute.strategies.skills", "SkillsFirst"),
 }

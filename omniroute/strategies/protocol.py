@@ -67,6 +67,8 @@ class GroupView:
     units: int
     delays: Mapping[str, int] = field(factory=dict)
     """By queue, the ordering age in ms from which the group may take an interaction; a strategy answers with opens."""
+    time_left_ms: int | None = None
+    """The least time that its agents still have until their shift ends or a break begins; None: more than any edge."""
 
 
 @frozen(kw_only=True)
@@ -118,6 +120,8 @@ class Observed:
     connected: int
     in_target: int
     abandoned: int
+    handle_ms: int | None = None
+    """The handle time that so many of a thousand end within as the strategy wants to know; None: not known."""
 
 
 @frozen(kw_only=True)
@@ -139,6 +143,7 @@ class Absent:
     version: int
     agent_key: AgentKey = field(default=AgentKey.LONGEST_IDLE, converter=AgentKey)
     interval_ms: int | None = None
+    edges_ms: tuple[int, ...] = ()
 
     def tables(self, classes: Sequence[ClassView], groups: Sequence[GroupView]) -> Tables:  # noqa: ARG002
         """Raise MisuseError."""
@@ -161,6 +166,8 @@ class Strategy(Protocol):
 
     An optional attribute ``interval_ms: int`` makes a strategy that is asked again when its control interval ends:
     by a method ``revise(observed, classes, groups) -> Revision``, or by whoever answers for several queues together.
+    An optional attribute ``edges_ms: tuple[int, ...]`` names the times left to an agent's obligation at which its
+    answers change: there, agents go over into groups that differ by ``time_left_ms``.
     """
 
     @property

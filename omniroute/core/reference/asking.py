@@ -208,9 +208,9 @@ def _steps_on(self: Core, interaction: Interaction, entry: Entry) -> bool:
 
 
 def _servable(self: Core, k: int) -> bool:
-    """Whether an agent who is known may ever serve the class."""
+    """Whether an agent who is known may ever serve the class, now or with time enough left."""
     pairs = self.tables.classes[k].pairs
-    return any(pairs[agent.group].opens != limits.NEVER for agent in self.agents)
+    return any(pairs[g].opens != limits.NEVER for agent in self.agents for g in (agent.home, agent.group))
 
 
 def _reachable(self: Core, k: int) -> bool:

@@ -35,7 +35,7 @@ from omniroute.errors import MisuseError
 if TYPE_CHECKING:
     from omniroute.core.reference.engine import Core
 
-FORMAT = 4
+FORMAT = 5
 """The number of this layout; another layout gets another number."""
 
 
@@ -45,7 +45,7 @@ def dump(core: Core) -> array[int]:
     _dump_tables(core, out)
     out.append(len(core.agents))
     for agent in core.agents:
-        out.extend((agent.group, agent.order, agent.presence, agent.used, agent.idle_since, agent.stamp))
+        out.extend((agent.home, agent.until, agent.order, agent.presence, agent.used, agent.idle_since, agent.stamp))
         out.extend((agent.handled, agent.offered, agent.rest, agent.burst_from, agent.burst_count))
         out.extend((*agent.misses, *agent.counts))
     out.append(len(core.interactions))
@@ -78,6 +78,8 @@ def _dump_tables(core: Core, out: array[int]) -> None:
     for g in tables.groups:
         out.extend((g.units, *g.at_most, *g.allow, *g.interrupts, g.idle_rate, g.term, g.auto, g.burst, g.burst_per))
         out.extend((len(g.atoms), *sorted(g.atoms)))
+    for g in tables.groups:
+        out.extend((len(g.ladder), *(number for rung in g.ladder for number in rung)))
     out.append(len(tables.gauges))
     for gauge in tables.gauges:
         out.extend((gauge.kind, gauge.subject, gauge.given, len(gauge.program), *gauge.program))
@@ -128,9 +130,10 @@ def _load(core: Core, data: array[int]) -> None:
     _load_tables(core, take)
     pools = core.tables.pools
     for _ in range(next(it)):
-        group, order, presence, *numbers = take(11)
+        home, until, order, presence, *numbers = take(12)
         misses = take(4)
-        core.agents.append(_agent(group, order, Presence(presence), numbers, misses, take(pools)))
+        core.agents.append(_agent(home, order, Presence(presence), numbers, misses, take(pools)))
+        core.agents[-1].until = within("obligation", until, -1, limits.TIME_MAX)
     for _ in range(next(it)):
         state = InteractionState(next(it))
         core.interactions.append(None if state == InteractionState.GONE else _load_interaction(state, take))
@@ -146,6 +149,8 @@ def _load(core: Core, data: array[int]) -> None:
     for offer in core.offers:
         if offer is not None:
             _check_offer(core, offer)
+    for j in range(len(core.agents)):
+        core._climb(j)
     for i, interaction in enumerate(core.interactions):
         if interaction is not None:
             core.arm(i)
@@ -178,7 +183,7 @@ def _check_tables(core: Core) -> None:
     for condition in tables.conditions:
         index("gauge", condition.gauge, len(tables.gauges))
     for agent in core.agents:
-        index("group", agent.group, len(tables.groups))
+        index("group", agent.home, len(tables.groups))
 
 
 def _check_numbers(core: Core, interaction: Interaction) -> None:
@@ -225,7 +230,10 @@ def _load_tables(core: Core, take: Callable[[int], list[int]]) -> None:
         units = take(1)[0]
         at_most, allow, interrupts = take(tables.pools), take(channels), take(channels)
         *manners, atoms = take(6)
-        tables.groups.append(Group(set(take(atoms)), units, at_most, allow, interrupts, *manners))
+        tables.groups.append(Group(set(take(atoms)), units, at_most, allow, interrupts, *manners))  # type: ignore[arg-type]
+    for g in range(len(tables.groups)):
+        numbers = take(2 * within("rungs", take(1)[0], 0, limits.RUNGS_MAX))
+        core.set_ladder(g, list(zip(numbers[::2], numbers[1::2], strict=True)))
     for _ in range(take(1)[0]):
         kind, subject, given, length = take(4)
         tables.gauges.append(Gauge(kind, subject, tuple(take(length)), given))

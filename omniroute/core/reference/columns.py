@@ -85,7 +85,7 @@ class Driver:
 
         Returns how many presences are done. ``arrivals``: at, class, tier, head start, handling time, wrap-up (-1: what
         the one column of ``wraps`` says of the class that it came to its agent by), patience (-1: endless), the kept
-        rows first. ``presences``: at, agent, presence move.
+        rows first. ``presences``: at, agent, presence move, perhaps an obligation that is told first (-1: none).
         ``answers``: number of the row for :func:`chance`, answer in ms, decline, ignore in 1/1000. ``transfers``: class
         (-1: none), tier, head start, handling time, wrap-up, whether it keeps its age. ``results``: agent, start, end,
         written where known. ``details``: how it ended, real wait, offers, last class, instant of the transfer, agent
@@ -112,6 +112,8 @@ class Driver:
                 self._happen(*heapq.heappop(self.future))
             elif p < len(p_at) and p_at[p] == now:
                 self.away.pop(presences[1][p], None)
+                if len(presences) > 3:
+                    core.oblige(now, presences[1][p], presences[3][p])
                 core.set_presence(now, presences[1][p], presences[2][p])
                 p += 1
             else:

@@ -30,6 +30,8 @@ def of(core: Core) -> Iterator[Deadline]:
         if offer is not None and offer.due >= 0:
             yield offer.due, DeadlineKind.OFFER_EXPIRY, offer.seq, (o, 0)
     for j, agent in enumerate(core.agents):
+        if agent.edge >= 0:
+            yield agent.edge, DeadlineKind.EDGE, j, (j, 0)
         if agent.rest >= 0:
             yield agent.rest, DeadlineKind.REST_END, j, (j, 0)
     for q, queue in enumerate(core.tables.queues):

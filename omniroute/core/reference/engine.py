@@ -102,6 +102,10 @@ class Core:
         """See ``reading``."""
         return reading.agent(self, j)
 
+    def obligation(self, j: int) -> tuple[int, int]:
+        """See ``reading``."""
+        return reading.obligation(self, j)
+
     def queue(self, q: int) -> tuple[int, ...]:
         """See ``reading``."""
         return reading.queue(self, q)
@@ -205,6 +209,9 @@ class Core:
             self.agents[number].rest = -1
             self._look()
             self._serve(number)
+        elif kind == DeadlineKind.EDGE:
+            self._climb(number)
+            self._moved(number)
         elif kind == DeadlineKind.ACTIVATION:
             self._awaken(number)
         elif kind == DeadlineKind.FURTHER_OFFER:
@@ -411,6 +418,10 @@ class Core:
     add_channel = staff.add_channel
     add_agent = staff.add_agent
     move_agent = staff.move_agent
+    set_ladder = staff.set_ladder
+    oblige = staff.oblige
+    _climb = staff._climb
+    _moved = staff._moved
     set_presence = staff.set_presence
     holds = staff.holds
     _anchored = staff._anchored

@@ -41,6 +41,12 @@ def agent(core: Core, j: int) -> tuple[int, ...]:
     return (int(it.presence), it.group, it.used, it.idle_since, it.handled, it.rest, *it.counts)
 
 
+def obligation(core: Core, j: int) -> tuple[int, int]:
+    """(the group with time enough left, the instant of the obligation or -1). O(1)."""
+    it = core.agents[index("agent", j, len(core.agents))]
+    return it.home, it.until
+
+
 def queue(core: Core, q: int) -> tuple[int, ...]:
     """(length, version, entered, connected, in target, abandoned), the counts since that version. O(1)."""
     it = core.tables.queues[index("queue", q, len(core.tables.queues))]

@@ -60,12 +60,55 @@ def move_agent(self: Core, now: int, j: int, group: int, order: int) -> int:
     index("group", group, len(self.tables.groups))
     within("order", order, 0, limits.ORDER_MAX)
     self.now = now
-    agent.group, agent.order = group, order
+    agent.home, agent.order = group, order
+    self._climb(j)
+    self._moved(j)
+    return self._done()
+
+
+def _moved(self: Core, j: int) -> None:
+    """An agent is in another group, and asks again."""
     self.forgiving = True
     self._look()
     self._continue(j)
     self._serve(j)
+
+
+def set_ladder(self: Core, group: int, rungs: Sequence[tuple[int, int]]) -> None:
+    """In which groups the agents of ``group`` are with so little time left: (ms, group), most ms first."""
+    index("group", group, len(self.tables.groups))
+    within("rungs", len(rungs), 0, limits.RUNGS_MAX)
+    for at, (left, lower) in enumerate(rungs):
+        within("time left", left, 1, rungs[at - 1][0] - 1 if at else limits.OPENS_MAX)
+        index("group", lower, len(self.tables.groups))
+    self.tables.groups[group].ladder = [(left, lower) for left, lower in rungs]
+    for j, agent in enumerate(self.agents):
+        if agent.home == group:
+            self._climb(j)
+    self._look()
+
+
+def oblige(self: Core, now: int, j: int, until: int) -> int:
+    """Tell an agent's next obligation: the end of the shift, a break, a meeting; -1 for none."""
+    self._check_time(now)
+    agent = self.agents[index("agent", j, len(self.agents))]
+    within("obligation", until, -1, limits.TIME_MAX)
+    self.now = now
+    agent.until = until
+    self._climb(j)
+    self._moved(j)
     return self._done()
+
+
+def _climb(self: Core, j: int) -> None:
+    """Put an agent into the group of the time that he has left, and look up when that changes."""
+    agent = self.agents[j]
+    agent.group, agent.edge = agent.home, -1
+    for left, lower in self.tables.groups[agent.home].ladder if agent.until >= 0 else ():
+        if agent.until - left > self.now:
+            agent.edge = agent.until - left
+            return
+        agent.group = lower
 
 
 def set_presence(self: Core, now: int, j: int, move: int) -> int:
@@ -130,6 +173,9 @@ def _empty(self: Core, j: int) -> None:
 
 
 def _went(self: Core, j: int) -> None:
+    """An obligation ends with the sign-out."""
+    self.agents[j].until = -1
+    self._climb(j)
     self.left.append(j)
     self.forgiving = True
 

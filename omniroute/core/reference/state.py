@@ -102,7 +102,8 @@ class Group:
     """Agents that no table can tell apart; ``atoms`` are the atoms that hold for them.
 
     ``at_most`` counts by pool. ``allow`` and ``interrupts`` are bitmaps of pools for each channel: what may be held
-    beside it, and what gives way to it. ``burst`` offers in ``burst_per`` ms make an agent rest (0: never).
+    beside it, and what gives way to it. ``burst`` offers in ``burst_per`` ms make an agent rest (0: never). ``ladder``
+    has (ms, group), most ms first: with so little time left its agents are in that group.
     """
 
     atoms: set[int]
@@ -115,11 +116,16 @@ class Group:
     auto: int = 0
     burst: int = 0
     burst_per: int = 0
+    ladder: list[tuple[int, int]] = Factory(list)
 
 
 @define(slots=True)
 class Agent:
-    """One person or bot. ``stamp`` is the sequence of the last change of his idleness, ``counts`` are by pool."""
+    """One person or bot. ``stamp`` is the sequence of the last change of his idleness, ``counts`` are by pool.
+
+    ``home`` is his group with time enough left until his obligation at ``until`` (-1: none), ``group`` the one that he
+    is in; ``edge`` is when that changes next (-1: not).
+    """
 
     group: int
     order: int
@@ -134,6 +140,9 @@ class Agent:
     burst_from: int = -1
     burst_count: int = 0
     misses: list[int] = Factory(lambda: [0, 0, 0, 0])
+    home: int = Factory(lambda agent: agent.group, takes_self=True)
+    until: int = -1
+    edge: int = -1
 
 
 @define(slots=True)
