@@ -51,11 +51,12 @@ class Host:
         """Do everything in its order, ties as in the columns; what happened to each row."""
         work, router = self.work, self.router
         presences = presences_of(self.plan.agents, int(work.arrival_ms[0]))
-        moves = list(zip(presences.at_ms.tolist(), presences.agent.tolist(), presences.move.tolist(), strict=True))
+        columns = (presences.at_ms, presences.agent, presences.move, presences.until_ms)
+        moves = list(zip(*(column.tolist() for column in columns), strict=True))
         row = 0
         while True:
             due = router.next_deadline()
-            ahead = [due] * (due is not None) + [item[0] for item in self.future[:1]] + [at for at, _, _ in moves[:1]]
+            ahead = [due] * (due is not None) + [item[0] for item in self.future[:1]] + [move[0] for move in moves[:1]]
             ahead += work.arrival_ms[row : row + 1].tolist()
             if not ahead or (until is not None and min(ahead) >= until):
                 return self.rows
@@ -72,15 +73,16 @@ class Host:
                 row += 1
             self._hear(heard)
 
-    def _move(self, now: int, agent: int, move: int) -> list[Any]:
+    def _move(self, now: int, agent: int, move: int, until: int) -> list[Any]:
         name = self.agents[agent]
         self.away.pop(name, None)
+        heard = self.router.set_obligation(now, name, None if until < 0 else until)
         if move == PresenceMove.SIGN_IN:
-            return self.router.sign_in(now, name)
+            return heard + self.router.sign_in(now, name)
         if move == PresenceMove.SIGN_OUT:
-            return self.router.sign_out(now, name)
+            return heard + self.router.sign_out(now, name)
         assert move == PresenceMove.SET_READY
-        return self.router.set_presence(now, name, "ready")
+        return heard + self.router.set_presence(now, name, "ready")
 
     def _arrive(self, now: int, row: int) -> list[Any]:
         work = self.work

@@ -20,7 +20,7 @@ from omniroute.calendar.expand import HORIZON_MAX_MS, Entry
 from omniroute.calendar.feed import agent_states, commands_at, commands_between, presences_between
 from omniroute.calendar.rules import Absence, Break, Closure, Holidays, Hours, Shift
 from omniroute.calendar.timetable import SPANS_MAX, Span, Timetable, cut, over
-from omniroute.commands import CloseQueue, OpenQueue, SetPresence, SignIn, SignOut
+from omniroute.commands import CloseQueue, OpenQueue, SetObligation, SetPresence, SignIn, SignOut
 from omniroute.errors import MissingExtraError, MisuseError, PlanError
 from omniroute.events import PresenceChanged, QueueClosed, Queued, Rejected, Transferred
 from omniroute.extras import library
@@ -527,15 +527,16 @@ def test_who_is_still_at_work_comes_back() -> None:
     day = table((0, 10, "shift"), (20, 40, "shift"))
     router = router_of(day)
     fed = commands_between([day], 0, END)
-    for now, command in fed[:2]:
+    for now, command in fed[:3]:
         router.apply(now, command)
     offer = next(e.offer for e in router.enqueue(1, "c1", "sales") if hasattr(e, "offer"))
     router.accept(2, offer)
     seen = []
-    for now, command in fed[2:5]:
+    for now, command in fed[3:7]:
         router.apply(now, command)
         seen.append(presence(router))
-    assert seen == ["draining", "draining", "ready"]
+    assert seen == ["draining", "draining", "draining", "ready"]
+    assert router.agent("ana").obligation == 40
     router.finish(25, "c1")
     assert presence(router) == "ready"
 
@@ -581,6 +582,8 @@ def test_order_at_one_instant() -> None:
     assert [command for _, command in fed] == [
         OpenQueue("b"),
         CloseQueue("a"),
+        SetObligation("new 2", 9),
+        SetObligation("works", 9),
         SignIn("new 1", ready=False),
         SetPresence("new 1", "not_ready", "break"),
         SignIn("new 2"),

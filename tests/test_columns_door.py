@@ -18,6 +18,7 @@ from omniroute.errors import MisuseError
 from omniroute.model import Agent
 from omniroute.plan import Channel, Plan, Queue, Step
 from omniroute.strategies.priority import Priority
+from omniroute.strategies.schedule import Schedule
 from omniroute.strategies.skills import SkillsFirst
 from omniroute.world.bare import Arrivals, BareClass, BareGroup, BareWorld, sign_in_all, views
 from omniroute.world.demo import demo_day
@@ -26,6 +27,10 @@ from omniroute.world.workload import Habits, Workload
 
 NEEDS = ("", "spanish", "spanish >= 2", "spanish or billing", "not billing")
 NAMES = ("one", "two", "three")
+GUARDS = (
+    Schedule(longest={"chat": 30, "*": 9}, grace=2, edges=(17,)),
+    Schedule(inner=SkillsFirst(), handle=20, hard=False, overtime=1, edges=(15, 40)),
+)
 
 
 @st.composite
@@ -53,7 +58,7 @@ def plans(draw, *, at_once: bool) -> Plan:
         Queue(
             NAMES[at],
             needs=draw(st.sampled_from(NEEDS)),
-            strategy=draw(st.sampled_from((None, SkillsFirst(), Priority()))),
+            strategy=draw(st.sampled_from((None, SkillsFirst(), Priority(), *GUARDS))),
             steps=draw(steps(NAMES[:at])),
             offers=draw(st.sampled_from((1, 1, 2))),
             offer_timeout_ms=draw(st.sampled_from((5, 20))),
@@ -140,10 +145,10 @@ def test_an_offer_that_is_never_accepted_is_told():
 @settings(max_examples=200, deadline=None)
 @given(cases())
 def test_the_door_decides_the_same(case):
-    """Skills, needs, steps, delays, capacity, shifts, limits, answers and transfers: every column is equal.
+    """Skills, needs, steps, delays, capacity, shifts, guards, limits, answers and transfers: every column is equal.
 
     Seen to fail with the second handling time taken for the first, and with attempts counted
-    from 0.
+    from 0, and with obligations that columns tell behind the move.
     """
     plan, work, seed, habits, until = case
     done = simulate(plan, work, seed=seed, habits=habits, until_ms=until)

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from omniroute.calendar.timetable import OPEN, SHIFT, Span, Timetable
-from omniroute.commands import CloseQueue, Command, OpenQueue, SetPresence, SignIn, SignOut
+from omniroute.commands import CloseQueue, Command, OpenQueue, SetObligation, SetPresence, SignIn, SignOut
 from omniroute.core.lifecycle import PresenceMove
 from omniroute.errors import MisuseError
 from omniroute.model import shown
@@ -28,8 +28,9 @@ OUT: Final[State] = ("signed_out", "")
 READY: Final[State] = ("ready", "")
 DRAINING: Final[State] = ("draining", "")
 
-_RANKS: Final = {OpenQueue: 0, CloseQueue: 1, SignIn: 2, SetPresence: 3, SignOut: 6}
-_PRESENCE_RANKS: Final = {"ready": 3, "not_ready": 4, "draining": 5}
+_COMES: Final = 3
+_RANKS: Final = {OpenQueue: 0, CloseQueue: 1, SetObligation: 2, SignIn: _COMES, SignOut: 7}
+_PRESENCE_RANKS: Final = {"ready": 4, "not_ready": 5, "draining": 6}
 _MOVES: Final = {
     "ready": PresenceMove.SET_READY,
     "not_ready": PresenceMove.SET_NOT_READY,
@@ -105,8 +106,11 @@ def _agent_commands(agent: str, before: State, state: State) -> list[Command]:
 
 
 def _of_agent(table: Timetable) -> Iterator[tuple[int, Command]]:
-    before = OUT
+    """What an agent is to be, and before he turns ready by when he has to be free again."""
+    before, ends = OUT, {span.start_ms: span.end_ms for span in table.spans if span.kind == SHIFT}
     for at, state in agent_states(table):
+        if state == READY:
+            yield at, SetObligation(table.subject, ends[at])
         for command in _agent_commands(table.subject, before, state):
             yield at, command
         before = state
@@ -147,7 +151,7 @@ def _ordered(tables: Iterable[Timetable], start_ms: int, end_ms: int) -> list[tu
             if start_ms <= at < end_ms:
                 again = isinstance(command, OpenQueue) and number + 1 < len(fed) and fed[number + 1][0] == at
                 comes = isinstance(command, SetPresence) and number and isinstance(fed[number - 1][1], SignIn)
-                rank = 2 if comes and fed[number - 1][0] == at else _rank(command, again)
+                rank = _COMES if comes and fed[number - 1][0] == at else _rank(command, again)
                 rows.append((at, rank, table.subject, number, command))
     rows.sort(key=lambda row: row[:4])
     return [(at, command) for at, *_, command in rows]
@@ -156,12 +160,14 @@ def _ordered(tables: Iterable[Timetable], start_ms: int, end_ms: int) -> list[tu
 def commands_between(tables: Iterable[Timetable], start_ms: int, end_ms: int) -> list[tuple[int, Command]]:
     """Return the commands of ``start_ms <= at < end_ms`` with their instants, in order; stretches can be joined.
 
-    At one instant: queues open, queues close, agents come, turn ready, turn not ready, drain, sign out; equals by
-    name. O(commands log commands). Raises MisuseError for a stretch beyond a horizon, or two timetables of one subject.
+    At one instant: queues open, queues close, agents hear when their shift or their next pause is, come, turn ready,
+    turn not ready, drain, sign out; equals by name. O(commands log commands). Raises MisuseError for a stretch beyond a
+    horizon, or two timetables of one subject.
 
     >>> day = Timetable(subject="ana", start_ms=0, end_ms=100, spans=[Span(10, 60, "shift")])
     >>> for at, command in commands_between([day], 0, 100):
     ...     print(at, command)
+    10 SetObligation(agent='ana', due=60)
     10 SignIn(agent='ana', ready=True)
     10 SetPresence(agent='ana', presence='ready', reason='')
     60 SignOut(agent='ana')
@@ -193,6 +199,8 @@ def commands_at(tables: Iterable[Timetable], now: int) -> list[tuple[int, Comman
         for at, later in agent_states(table):
             state = later if at < now else state
         if state[0] in ("ready", "not_ready"):
+            told = [command for at, command in _of_agent(table) if at < now and isinstance(command, SetObligation)]
+            found += [(now, command) for command in told[-1:]]
             found.append((now, SignIn(table.subject, ready=state == READY)))
     return found
 
@@ -207,8 +215,12 @@ def presences_between(tables: Iterable[Timetable], start_ms: int, end_ms: int) -
 
     agents = sorted((table for table in tables if table.role == "agent"), key=lambda table: table.subject)
     numbers = {table.subject: number for number, table in enumerate(agents)}
-    at_ms, agent, move = [], [], []
+    at_ms, agent, move, until_ms = [], [], [], []
+    until = dict.fromkeys(numbers, -1)
     for at, command in commands_at(agents, start_ms) + commands_between(agents, start_ms, end_ms):
+        if isinstance(command, SetObligation):
+            until[command.agent] = -1 if command.due is None else command.due
+            continue
         if isinstance(command, SignIn):
             step = PresenceMove.SIGN_IN if command.ready else PresenceMove.SIGN_IN_NOT_READY
         else:
@@ -218,4 +230,5 @@ def presences_between(tables: Iterable[Timetable], start_ms: int, end_ms: int) -
         at_ms.append(at)
         agent.append(numbers[command.agent])
         move.append(int(step))
-    return Presences(at_ms=at_ms, agent=agent, move=move, agents=list(numbers))
+        until_ms.append(until[command.agent])
+    return Presences(at_ms=at_ms, agent=agent, move=move, until_ms=until_ms, agents=list(numbers))

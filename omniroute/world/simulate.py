@@ -20,6 +20,7 @@ from omniroute.core.lifecycle import PresenceMove
 from omniroute.errors import InputError, PlanError
 from omniroute.model import Agent, nearest
 from omniroute.naming import Ask, Naming
+from omniroute.obligations import new_groups, prepare
 from omniroute.plan import Plan
 from omniroute.world.bare import BLOCKED, NOBODY, views
 from omniroute.world.outcome import Outcome, OutcomeCode
@@ -95,6 +96,8 @@ def simulate_chunks(
 
 
 _NONE: Final = np.empty(0, np.int64)
+Moves: TypeAlias = tuple[Column, Column, Column, Column]
+"""When, who, what, and until when then."""
 
 
 @define
@@ -110,7 +113,7 @@ class _Run:
     driver: Driver | None = None
     answering: bool = False
     from_plan: bool = True
-    presences: tuple[Column, Column, Column] = Factory(lambda: (_NONE, _NONE, _NONE))
+    presences: Moves = (_NONE, _NONE, _NONE, _NONE)
     table: Table = Factory(dict)
     rows: int = 0
     latest: int = -1
@@ -151,6 +154,10 @@ class _Run:
         self.from_plan = workload.presences is None
         presences = workload.presences or presences_of(self.plan.agents, _first(workload))
         self.presences = _moves(self.naming, presences)
+        for agent in self.naming.agent_values if self.naming.edges else ():
+            if len(self.naming.groups) + new_groups(self.naming, agent, obliged=True) > self.plan.limits.groups:
+                raise PlanError("agents with little time left need more groups than that", field="limits.groups")
+            prepare(self.naming, agent)
         habits = Habits() if self.habits is None else self.habits
         back = -1 if habits.back_ms is None else habits.back_ms
         self.driver = Driver(self.core, self.seed, back, views(_habits(self.naming, habits)) if habits.agents else ())
@@ -170,8 +177,8 @@ class _Run:
             if moves[0][0] < known:
                 message = f"is {int(moves[0][0])}, what comes in a later chunk is at {known} or later"
                 raise InputError(message, source="workload", field="presences.at_ms[0]")
-            at, agent, move = (np.concatenate(pair) for pair in zip(self.presences, moves, strict=True))
-            self.presences = at, agent, move
+            at, agent, move, until = (np.concatenate(pair) for pair in zip(self.presences, moves, strict=True))
+            self.presences = at, agent, move, until
 
     def _table(self, workload: Workload, asked: _Asked, rows: int, *, detailed: bool) -> Table:
         """All columns of the first ``rows`` rows: what is asked, who asks it, and what has not happened yet."""
@@ -206,8 +213,8 @@ class _Run:
             views([table[name] for name in DETAILS]) if detailed else (),
             views([_wrap_ups(self.naming)]) if (table["wrap_up"] == OF_QUEUE).any() else (),
         )
-        at, agent, move = self.presences
-        self.presences = at[done:], agent[done:], move[done:]
+        at, agent, move, until = self.presences
+        self.presences = at[done:], agent[done:], move[done:], until[done:]
 
     def _outcome(self, table: Table) -> Outcome:
         """What is told of rows; where no details were asked for, they follow from the rest."""
@@ -285,20 +292,21 @@ def _first(workload: Workload) -> int:
 def presences_of(agents: tuple[Agent, ...], start_ms: int) -> Presences:
     """The presences that a plan's windows say; agents without windows sign in at ``start_ms`` and stay.
 
-    Touching windows are one. An agent who still works when his window ends drains, and turns ready again if the next
-    window finds him so. O(windows log windows).
+    Touching windows are one, and their end is the agent's obligation. An agent who still works when his window ends
+    drains, and turns ready again if the next window finds him so. O(windows log windows).
     """
-    rows: list[tuple[int, int, int, int]] = []
+    rows: list[tuple[int, int, int, int, int]] = []
     for number, agent in enumerate(agents):
         for start, end in _merged(agent.windows):
-            rows.append((end, 0, number, PresenceMove.SIGN_OUT))
-            rows.append((start, 1, number, PresenceMove.SIGN_IN))
-            rows.append((start, 2, number, PresenceMove.SET_READY))
+            rows.append((end, 0, number, PresenceMove.SIGN_OUT, end))
+            rows.append((start, 1, number, PresenceMove.SIGN_IN, end))
+            rows.append((start, 2, number, PresenceMove.SET_READY, end))
         if not agent.windows:
-            rows.append((start_ms, 1, number, PresenceMove.SIGN_IN))
+            rows.append((start_ms, 1, number, PresenceMove.SIGN_IN, -1))
     rows.sort()
-    table = np.array(rows, np.int64).reshape(-1, 4)
-    return Presences(at_ms=table[:, 0], agent=table[:, 2], move=table[:, 3], agents=tuple(agent.id for agent in agents))
+    at, _, agent_, move, until = np.array(rows, np.int64).reshape(-1, 5).T
+    names = tuple(agent.id for agent in agents)
+    return Presences(at_ms=at, agent=agent_, move=move, until_ms=until, agents=names)
 
 
 def _merged(windows: tuple[tuple[int, int], ...]) -> Iterator[tuple[int, int]]:
@@ -313,10 +321,10 @@ def _merged(windows: tuple[tuple[int, int], ...]) -> Iterator[tuple[int, int]]:
         yield start, end
 
 
-def _moves(naming: Naming, presences: Presences) -> tuple[Column, Column, Column]:
+def _moves(naming: Naming, presences: Presences) -> Moves:
     """The presence columns with the agents' numbers in the core."""
     numbers = _agents(naming, presences.agents, "presences.agents")
-    return presences.at_ms, numbers[presences.agent], presences.move
+    return presences.at_ms, numbers[presences.agent], presences.move, presences.until_ms
 
 
 def _agents(naming: Naming, names: tuple[str, ...], field: str) -> Column:

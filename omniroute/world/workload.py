@@ -87,8 +87,8 @@ class Presences:
     """What agents do, in the order of time.
 
     ``at_ms`` ascends; ``agent`` indexes ``agents``, the names; ``move`` holds :class:`PresenceMove`, up to its
-    ``SIGN_OUT``. A move that is not possible (ready while signed out) changes nothing. O(rows). Raises InputError
-    naming column and row.
+    ``SIGN_OUT``. A move that is not possible (ready while signed out) changes nothing. ``until_ms`` is the obligation
+    that the agent is told just before, -1 for none. O(rows). Raises InputError naming column and row.
 
     >>> Presences(at_ms=[0], agent=[0], move=[PresenceMove.SIGN_IN], agents=["ana"]).agents
     ('ana',)
@@ -98,9 +98,16 @@ class Presences:
     agent: Column = field(converter=_column)
     move: Column = field(converter=_column)
     agents: tuple[str, ...] = field(converter=_names)
+    until_ms: Column = field(converter=_column)
+
+    @until_ms.default
+    def _free(self) -> Column:
+        return np.full(len(self.at_ms), -1, np.int64)
 
     def __attrs_post_init__(self) -> None:
-        _check_lengths({"presences.at_ms": self.at_ms, "presences.agent": self.agent, "presences.move": self.move})
+        names = ("at_ms", "agent", "move", "until_ms")
+        _check_lengths({f"presences.{name}": getattr(self, name) for name in names})
+        _check_range("presences.until_ms", self.until_ms, -1, limits.TIME_MAX)
         _check_distinct("presences.agents", self.agents)
         _check_range("presences.at_ms", self.at_ms, 0, limits.TIME_MAX)
         _check_ascending("presences.at_ms", self.at_ms)

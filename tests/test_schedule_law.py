@@ -1,0 +1,81 @@
+"""The guard in whole worlds driven by columns: the law of the saturated agent, and overruns within the risk."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from cores import CORES, kernel_only
+
+from omniroute import Agent, Plan, Queue, simulate
+from omniroute.core import reference
+from omniroute.strategies.schedule import Schedule
+from omniroute.world.workload import Workload
+
+MEAN = 300_000
+DAY = 4 * MEAN
+"""A shift, busy from the first instant; handle times have no memory, so its length does not matter."""
+PERIOD = 16 * DAY
+
+
+def saturated(agents: int, days: int, strategy: Schedule, handle_ms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of agents who always have work, a shift a day: how long they work over, and how long they idle before its end."""
+    windows = [(PERIOD * day, PERIOD * day + DAY) for day in range(days)]
+    staff = [Agent(f"agent {number}", windows=windows) for number in range(agents)]
+    work = Workload(arrival_ms=np.zeros(len(handle_ms), np.int64), handle_ms=handle_ms, queues=["q"])
+    done = simulate(Plan(queues=[Queue("q", strategy=strategy)], agents=staff), work, until_ms=PERIOD * days)
+    assert done.start_ms[-1] < 0, "there is always work"
+    served = done.start_ms >= 0
+    start, end = done.start_ms[served], done.end_ms[served]
+    assert np.all(start % (PERIOD) < DAY), "nothing is begun outside a shift"
+    last = np.full((agents, days), -DAY)
+    np.maximum.at(last, (done.agent[served], start // (PERIOD)), end - start // (PERIOD) * PERIOD - DAY)
+    return np.maximum(last, 0).ravel(), np.maximum(-last, 0).ravel()
+
+
+def drawn(seed: int, shifts: int) -> np.ndarray:
+    """Exponential handle times, more than enough for so many shifts."""
+    return np.rint(np.random.default_rng(seed).exponential(MEAN, int(shifts * 5.5) + 1_000)).astype(np.int64)
+
+
+def check_law(shifts: int, g: float, seed: int) -> None:
+    """Overruns, their mean and the idle time within four standard errors."""
+    over, idle = saturated(10, shifts // 10, Schedule(longest=round(g * MEAN)), drawn(seed, shifts))
+    late = math.exp(-g)
+    for found, exact, s in (
+        (np.mean(over > 0), late, math.sqrt(late * (1 - late))),
+        (np.mean(over) / MEAN, late, math.sqrt(2 * late - late**2)),
+        (np.mean(idle) / MEAN, g - 1 + late, np.std(idle) / MEAN),
+    ):
+        assert abs(found - exact) <= 4 * s / math.sqrt(shifts), (g, found, exact)
+
+
+@pytest.mark.parametrize("g", [0.5, 1.0, 2.0])
+def test_the_law_of_stopping_early(g):
+    """Who stops g means before works over with probability exp(-g), for exp(-g) means, and idles g - 1 + exp(-g).
+
+    Planted: an edge that is late by a tenth of a mean.
+    """
+    check_law(40_000 if "kernel" in CORES else 200, g, 5)
+
+
+@kernel_only
+def test_both_cores_follow_the_columns(monkeypatch):
+    """Obligations as a column, on either core: the same begins and ends."""
+    found = [saturated(2, 20, Schedule(longest=MEAN, edges=["8m"]), drawn(8, 40)[:200])]
+    monkeypatch.setattr("omniroute.world.simulate.Core", reference.Core)
+    monkeypatch.setattr("omniroute.world.simulate.Driver", reference.Driver)
+    found.append(saturated(2, 20, Schedule(longest=MEAN, edges=["8m"]), drawn(8, 40)[:200]))
+    for one, other in zip(*found, strict=True):
+        assert one.tolist() == other.tolist()
+
+
+@pytest.mark.slow
+def test_the_law_to_a_thousandth():
+    """At g = 1 both are .367879, to a thousandth."""
+    found = []
+    for block in range(100):
+        over, idle = saturated(50, 2_000, Schedule(longest=MEAN), drawn(900 + block, 100_000))
+        found.append((over.mean() / MEAN, idle.mean() / MEAN, np.mean(over > 0)))
+    assert np.mean(found, axis=0) == pytest.approx([0.367879] * 3, abs=1e-3)
