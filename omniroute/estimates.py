@@ -1,8 +1,9 @@
 """What conditions on waits and service levels compare: estimates of each queue, made anew when the interval is over.
 
-A router whose plan has no such condition has none of this. Everything is integers and belongs to the state: what has
-been handled and answered is kept in the decaying sums of ``core.estimate``, the rest is read from the core at the
-instant. How it is defined, and why, is in ``docs/explanation/decisions.md``.
+A router whose plan has no such condition, and no strategy that wants to know handle times, has none of this.
+Everything is integers and belongs to the state: what has been handled and answered is kept in the decaying sums of
+``core.estimate``, the rest is read from the core at the instant. How it is defined, and why, is in
+``docs/explanation/decisions.md``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from omniroute.core.estimate.integers import COUNT_MAX, HANDLE_MAX, rounded
 from omniroute.core.estimate.waits import bits
 from omniroute.core.lifecycle import InteractionState
 from omniroute.gauges import ALL_IN_TIME, Estimated, EstimatesState
+from omniroute.plan_numbers import handle_permille
 
 if TYPE_CHECKING:
     from omniroute.core import Core
@@ -149,6 +151,11 @@ class Estimates:
             if value != self.core.gauge(gauge):
                 found.append((gauge, value))
         return found
+
+    def longest_ms(self, q: int) -> int | None:
+        """The handle time that a queue's strategy asks for; None without one, or nothing to tell. O(buckets)."""
+        permille, times = handle_permille(self.naming.queue_values[q]), self.handled.get(q)
+        return None if permille is None or times is None else times.quantile(permille)
 
     def value(self, of: str, q: int) -> int | None:
         """What was last estimated of a queue; None where nothing is, or there was nothing to tell. O(conditions)."""

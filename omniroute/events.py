@@ -477,7 +477,11 @@ class ObligationSet(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=F
 
 
 class RevisionDue(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
-    """A control interval ended: whoever drives the strategy solves at leisure and answers with Revise."""
+    """A control interval ended: whoever drives the strategy solves at leisure and answers with Revise.
+
+    ``handle_ms`` is the handle time within which as many end as the strategy asks for; None: it asks for none, or none
+    is known.
+    """
 
     seq: int
     at: int
@@ -487,6 +491,7 @@ class RevisionDue(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=Fal
     connected: int
     in_target: int
     abandoned: int
+    handle_ms: int | None = None
 
 
 class Revised(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):

@@ -49,6 +49,7 @@ from omniroute.events import (
     Updated,
 )
 from omniroute.naming import TIER_BASE, Ask, Naming
+from omniroute.plan_numbers import wants_estimates
 
 if TYPE_CHECKING:
     from omniroute.core import Core
@@ -231,10 +232,11 @@ class Ledger:
         O(queues + conditions), O(interactions) where they begin.
         """
         naming, before = self.naming, self.estimates
-        if before is not None and naming.estimated:
+        wanted = wants_estimates(naming.plan)
+        if before is not None and wanted:
             return before.change()
         self.estimates = None
-        if naming.estimated:
+        if wanted:
             from omniroute.estimates import Estimates  # a router without estimates does not pay for them
 
             self.estimates = Estimates.begin(self.core, naming, self.numbers.values())
@@ -403,7 +405,8 @@ class Ledger:
     def _revision_due(self, seq: int, at: int, _i: int, _j: int, x: int, y: int) -> Event:
         """The counts move with commands only, so they are those of the instant whenever they are read."""
         _, _, entered, connected, in_target, abandoned = self.core.queue(x)
-        return RevisionDue(seq, at, self.naming.queue_names[x], y, entered, connected, in_target, abandoned)
+        longest_ms = None if self.estimates is None else self.estimates.longest_ms(x)
+        return RevisionDue(seq, at, self.naming.queue_names[x], y, entered, connected, in_target, abandoned, longest_ms)
 
     def fork(self, core: Core, naming: Naming) -> Ledger:
         """The same names over a copy of the core. O(interactions + agents)."""

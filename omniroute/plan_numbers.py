@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from omniroute.answers import TIER_BASE
+from omniroute.conditions import ESTIMATED
 from omniroute.core import limits
 from omniroute.core.codes import AgentKey
 from omniroute.errors import PlanError
@@ -21,10 +22,12 @@ __all__ = [
     "check_plan",
     "control_interval",
     "edges_of",
+    "handle_permille",
     "holds",
     "queue_numbers",
     "strategy_of",
     "view_of",
+    "wants_estimates",
 ]
 
 ORDER_BASE: Final = 2**30
@@ -87,6 +90,20 @@ def edges_of(plan: Plan) -> tuple[int, ...]:
     return tuple(sorted(found, reverse=True))
 
 
+def handle_permille(queue: Queue) -> int | None:
+    """Of how many of a thousand handle times a queue's strategy wants the longest, None: of none. Raises PlanError."""
+    permille = getattr(queue.strategy, "handle_permille", None)
+    if permille is not None and not (type(permille) is int and 1 <= permille <= 1_000):
+        raise PlanError(f"the strategy of {queue.name!r} has a handle_permille outside 1..1000", field="strategy")
+    return permille
+
+
+def wants_estimates(plan: Plan) -> bool:
+    """Whether a plan has a condition on an estimate, or a strategy that wants to know handle times. O(queues)."""
+    asked = any(condition.of in ESTIMATED for condition in plan.conditions)
+    return asked or any(handle_permille(queue) is not None for queue in plan.queues)
+
+
 def queue_numbers(queue: Queue) -> tuple[int, int, int, int, int, int, int, int]:
     """Offers, offer timeout, limit, retry, target, set-up timeout, auto, every as the core wants them; -1: none. O(1).
 
@@ -111,6 +128,7 @@ def check_plan(plan: Plan) -> None:
     for q, queue in enumerate(plan.queues):
         agent_key_of(queue)
         control_interval(queue)
+        handle_permille(queue)
         for s, step in enumerate(queue.steps):
             if step.tier is not None and not -TIER_BASE < step.tier < TIER_BASE:
                 raise PlanError(f"must be in {1 - TIER_BASE}..{TIER_BASE - 1}", field=f"queues[{q}].steps[{s}].tier")

@@ -16,7 +16,7 @@ from omniroute.answers import Answer
 from omniroute.core.codes import AgentKey
 from omniroute.errors import InputError, PlanError
 from omniroute.plan import Plan, Queue
-from omniroute.plan_numbers import agent_key_of, control_interval
+from omniroute.plan_numbers import agent_key_of, control_interval, handle_permille
 from omniroute.strategies import catalogue
 from omniroute.strategies.protocol import Absent
 
@@ -32,6 +32,7 @@ class _Terms(msgspec.Struct, frozen=True, array_like=True):
     key: int
     interval: int
     edges: tuple[int, ...] = ()
+    permille: int | None = None
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True):
@@ -101,7 +102,8 @@ def _is_foreign(strategy: Any) -> bool:
 def _terms(queue: Queue) -> _Terms:
     strategy: Any = queue.strategy
     terms = (strategy.version, agent_key_of(queue), control_interval(queue))
-    return _Terms(queue.name, strategy.name, *terms, tuple(getattr(strategy, "edges_ms", ())))
+    edges = tuple(getattr(strategy, "edges_ms", ()))
+    return _Terms(queue.name, strategy.name, *terms, edges, handle_permille(queue))
 
 
 def _with(plan: Plan, absent: tuple[_Terms, ...]) -> Plan:
@@ -110,8 +112,14 @@ def _with(plan: Plan, absent: tuple[_Terms, ...]) -> Plan:
     for of in absent:
         if not 0 <= of.key < len(AgentKey):
             raise InputError(f"not a record: {of.queue!r} has no agent key {of.key}")
-        terms = {"agent_key": AgentKey(of.key), "interval_ms": None if of.interval < 0 else of.interval}
-        stands[of.queue] = Absent(name=of.name, version=of.version, **terms, edges_ms=of.edges)  # type: ignore[arg-type]
+        stands[of.queue] = Absent(
+            name=of.name,
+            version=of.version,
+            agent_key=AgentKey(of.key),
+            interval_ms=None if of.interval < 0 else of.interval,
+            edges_ms=of.edges,
+            handle_permille=of.permille,
+        )
     queues = [attrs.evolve(q, strategy=stands.pop(q.name)) if q.name in stands else q for q in plan.queues]
     if stands:
         raise InputError(f"not a record: {min(stands)!r} has a strategy, and the plan has no such queue")

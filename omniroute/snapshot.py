@@ -20,7 +20,7 @@ from omniroute.gauges import EstimatesState, GaugeName
 from omniroute.ledger import CallingBack, Ledger
 from omniroute.naming import Ask, ClassName, Naming
 from omniroute.plan import Channel, Plan, Queue
-from omniroute.plan_numbers import strategy_of, view_of
+from omniroute.plan_numbers import strategy_of, view_of, wants_estimates
 from omniroute.requirements import Atom, parse
 from omniroute.strategies.protocol import ClassView, Place
 
@@ -291,7 +291,7 @@ def _ledger(naming: Naming, found: Snapshot) -> Ledger:
     ledger.call_backs = dict(found.call_backs)
     ledger.closed = dict.fromkeys(found.closed)
     ledger.look_every = found.look_every
-    if (found.estimates is None) == bool(naming.estimated):
+    if (found.estimates is None) == wants_estimates(naming.plan):
         raise InputError("has estimates where the plan wants none, or none where it does", source="snapshot")
     if found.estimates is not None:
         from omniroute.estimates import Estimates  # only a snapshot with estimates pays for them

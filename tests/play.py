@@ -65,6 +65,7 @@ class Whim:
 
     name, version, agent_key, interval_ms = "whim", 3, AgentKey.FEWEST_HANDLED, 7_000
     edges_ms = (1_000, 5_000)
+    handle_permille = 700
 
     def __init__(self, calls: int = 0) -> None:
         self.calls = calls

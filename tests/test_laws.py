@@ -352,6 +352,7 @@ def absent(queue: Queue) -> Absent:
         agent_key=strategy.agent_key,
         interval_ms=None if interval < 0 else interval,
         edges_ms=getattr(strategy, "edges_ms", ()),
+        handle_permille=getattr(strategy, "handle_permille", None),
     )
 
 

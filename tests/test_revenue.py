@@ -182,6 +182,28 @@ def test_who_is_scarce_is_kept_for_what_only_he_can_do() -> None:
     assert opened == [now + round(wait)]
 
 
+def test_prices_look_ahead() -> None:
+    """Prices are made for those who are expected, whoever is ready: who goes home soon is no supply, who comes is.
+
+    Seen to fail: who is ready counted besides.
+    """
+    asked = Revenue(values={"sale": {"a": {"*": 150}, "b": {"*": 100}}}, handle="1m", interval="1m")
+    asked_at = []
+
+    def staffed(at: int) -> list[str]:
+        asked_at.append(at)
+        return ["both"]
+
+    router, desk = Router(small(asked)), Desk(staffed=staffed)
+    drive(router, desk, 0, 300_000)
+    groups = router.staff()
+    assert desk._fluid is not None
+    assert desk._fluid.supply[groups["both"][0]] == 1
+    assert desk._fluid.supply[groups["second"][0]] == 0
+    assert groups["second"][1]
+    assert asked_at == sorted(set(asked_at))
+
+
 def test_a_record_with_the_answers_replays_without_a_desk() -> None:
     """Prices travel as commands: the same commands on another router give the same digest, with nobody to solve.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -19,24 +20,31 @@ DAY = 4 * MEAN
 PERIOD = 16 * DAY
 
 
-def saturated(agents: int, days: int, strategy: Schedule, handle_ms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of agents who always have work, a shift a day: how long they work over, and how long they idle before its end."""
+def shifts(agents: int, days: int, strategy: Schedule, handle_ms: np.ndarray) -> tuple[np.ndarray, ...]:
+    """What agents who always have work begin: agent, day, how long before the shift's end, and how long it lasts."""
     windows = [(PERIOD * day, PERIOD * day + DAY) for day in range(days)]
     staff = [Agent(f"agent {number}", windows=windows) for number in range(agents)]
     work = Workload(arrival_ms=np.zeros(len(handle_ms), np.int64), handle_ms=handle_ms, queues=["q"])
     done = simulate(Plan(queues=[Queue("q", strategy=strategy)], agents=staff), work, until_ms=PERIOD * days)
     assert done.start_ms[-1] < 0, "there is always work"
     served = done.start_ms >= 0
-    start, end = done.start_ms[served], done.end_ms[served]
-    assert np.all(start % (PERIOD) < DAY), "nothing is begun outside a shift"
+    start, day = done.start_ms[served], done.start_ms[served] // PERIOD
+    left = day * PERIOD + DAY - start
+    assert np.all(left > 0), "nothing is begun outside a shift"
+    return done.agent[served], day, left, done.end_ms[served] - start
+
+
+def saturated(agents: int, days: int, strategy: Schedule, handle_ms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of agents who always have work, a shift a day: how long they work over, and how long they idle before its end."""
+    agent, day, left, lasts = shifts(agents, days, strategy, handle_ms)
     last = np.full((agents, days), -DAY)
-    np.maximum.at(last, (done.agent[served], start // (PERIOD)), end - start // (PERIOD) * PERIOD - DAY)
+    np.maximum.at(last, (agent, day), lasts - left)
     return np.maximum(last, 0).ravel(), np.maximum(-last, 0).ravel()
 
 
-def drawn(seed: int, shifts: int) -> np.ndarray:
+def drawn(seed: int, count: int) -> np.ndarray:
     """Exponential handle times, more than enough for so many shifts."""
-    return np.rint(np.random.default_rng(seed).exponential(MEAN, int(shifts * 5.5) + 1_000)).astype(np.int64)
+    return np.rint(np.random.default_rng(seed).exponential(MEAN, int(count * 5.5) + 1_000)).astype(np.int64)
 
 
 def check_law(shifts: int, g: float, seed: int) -> None:
@@ -69,6 +77,30 @@ def test_both_cores_follow_the_columns(monkeypatch):
     found.append(saturated(2, 20, Schedule(longest=MEAN, edges=["8m"]), drawn(8, 40)[:200]))
     for one, other in zip(*found, strict=True):
         assert one.tolist() == other.tolist()
+
+
+@pytest.mark.parametrize("risk", [0.1, 0.3])
+def test_what_is_begun_ends_late_no_more_often_than_the_risk(risk):
+    """Lognormal handle times: none is begun with less time left than the quantile, few late where it is just enough.
+
+    Of those begun within a tenth above it as many as the risk end late, but for chance (binomial, four deviations), and
+    of all that is begun fewer. Planted: the quantile of the risk itself; an edge that is 20 % short.
+    """
+    random = np.random.default_rng(11)
+    s = math.sqrt(math.log(2))
+    handle = np.rint(random.lognormal(math.log(MEAN) - s * s / 2, s, 250_000 if "kernel" in CORES else 3_000))
+    guard = Schedule(handle=MEAN, cv=1, risk=risk)
+    count = 40_000 if "kernel" in CORES else 300
+    _, _, left, lasts = shifts(10, count // 10, guard, handle.astype(np.int64))
+    longest = guard.longest_ms("voice")
+    assert left.min() > longest
+    close = left <= 1.1 * longest
+    n, late = int(close.sum()), int((lasts > left)[close].sum())
+    spread = 4 * math.sqrt(n * risk * (1 - risk))
+    assert late <= n * risk + spread
+    assert late >= n * (1 - NormalDist().cdf(NormalDist().inv_cdf(1 - risk) + math.log(1.1) / s)) - spread
+    assert n > 500 or "kernel" not in CORES
+    assert np.mean(lasts > left) < risk
 
 
 @pytest.mark.slow

@@ -153,7 +153,7 @@ def test_files_fit_a_head() -> None:
         "door.py": 600,  # the door itself: judging, handing over, and the commands of every day
         "requirements.py": 650,
         "commands.py": 600,
-        "events.py": 600,
+        "events.py": 620,
     }
     for path in [*SOURCES, *PACKAGE.rglob("*.pyx"), *PACKAGE.rglob("*.pxd")]:
         name = path.relative_to(PACKAGE).as_posix()

@@ -5,8 +5,9 @@ from omniroute.calendar.calendars import Calendar
 from omniroute.calendar.expand import Entry
 from omniroute.calendar.feed import commands_at, commands_between, presences_between
 from omniroute.calendar.icalendar_file import events_of_file, events_of_text
+from omniroute.calendar.overruns import Overruns, overruns
 from omniroute.calendar.rules import Absence, Break, Closure, Holidays, Hours, Shift
-from omniroute.calendar.timetable import Span, Timetable
+from omniroute.calendar.timetable import Span, Timetable, takers
 
 __all__ = [
     "Absence",
@@ -17,6 +18,7 @@ __all__ = [
     "Entry",
     "Holidays",
     "Hours",
+    "Overruns",
     "Shift",
     "Span",
     "Timetable",
@@ -25,5 +27,7 @@ __all__ = [
     "commands_between",
     "events_of_file",
     "events_of_text",
+    "overruns",
     "presences_between",
+    "takers",
 ]

@@ -30,6 +30,7 @@ __all__ = [
     "instant_text",
     "normal",
     "over",
+    "takers",
 ]
 
 SPANS_MAX: Final = 2**16
@@ -224,3 +225,15 @@ class Timetable:
         if (other.start_ms, other.end_ms) != (self.start_ms, self.end_ms):
             raise MisuseError("timetables of different horizons cannot be combined")
         return other
+
+
+def takers(tables: Iterable[Timetable], now: int) -> tuple[str, ...]:
+    """Return the agents who are to take interactions at an instant, by name: what prices and reserves look ahead to.
+
+    O(agents log spans). Raises MisuseError outside a horizon.
+
+    >>> day = Timetable(subject="ana", start_ms=0, end_ms=100, spans=[Span(10, 60, "shift")], drain_ms=5)
+    >>> takers([day], 54), takers([day], 55)
+    (('ana',), ())
+    """
+    return tuple(sorted(table.subject for table in tables if table.role == "agent" and table.takes(now)))

@@ -7,7 +7,7 @@ a journal that has those commands replays without it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 import attrs
@@ -255,13 +255,20 @@ class Desk:
     desk that is made anew learns anew; until its first answer a queue routes by skills, or by the last tables.
     """
 
-    def __init__(self, weights: Mapping[str, float] | None = None, goals: Sequence[Goal] = ()) -> None:
+    def __init__(
+        self,
+        weights: Mapping[str, float] | None = None,
+        goals: Sequence[Goal] = (),
+        staffed: Callable[[int], Iterable[str]] | None = None,
+    ) -> None:
         self.weights: dict[str, float] = dict(weights or {})
         """Weights that differ from those of the strategies; change them whenever you like."""
         self.alarms: dict[str, Alarm] = {}
         """By queue, what cannot be met now."""
         self.prices: Prices | None = None
         """The last prices; of agents by group, per ms."""
+        self.staffed = staffed
+        """Who is expected to take interactions when prices are made at an instant; None: who is ready then."""
         self.goals = tuple(goals)
         """Metrics that follow a plan; their weights in :attr:`weights` are moved."""
         self.earned: dict[str, int] = {}
@@ -430,8 +437,9 @@ class Desk:
         span, groups = self._span + passed, lines[0].groups
         parts = [line.fluid(self.weights, span, len(groups), first=True) for line in lines]
         staff = np.zeros(len(groups))
+        expected = None if self.staffed is None else frozenset(self.staffed(at))
         for name, (group, ready) in router.staff().items():
-            staff[group] += ready and groups[group].units
+            staff[group] += (ready if expected is None else name in expected) and groups[group].units
             self._groups[name] = group
         busy = max(line.strategy.busy for line in lines)
         fluid = Fluid(

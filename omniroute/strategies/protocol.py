@@ -144,6 +144,7 @@ class Absent:
     agent_key: AgentKey = field(default=AgentKey.LONGEST_IDLE, converter=AgentKey)
     interval_ms: int | None = None
     edges_ms: tuple[int, ...] = ()
+    handle_permille: int | None = None
 
     def tables(self, classes: Sequence[ClassView], groups: Sequence[GroupView]) -> Tables:  # noqa: ARG002
         """Raise MisuseError."""
@@ -167,7 +168,9 @@ class Strategy(Protocol):
     An optional attribute ``interval_ms: int`` makes a strategy that is asked again when its control interval ends:
     by a method ``revise(observed, classes, groups) -> Revision``, or by whoever answers for several queues together.
     An optional attribute ``edges_ms: tuple[int, ...]`` names the times left to an agent's obligation at which its
-    answers change: there, agents go over into groups that differ by ``time_left_ms``.
+    answers change: there, agents go over into groups that differ by ``time_left_ms``. With an attribute
+    ``handle_permille: int`` the router measures the queue's handle times, from connected to released, and
+    :attr:`Observed.handle_ms` is the time within which so many of a thousand of the last thousands ended.
     """
 
     @property

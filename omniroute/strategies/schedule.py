@@ -108,7 +108,7 @@ class Schedule:
     Time left counts in steps: ``edges`` are the times left at which it does, besides those that ``longest`` needs.
     Between two of them the lower one counts, and above the greatest there is no guard. With ``learn`` the router
     measures the handle times of the queue and wants :meth:`revise` so often; what is longer than the greatest edge and
-    ``grace`` is guarded from that edge on only.
+    ``grace`` is guarded from that edge on only, and what is new in between goes by the parameters.
 
     Without ``inner`` it answers for nothing else: agents may from their own delays on, in order. Raises PlanError.
 
