@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from cores import CORES, kernel_only
 
-from omniroute import Agent, Plan, Queue, simulate
+from omniroute import Agent, Plan, Queue, commands, events, simulate
 from omniroute.core import reference
+from omniroute.strategies.overtime import quantile
 from omniroute.strategies.schedule import Schedule
+from omniroute.world.played import play
 from omniroute.world.workload import Workload
 
 MEAN = 300_000
@@ -101,6 +103,44 @@ def test_what_is_begun_ends_late_no_more_often_than_the_risk(risk):
     assert late >= n * (1 - NormalDist().cdf(NormalDist().inv_cdf(1 - risk) + math.log(1.1) / s)) - spread
     assert n > 500 or "kernel" not in CORES
     assert np.mean(lasts > left) < risk
+
+
+def answers(router, told):
+    """What whoever drives a router answers for a strategy that revises itself."""
+    for event in told:
+        if isinstance(event, events.RevisionDue):
+            classes, groups = router.revision_views(event.queue)
+            revision = router.plan.queues[0].strategy.revise(event, classes, groups)
+            yield commands.Revise.of(event.queue, revision.version, len(classes), len(groups), revision.tables)
+
+
+@pytest.mark.parametrize(("learns", "low", "high"), [(True, 0.0, 0.1), (False, 0.15, 1.0)])
+def test_a_guard_that_learns_is_right_in_the_end(learns, low, high):
+    """Told a mean of half a minute where it is five, only the guard that learns keeps late ends below the risk of .1.
+
+    Through the door, with the answers that whoever drives it gives; in the second half of the days, of what was begun
+    in the last 20 minutes. Planted: a revision that answers with the parameters.
+    """
+    days, agents, minute = 24, 5, 60_000
+    shift, period = 120 * minute, 480 * minute
+    windows = [(period * day, period * day + shift) for day in range(days)]
+    staff = [Agent(f"agent {number}", windows=windows) for number in range(agents)]
+    guard = Schedule(handle="30s", edges=[f"{n}m" for n in range(2, 15, 2)], learn="20m" if learns else None)
+    random, s = np.random.default_rng(4), math.sqrt(math.log(2))
+    rows = days * agents * 40
+    work = Workload(
+        arrival_ms=np.arange(rows) * (days * period // rows),
+        handle_ms=np.rint(random.lognormal(math.log(MEAN) - s * s / 2, s, rows)).astype(np.int64),
+        queues=["q"],
+    )
+    done = play(Plan(queues=[Queue("q", strategy=guard)], agents=staff), work, answers, until_ms=days * period)
+    later = (done.start_ms >= period * days // 2) & (done.end_ms >= 0)
+    left = shift - done.start_ms[later] % period
+    lasts = done.end_ms[later] - done.start_ms[later]
+    close = left <= 20 * minute
+    assert close.sum() > 50
+    assert low <= np.mean(lasts[close] > left[close]) <= high
+    assert (left.min() > 0.97 * quantile(MEAN, 1, 0.9)) == learns
 
 
 @pytest.mark.slow

@@ -382,7 +382,7 @@ cdef list check_of(Core self):
 
 cdef int check_capacity(Core self, list found) except -1:
     cdef State* s = &self.s
-    cdef i32 j, i, o, p
+    cdef i32 j, i, o, p, x
     cdef Interaction* it
     cdef list held = [[0] * s.n_pools for _ in range(s.n_agents)]
     cdef list units = [0] * s.n_agents
@@ -410,6 +410,11 @@ cdef int check_capacity(Core self, list found) except -1:
             found.append(f"presence: agent {j} is not ready and has a live offer")
         if s.agents[j].presence == SIGNED_OUT and s.agents[j].held > s.agents[j].kept:
             found.append(f"presence: agent {j} is signed out with work in hand that binds him")
+        x = s.groups[s.agents[j].home].n_rungs if s.agents[j].until >= 0 else 0
+        while x and s.agents[j].until - s.groups[s.agents[j].home].left[x - 1] > s.now:
+            x -= 1
+        if s.agents[j].group != (s.groups[s.agents[j].home].rungs[x - 1] if x else s.agents[j].home):
+            found.append(f"obligation: agent {j} is in group {s.agents[j].group}")
         if pick_entry(s, j) >= 0:
             found.append(f"idle: agent {j} could take an interaction that waits")
     for i in range(s.n_ties):

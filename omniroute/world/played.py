@@ -14,7 +14,7 @@ import numpy as np
 from attrs import evolve
 
 from omniroute import events as e
-from omniroute.commands import Command, Enqueue, Finish, Leave, Presence, SetPresence, SignIn, SignOut
+from omniroute.commands import Command, Enqueue, Finish, Leave, Presence, SetObligation, SetPresence, SignIn, SignOut
 from omniroute.core.lifecycle import PresenceMove
 from omniroute.errors import InputError
 from omniroute.plan import Plan
@@ -102,6 +102,14 @@ class _Play:
             heapq.heappush(self.future, (now + patience, _LEAVE, row))
         self.hear(events)
 
+    def move(self, now: int, presences: Presences, p: int) -> None:
+        """A row of the presences, and before it the obligation if it is another one."""
+        agent, until = presences.agents[presences.agent[p]], int(presences.until_ms[p])
+        due = None if until < 0 else until
+        if self.router.agent(agent).obligation != due:
+            self.apply(now, SetObligation(agent, due))
+        self.apply(now, _presence(presences, p))
+
     def run(self, presences: Presences, rows: int, until: int | None) -> None:
         """Everything in the order of time; ties: deadlines, ends, abandonments, presences, arrivals."""
         at, moves, p, a = self.work.arrival_ms, presences.at_ms, 0, 0
@@ -119,7 +127,7 @@ class _Play:
             elif self.future and self.future[0][0] == now:
                 self.happen(*heapq.heappop(self.future))
             elif p < len(moves) and moves[p] == now:
-                self.apply(now, _presence(presences, p))
+                self.move(now, presences, p)
                 p += 1
             else:
                 self.enter(a)

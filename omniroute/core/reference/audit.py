@@ -11,6 +11,7 @@ from omniroute.core import limits
 from omniroute.core.codes import TieKind
 from omniroute.core.lifecycle import InteractionState, Presence
 from omniroute.core.reference import deadlines, reading, selection
+from omniroute.core.reference.staff import rung
 from omniroute.core.reference.state import (
     HELD,
     IN_QUEUE,
@@ -301,6 +302,8 @@ def _check_states(core: Core) -> Iterator[str]:
     for j, agent in enumerate(core.agents):
         if agent.presence != Presence.READY and core.offers_to(j):
             yield f"presence: agent {j} is {agent.presence.name} and has a live offer"
+        if (agent.group, agent.edge) != rung(core, agent):
+            yield f"obligation: agent {j} is in group {agent.group} until {agent.edge}, not {rung(core, agent)}"
         kept = all(core.tables.channels[core.live(i).channel].flags & KEPT for i in core.holds(j))
         if agent.presence == Presence.SIGNED_OUT and not kept:
             yield f"presence: agent {j} is signed out with work in hand that binds him"

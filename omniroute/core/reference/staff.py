@@ -102,13 +102,17 @@ def oblige(self: Core, now: int, j: int, until: int) -> int:
 
 def _climb(self: Core, j: int) -> None:
     """Put an agent into the group of the time that he has left, and look up when that changes."""
-    agent = self.agents[j]
-    agent.group, agent.edge = agent.home, -1
+    self.agents[j].group, self.agents[j].edge = rung(self, self.agents[j])
+
+
+def rung(self: Core, agent: Agent) -> tuple[int, int]:
+    """The group of the time that an agent has left, and when the next one follows (-1: not)."""
+    group = agent.home
     for left, lower in self.tables.groups[agent.home].ladder if agent.until >= 0 else ():
         if agent.until - left > self.now:
-            agent.edge = agent.until - left
-            return
-        agent.group = lower
+            return group, agent.until - left
+        group = lower
+    return group, -1
 
 
 def set_presence(self: Core, now: int, j: int, move: int) -> int:
