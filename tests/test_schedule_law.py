@@ -24,7 +24,7 @@ PERIOD = 16 * DAY
 
 def shifts(agents: int, days: int, strategy: Schedule, handle_ms: np.ndarray) -> tuple[np.ndarray, ...]:
     """What agents who always have work begin: agent, day, how long before the shift's end, and how long it lasts."""
-    windows = [(PERIOD * day, PERIOD * day + DAY) for day in range(days)]
+    windows = [(PERIOD * day + 1, PERIOD * day + DAY) for day in range(days)]
     staff = [Agent(f"agent {number}", windows=windows) for number in range(agents)]
     work = Workload(arrival_ms=np.zeros(len(handle_ms), np.int64), handle_ms=handle_ms, queues=["q"])
     done = simulate(Plan(queues=[Queue("q", strategy=strategy)], agents=staff), work, until_ms=PERIOD * days)
@@ -72,13 +72,18 @@ def test_the_law_of_stopping_early(g):
 
 @kernel_only
 def test_both_cores_follow_the_columns(monkeypatch):
-    """Obligations as a column, on either core: the same begins and ends."""
-    found = [saturated(2, 20, Schedule(longest=MEAN, edges=["8m"]), drawn(8, 40)[:200])]
+    """Obligations as a column, on either core: the same begins and ends; one is told before its agent comes.
+
+    Planted in either: an obligation told behind the sign-in.
+    """
+    guards = Schedule(longest=MEAN, edges=["8m"]), Schedule(longest=DAY + 1)
+    found = [saturated(2, 20, guard, drawn(8, 40)[:200]) for guard in guards]
     monkeypatch.setattr("omniroute.world.simulate.Core", reference.Core)
     monkeypatch.setattr("omniroute.world.simulate.Driver", reference.Driver)
-    found.append(saturated(2, 20, Schedule(longest=MEAN, edges=["8m"]), drawn(8, 40)[:200]))
-    for one, other in zip(*found, strict=True):
-        assert one.tolist() == other.tolist()
+    again = [saturated(2, 20, guard, drawn(8, 40)[:200]) for guard in guards]
+    assert [[part.tolist() for part in pair] for pair in found] == [[part.tolist() for part in pair] for pair in again]
+    assert found[1][0].max() == 0
+    assert found[1][1].min() == DAY
 
 
 @pytest.mark.parametrize("risk", [0.1, 0.3])

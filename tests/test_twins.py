@@ -7,7 +7,8 @@ ties; the later of two equals first; cost before rank; weight before tier; idlen
 transfer that counts its own place in a full queue; a sign-in that keeps exclusions; offers kept when a queue makes
 fewer; a decline that leaves a wish; a new tie beside an old one to the same agent; a prohibition for good that ends at
 a connection or a sign-in, or is forgiven; a call-back without its gap, with a gap 1 ms longer, still one when connected
-or when its customer has answered, or woken without; room that counts force.
+or when its customer has answered, or woken without; room that counts force; an obligation that a sign-out leaves; a
+rung too few; an edge that asks nobody.
 """
 
 from __future__ import annotations

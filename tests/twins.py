@@ -400,8 +400,6 @@ class Twins:
             self.channel(draw)
         elif what == "ladder":
             self.ladder(draw)
-        if draw.one(range(4)) == 0:
-            self.both("set_estimates", now, draw.one([-1, 5, 12]))
         self.both("refresh", now)
         self.both("revised", draw.one(range(self.queues + 1)))
 
