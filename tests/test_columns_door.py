@@ -148,7 +148,7 @@ def test_the_door_decides_the_same(case):
     """Skills, needs, steps, delays, capacity, shifts, guards, limits, answers and transfers: every column is equal.
 
     Seen to fail with the second handling time taken for the first, and with attempts counted
-    from 0, and with obligations that columns tell behind the move.
+    from 0.
     """
     plan, work, seed, habits, until = case
     done = simulate(plan, work, seed=seed, habits=habits, until_ms=until)
