@@ -40,7 +40,7 @@ class Twins:
         self.busy = busy
         self.now = 0
         self.channels = self.queues = self.atoms = self.groups = self.classes = self.agents = 0
-        self.pools = self.gauges = self.conditions = 0
+        self.pools = self.gauges = self.conditions = self.windows = 0
         self.interactions = 0
         self.live: list[int] = []
         self.ended = [17]
@@ -80,6 +80,8 @@ class Twins:
             self.channel(draw)
         if draw.one([False, True]):
             self.both("set_estimates", 0, draw.one([-1, 4, 15]))
+        for _ in range(draw.one([0, 0, 1, 1, 2])):
+            self.window(draw)
         for _ in range(draw.one([1, 2, 3])):
             self.queue(draw)
         for _ in range(draw.one([0, 1, 2])):
@@ -126,13 +128,20 @@ class Twins:
             made = self.both("add_condition", draw.one(range(self.gauges)), on, off, below)
             self.conditions += isinstance(made, int)
 
+    def window(self, draw: Draw) -> None:
+        """Append or rewrite a decision window."""
+        at = draw.one(range(self.windows + 1))
+        self.windows = max(self.windows, 1 + self.both("set_window", at, draw.one([1, 2, 4, 4, 9])))
+
     def queue(self, draw: Draw) -> None:
         """Append or rewrite a queue."""
         at = draw.one(range(self.queues + 1))
         timeout, retry = draw.one([-1, 5, 10]), draw.one([-1, 4, 10])
         limit = draw.one([-1, -1, -1, 2, 5])
         setup, auto, every = draw.one([-1, -1, -1, 4]), draw.one([0, 0, 0, 0, 1]), draw.one([-1, -1, -1, 3])
-        self.both("set_queue", at, draw.one([1, 1, 1, 2, 3, -1]), timeout, limit, retry, 7, setup, auto, every)
+        offers, target = draw.one([1, 1, 1, 2, 3, -1]), draw.one([7, 7, -1, 2])
+        window = draw.one([-1, *range(self.windows), *range(self.windows)])
+        self.both("set_queue", at, offers, timeout, limit, retry, target, setup, auto, every, window)
         self.queues = max(self.queues, at + 1)
         if draw.one([False, True]):
             self.both("set_rona", at, draw.one(range(4)), draw.one([0, 1, 2, 3]), draw.one([0, 0, 3, 8]))
@@ -376,10 +385,15 @@ class Twins:
         """The plan changes while interactions wait; then everybody is asked again."""
         now = self.moment(draw)
         what = draw.one(
-            ["queue", "group", "class", "cells", "rates", "atom", "agent", "mix", "gauge", "channel", "ladder"]
+            [
+                *("queue", "group", "class", "cells", "rates", "atom", "agent", "mix", "gauge", "channel", "ladder"),
+                "window",
+            ]
         )
         if what == "queue":
             self.queue(draw)
+        elif what == "window" and self.windows < 4:
+            self.window(draw)
         elif what == "group" and self.groups < 5:
             self.group(draw)
         elif what == "class" and self.classes < 7:
@@ -429,6 +443,11 @@ class Twins:
         self.both("room_for", 0, self.channels)
         self.both("call_back", self.now, self.interactions, 1)
         self.both("set_rona", 0, 4, 0, 0)
+        self.both("set_window", self.windows + 1, 5)
+        self.both("set_window", 0, 0)
+        self.both("set_window", 0, 60_001)
+        self.both("set_queue", 0, 1, -1, -1, -1, -1, -1, 0, -1, self.windows)
+        self.both("window", self.windows)
         self.both("add_gauge", 0, self.queues, (-4,))
         self.both("add_condition", self.gauges, 1, 1, 0)
         self.both("add_condition", 0, 1, 2, 0)
@@ -464,6 +483,8 @@ class Twins:
         self.both("census")
         for k in range(self.classes):
             self.both("serving", k)
+        for x in range(self.windows):
+            self.both("window", x)
         for x in range(self.gauges):
             self.both("gauge", x)
         for x in range(self.conditions):

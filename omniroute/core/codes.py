@@ -129,11 +129,12 @@ class DeadlineKind(IntEnum):
     TIE_END = 4
     REST_END = 5
     ACTIVATION = 6
-    STEP = 7
-    OPENING = 8
-    CONTROL = 9
-    ESTIMATES = 10
-    FURTHER_OFFER = 11
+    WINDOW = 7
+    STEP = 8
+    OPENING = 9
+    CONTROL = 10
+    ESTIMATES = 11
+    FURTHER_OFFER = 12
 
 
 class Clause(IntEnum):
@@ -149,3 +150,4 @@ class Clause(IntEnum):
     RESTING = 8  # ends at the rest's deadline
     RESERVED = 9  # it is for other agents only: ends with that tie's deadline, or when they sign out
     CONDITION = 10  # ends when the condition of the pair flips
+    IN_WINDOW = 11  # a decision window holds the pair: ends at the window's deadline

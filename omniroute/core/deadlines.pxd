@@ -15,6 +15,8 @@ cdef inline i32* place_of(State* s, i32 kind, i32 what) noexcept nogil:
         return &s.agents[what].heap_at
     if kind == EDGE:
         return &s.agents[what].edge_at
+    if kind == WINDOW:
+        return &s.windows[what].heap_at
     if kind == CONTROL:
         return &s.queues[what].heap_at
     if kind == ESTIMATES:

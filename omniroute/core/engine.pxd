@@ -22,6 +22,7 @@ from omniroute.core.places cimport (
     sync,
 )
 from omniroute.core.selection cimport fits, in_queue, look, offers_full, omni_ctz, pick_agent, pick_entry, show
+from omniroute.core.windows cimport hold_back, hold_back_from
 
 cdef enum:  # PresenceReason
     ASKED = 0
@@ -412,6 +413,8 @@ cdef inline void place(State* s, i32 i) noexcept nogil:
                     return
                 j = pick_agent(s, i, &e, &standing)
                 if j < 0:
+                    if s.n_windows:
+                        hold_back(s, i)
                     break
                 make_offer(s, i, e, j)
                 left -= 1
@@ -430,6 +433,8 @@ cdef inline void place_all(State* s, i32 i) noexcept nogil:
         return
     while not s.failed and in_queue(it):
         j = pick_agent(s, i, &e, &standing)
+        if j < 0 and s.n_windows:
+            hold_back(s, i)
         if j < 0 or (not first and standing != best):
             return
         best = standing
@@ -449,6 +454,8 @@ cdef inline void serve(State* s, i32 j) noexcept nogil:
     while not s.failed:
         e = pick_entry(s, j)
         if e < 0:
+            if s.n_windows:
+                hold_back_from(s, j)
             return
         i = s.entries[e].interaction
         make_offer(s, i, e, j)

@@ -62,6 +62,9 @@ cdef int fork_tables(State* s, State* t) except -1:
     t.openable = <u64*> copied(s.openable, <i64> s.cap_classes * words * sizeof(u64))
     t.serves = <u64*> copied(s.serves, <i64> s.cap_groups * (s.cap_classes >> 6) * sizeof(u64))
     t.nonempty = <u64*> copied(s.nonempty, (s.cap_classes >> 6) * sizeof(u64))
+    t.held = <u64*> copied(s.held, <i64> s.n_windows * (s.cap_classes >> 6) * sizeof(u64))
+    t.windows = <Window*> copied(s.windows, s.n_windows * sizeof(Window))
+    t.n_windows = t.cap_windows = s.n_windows
     return 0
 
 

@@ -23,15 +23,15 @@ from omniroute.core.layout cimport *
 from omniroute.core.plain cimport is_plain, plain_enqueue, plain_finish
 from omniroute.core.order cimport clear_root, count_before, following, less
 from omniroute.core.places cimport (
-    all_declined, arm_estimates, count_in, drop_tie, grow_interactions, is_only, new_entry, sync, tie,
+    all_declined, arm_estimates, count_in, drop_tie, grow_interactions, is_only, marks, new_entry, sync, tie,
 )
 from omniroute.core.selection cimport (
-    already_offered, excluded, fits, gauge_value, held_pools, hide, in_queue, is_bound, is_open, look, offers_full,
-    pick_entry, show,
+    already_offered, excluded, fits, gauge_value, held_pools, hide, in_queue, in_window, is_bound, is_open, look, offers_full,
+    pick_entry, pick_held, show,
 )
 from omniroute.core.tables cimport (
     AND, FALSE, NOT, OR, condition_pair, drop_cells, grow_classes, grow_groups, holds, lane_for, list_openings,
-    program_word, set_pair, share_cells,
+    program_word, relayout, set_pair, share_cells,
 )
 from omniroute.core.turns cimport (
     TieTo, activate, advance, anything_waits, do_accept, do_assign, do_enqueue, do_established, do_finish, do_hold, do_leave,
@@ -69,7 +69,7 @@ cdef i64 DEPTH_MAX = limits.PROGRAM_DEPTH_MAX
 cdef i32 ENTRIES_MAX = limits.ENTRIES_MAX
 cdef i64 SEQ_MAX = 2**43 - 1  # an offer's number is its sequence and 20 bits of slot
 cdef i64 COUNT_MAX = 2**26
-cdef i64 FORMAT = 5
+cdef i64 FORMAT = 6
 cdef i64 UNTIL_ACTIVATED = limits.UNTIL_ACTIVATED
 cdef i64 GAUGE_MAX = limits.GAUGE_MAX
 cdef i64 BITS_32 = 2**32 - 1
@@ -116,6 +116,7 @@ cdef int C_OFFERS_FULL = Clause.OFFERS_FULL
 cdef int C_RESTING = Clause.RESTING
 cdef int C_RESERVED = Clause.RESERVED
 cdef int C_CONDITION = Clause.CONDITION
+cdef int C_IN_WINDOW = Clause.IN_WINDOW
 
 
 def _read_tables():
@@ -199,7 +200,7 @@ cdef class Core:
 
     def __cinit__(self):
         self.s.free_interaction = self.s.free_entry = self.s.free_offer = self.s.free_tie = -1
-        self.s.estimates_every = self.s.estimates_due = self.s.estimates_at = -1
+        self.s.estimates_every = self.s.estimates_due = self.s.estimates_at = self.s.loose = -1
 
     def __dealloc__(self):
         cdef State* s = &self.s
@@ -238,6 +239,8 @@ cdef class Core:
         free(s.gauges)
         free(s.conditions)
         free(s.nonempty)
+        free(s.held)
+        free(s.windows)
         free(s.events)
         free(s.connected)
         free(s.work)
@@ -373,10 +376,11 @@ cdef class Core:
 
     def set_queue(
         self, i64 queue, i64 offers, i64 offer_timeout, i64 limit, i64 retry_after, i64 target,
-        i64 setup_timeout=-1, i64 auto=0, i64 every=-1,
+        i64 setup_timeout=-1, i64 auto=0, i64 every=-1, i64 window=-1,
     ):
         cdef State* s = &self.s
         cdef Queue* cell
+        cdef i32 k
         index("queue", queue, s.n_queues + 1)
         within("offers", offers, OFFERS_ALL, UNITS_MAX)
         if offers == 0:
@@ -392,6 +396,7 @@ cdef class Core:
         within("auto", auto, 0, 1)
         if every != -1:
             within("every", every, 1, TIME_MAX)
+        within("window", window, -1, s.n_windows - 1)
         if queue == s.n_queues:
             if not grow(s, <void**> &s.queues, &s.cap_queues, s.n_queues + 1, sizeof(Queue)):
                 raise MemoryError
@@ -409,7 +414,29 @@ cdef class Core:
         cell.setup_timeout = setup_timeout
         cell.auto = auto
         cell.every = every
+        cell.window = window
+        for k in range(s.n_classes):
+            if s.classes[k].queue == queue and s.classes[k].window != window:
+                marks(s, k)[0] &= ~(<u64> 1 << (k & 63))
+                s.classes[k].window = window
+                if s.classes[k].root.root >= 0:
+                    marks(s, k)[0] |= <u64> 1 << (k & 63)
         return queue
+
+    def set_window(self, i64 window, i64 length):
+        cdef State* s = &self.s
+        cdef i64 words = s.cap_classes >> 6
+        index("window", window, s.n_windows + 1)
+        within("windows", window + 1, 1, limits.WINDOWS_MAX)
+        within("length of a window", length, 1, limits.WINDOW_MS_MAX)
+        if window == s.n_windows:
+            if not (grow(s, <void**> &s.windows, &s.cap_windows, s.n_windows + 1, sizeof(Window))
+                    and relayout(s, <void**> &s.held, window, words, window + 1, words, sizeof(u64))):
+                raise MemoryError
+            s.windows[window].closes_at = s.windows[window].heap_at = -1
+            s.n_windows += 1
+        s.windows[window].length = length
+        return window
 
     def set_rona(self, i64 queue, i64 cause, i64 after, i64 rest):
         index("queue", queue, self.s.n_queues)
@@ -539,6 +566,7 @@ cdef class Core:
         s.classes[k].program = copy
         s.classes[k].program_length = len(program)
         s.classes[k].queue = queue
+        s.classes[k].window = s.queues[queue].window
         s.classes[k].channel = channel
         s.classes[k].lane = lane
         s.classes[k].agent_key = agent_key
@@ -731,6 +759,10 @@ cdef class Core:
         look(s)
         wind_up(s)
         return self.done()
+
+    def window(self, i64 x):
+        index("window", x, self.s.n_windows)
+        return (self.s.windows[x].length, self.s.windows[x].closes_at)
 
     def gauge(self, i64 x):
         index("gauge", x, self.s.n_gauges)
@@ -1338,7 +1370,7 @@ cdef class Core:
         cdef i64 cell = <i64> s.entries[e].class_ * s.wide + s.agents[j].group
         cdef i32 opens = s.out[cell].opens
         cdef i32 x = s.interactions[i].ties
-        cdef bint anyhow = False
+        cdef bint anyhow = False, wished = False
         if s.agents[j].presence != READY:
             return C_NOT_READY
         if s.agents[j].rest >= 0:
@@ -1349,6 +1381,7 @@ cdef class Core:
             return C_RESERVED
         while x >= 0:
             if s.ties[x].agent == j and s.ties[x].kind != FORBID:
+                wished = True
                 anyhow = s.ties[x].kind == PREFER_ANY or s.ties[x].kind == ONLY_ANY
                 break
             x = s.ties[x].next_of_interaction
@@ -1365,6 +1398,8 @@ cdef class Core:
             return C_ALREADY_OFFERED
         if offers_full(s, &s.interactions[i]):
             return C_OFFERS_FULL
+        if not wished and in_window(s, e):
+            return C_IN_WINDOW
         return 0
 
     def take(self):

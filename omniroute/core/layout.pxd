@@ -74,11 +74,12 @@ cdef enum:  # DeadlineKind
     TIE_END = 4
     REST_END = 5
     ACTIVATION = 6
-    STEP = 7
-    OPENING = 8
-    CONTROL = 9
-    ESTIMATES = 10
-    FURTHER_OFFER = 11
+    WINDOW = 7
+    STEP = 8
+    OPENING = 9
+    CONTROL = 10
+    ESTIMATES = 11
+    FURTHER_OFFER = 12
 
 cdef enum:  # EventKind
     EV_QUEUED = 0
@@ -154,6 +155,7 @@ cdef struct Queue:
     i64 setup_timeout
     i64 auto
     i64 every  # a further offer so long after the last one; -1: all at once
+    i64 window  # the decision window in which it is matched; -1: none
     i64 control_every
     i64 control_due
     i64 version
@@ -195,6 +197,7 @@ cdef struct Class:  # what a scan over classes reads comes first, together
     i64 offset
     i64 age_cap
     Root root
+    i32 window  # that of its queue
     i32 lane
     i32 agent_key
     i64 step_at
@@ -310,6 +313,11 @@ cdef struct Condition:
     i32 holds
     i32 fresh  # became true in this command
 
+cdef struct Window:
+    i64 length
+    i64 closes_at  # -1: it is not open
+    i32 heap_at
+
 cdef struct Turn:  # whom to ask, in order
     i64 order
     i64 number
@@ -369,7 +377,12 @@ cdef struct State:
     u64* ever  # for each class the groups that may ever serve it
     u64* openable  # of those, where the condition holds
     u64* serves  # the same for each group
-    u64* nonempty  # classes with entries to offer
+    u64* nonempty  # classes with entries to offer at once
+    u64* held  # for each window the classes with entries that it holds
+    Window* windows
+    i32 n_windows
+    i32 cap_windows
+    i32 loose  # a window that matches one by one now, or -1
 
     Lane* lanes[LANES]
     i32 n_lanes

@@ -54,6 +54,19 @@ GAUGES_MAX: Final = 256
 GAUGE_MAX: Final = 2**42
 """A gauge is in ``0..GAUGE_MAX``; thresholds as well."""
 
+WINDOWS_MAX: Final = 64
+WINDOW_MS_MAX: Final = 60_000
+"""Longest decision window: what waits longer than a minute for its match waits for something else."""
+
+WINDOW_CELLS_MAX: Final = 2**18
+"""Most rows times columns that a window matches together; beyond, it decides as without a window, in order."""
+
+MATCH_WEIGHT_MAX: Final = 2**60
+"""Greatest weight of an entry in a match, either sign."""
+
+MATCH_REACH_MAX: Final = 2**58
+"""Greatest cost in a match times the square of the least power of two from ``2 * min(classes, groups) + 3`` on."""
+
 PROGRAM_DEPTH_MAX: Final = 256
 """Deepest stack of a requirement program."""
 

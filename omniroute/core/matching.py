@@ -13,7 +13,7 @@ from typing import Final
 from attrs import frozen
 
 from omniroute.core import IMPLEMENTATION
-from omniroute.core.limits import NOT_ELIGIBLE, ORDER_MAX, out_of_range
+from omniroute.core.limits import MATCH_REACH_MAX, MATCH_WEIGHT_MAX, NOT_ELIGIBLE, ORDER_MAX, out_of_range
 from omniroute.errors import MisuseError
 
 if IMPLEMENTATION == "kernel":
@@ -23,7 +23,7 @@ else:
 
 __all__ = ["NOT_ELIGIBLE", "Matching", "match"]
 
-WEIGHT_MAX: Final = 2**60
+WEIGHT_MAX: Final = MATCH_WEIGHT_MAX
 """Greatest weight of an entry, either sign; greatest ``bonus``."""
 
 MATCHED_MAX: Final = ORDER_MAX
@@ -32,7 +32,7 @@ MATCHED_MAX: Final = ORDER_MAX
 CELLS_MAX: Final = 2**24
 """Most classes times groups."""
 
-REACH_MAX: Final = 2**58
+REACH_MAX: Final = MATCH_REACH_MAX
 """Greatest cost times the square of the least power of two that is ``2 * min(classes, groups) + 3`` or more."""
 
 

@@ -94,6 +94,12 @@ cdef inline void free_offer(State* s, i32 o) noexcept nogil:
 # Trees and deadlines of entries ---------------------------------------------------------------------------------------
 
 
+cdef inline u64* marks(State* s, i32 k) noexcept nogil:
+    """Where it is marked whether somebody waits in a class: for offers at once, or held by a window."""
+    cdef i32 w = s.classes[k].window
+    return &s.nonempty[k >> 6] if w < 0 else &s.held[<i64> w * (s.cap_classes >> 6) + (k >> 6)]
+
+
 cdef inline void leave_tree(State* s, i32 e) noexcept nogil:
     """Take an entry out of its class's order, if it is in it."""
     cdef i32 k
@@ -104,7 +110,7 @@ cdef inline void leave_tree(State* s, i32 e) noexcept nogil:
             return
         remove(s.links, s.keys, &s.classes[k].root, e)
         if s.classes[k].root.root < 0:
-            s.nonempty[k >> 6] &= ~(<u64> 1 << (k & 63))
+            marks(s, k)[0] &= ~(<u64> 1 << (k & 63))
 
 
 cdef inline void join_tree(State* s, i32 e, bint bound) noexcept nogil:
@@ -114,7 +120,7 @@ cdef inline void join_tree(State* s, i32 e, bint bound) noexcept nogil:
         insert(s.links, s.keys, &s.classes[k].bound, e)
         return
     insert(s.links, s.keys, &s.classes[k].root, e)
-    s.nonempty[k >> 6] |= <u64> 1 << (k & 63)
+    marks(s, k)[0] |= <u64> 1 << (k & 63)
 
 
 cdef inline void arm_entry(State* s, Interaction* it, i32 e) noexcept nogil:

@@ -401,6 +401,12 @@ cdef inline bint choose(
     return better
 
 
+cdef inline bint in_window(State* s, i32 e) noexcept nogil:
+    """Whether a decision window holds an entry back."""
+    cdef i32 w = s.classes[s.entries[e].class_].window
+    return w >= 0 and w != s.loose
+
+
 cdef inline i32 pick_in_band(State* s, i32 i, i32 band, i32* entry_out, i64* standing_out) noexcept nogil:
     """The best of those whom it would interrupt in something (band 1), or in nothing (0)."""
     cdef Interaction* it = &s.interactions[i]
@@ -409,7 +415,7 @@ cdef inline i32 pick_in_band(State* s, i32 i, i32 band, i32* entry_out, i64* sta
     best.agent = -1
     best.rank = 0
     while e >= 0:
-        if choose(s, it, i, s.entries[e].class_, s.keys[e].b, band, &best):
+        if not in_window(s, e) and choose(s, it, i, s.entries[e].class_, s.keys[e].b, band, &best):
             entry_out[0] = e
         e = s.entries[e].next
     standing_out[0] = (<i64> band << 32) + best.rank
@@ -496,8 +502,8 @@ cdef inline bint has_choice(State* s, i32 j) noexcept nogil:
     return s.agents[j].ties >= 0
 
 
-cdef inline i32 pick_of_classes(State* s, i32 j, bint trusting) noexcept nogil:
-    """The entry that agent j should get next, his ties left out; -1: none.
+cdef inline i32 pick_of_classes(State* s, i32 j, u64* waiting, bint trusting) noexcept nogil:
+    """The entry of classes with somebody waiting, as bits, that agent j should get next, his ties left out; -1: none.
 
     Nobody in a class beats its head, so a class whose head has lost is left. ``trusting``, an open head is taken for one
     that nothing bars: whether that is so is in a record far away.
@@ -513,7 +519,7 @@ cdef inline i32 pick_of_classes(State* s, i32 j, bint trusting) noexcept nogil:
     cdef Candidate best, found
     best.entry = -1
     for w in range(words):
-        bits = serves[w] & s.nonempty[w]
+        bits = serves[w] & waiting[w]
         while bits:
             k = (w << 6) + omni_ctz(bits)
             bits &= bits - 1
@@ -546,15 +552,28 @@ cdef inline i32 pick_entry(State* s, i32 j) noexcept nogil:
 
     O(classes with somebody waiting that he could serve + barred entries + his ties).
     """
-    cdef i32 e, i
+    cdef i32 e
     if s.agents[j].room == 0:
         return -1
     if s.agents[j].ties >= 0:
         e = pick_tied(s, j)
         if e >= 0:
             return e
-    e = pick_of_classes(s, j, True)
+    return pick_among(s, j, s.nonempty)
+
+
+cdef inline i32 pick_among(State* s, i32 j, u64* waiting) noexcept nogil:
+    """As ``pick_of_classes``, of nobody who is barred."""
+    cdef i32 e = pick_of_classes(s, j, waiting, True)
+    cdef i32 i
     if e >= 0:
         i = s.entries[e].interaction
-        return pick_of_classes(s, j, False) if barred(s, &s.interactions[i], i, j) else e
+        return pick_of_classes(s, j, waiting, False) if barred(s, &s.interactions[i], i, j) else e
     return -1
+
+
+cdef inline i32 pick_held(State* s, i32 j, i32 w) noexcept nogil:
+    """The entry that agent j would get of those that a window holds; -1: none."""
+    if s.agents[j].room == 0 or w == s.loose:
+        return -1
+    return pick_among(s, j, &s.held[<i64> w * (s.cap_classes >> 6)])

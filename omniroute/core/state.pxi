@@ -14,11 +14,14 @@ cdef object dump_of(Core self):
         c = &s.channels[x]
         others = [y for y in range(s.n_pools) if y != c.base and (c.pools >> y) & 1]
         numbers += (c.load, c.flags, 1 + len(others), c.base, *others)
+    numbers.append(s.n_windows)
+    for x in range(s.n_windows):
+        numbers += (s.windows[x].length, s.windows[x].closes_at)
     numbers.append(s.n_queues)
     for x in range(s.n_queues):
         q = &s.queues[x]
         numbers += (q.offers, q.offer_timeout, q.limit, q.retry_after, q.target, q.setup_timeout, q.auto, q.every,
-                    q.control_every, q.control_due, q.version, q.entered, q.connected, q.in_target, q.abandoned)
+                    q.window, q.control_every, q.control_due, q.version, q.entered, q.connected, q.in_target, q.abandoned)
         numbers += [q.rona[y] for y in range(8)]
     numbers += (s.n_atoms, s.n_groups)
     for g in range(s.n_groups):
@@ -160,9 +163,16 @@ cdef int load_tables(Core self, numbers) except -1:
     for x in range(read(numbers, "channels", 0, CHANNELS)):
         load, flags = next(numbers), next(numbers)
         self.add_channel(load, [next(numbers) for _ in range(read(numbers, "pools of a channel", 1, POOLS))], flags)
+    for x in range(read(numbers, "windows", 0, limits.WINDOWS_MAX)):
+        self.set_window(x, next(numbers))
+        s.windows[x].closes_at = read(numbers, "end of a window", -1, TIME_MAX)
+        if 0 <= s.windows[x].closes_at <= s.now:
+            raise MisuseError(f"window {x} has closed")
+        if s.windows[x].closes_at >= 0:
+            arm(s, s.windows[x].closes_at, WINDOW, x, x)
     controls = []
     for x in range(next(numbers)):
-        self.set_queue(x, *[next(numbers) for _ in range(8)])
+        self.set_queue(x, *[next(numbers) for _ in range(9)])
         s.queues[x].control_every = read(numbers, "control interval", -1, TIME_MAX)
         controls.append(read(numbers, "control deadline", -1, TIME_MAX))
         s.queues[x].version = read(numbers, "version", 0, SEQ_MAX)
@@ -417,6 +427,9 @@ cdef int check_capacity(Core self, list found) except -1:
             found.append(f"obligation: agent {j} is in group {s.agents[j].group}")
         if pick_entry(s, j) >= 0:
             found.append(f"idle: agent {j} could take an interaction that waits")
+        for i in range(s.n_windows):
+            if s.windows[i].closes_at < 0 and pick_held(s, j, i) >= 0:
+                found.append(f"idle: a window that is not open holds something from agent {j}")
     for i in range(s.n_ties):
         if s.ties[i].interaction >= 0 and s.ties[i].kind == FORBID and s.ties[i].until == NONE:
             if in_queue(&s.interactions[s.ties[i].interaction]) and all_declined(s, s.ties[i].interaction):
@@ -471,7 +484,7 @@ cdef int check_structures(Core self, list found) except -1:
         if not (sound(s.links, s.keys, &s.classes[k].root, True)
                 and sound(s.links, s.keys, &s.classes[k].bound, True)):
             found.append(f"order: the tree of class {k} is broken")
-        if ((s.nonempty[k >> 6] >> (k & 63)) & 1) != (s.classes[k].root.root >= 0):
+        if ((marks(s, k)[0] >> (k & 63)) & 1) != (s.classes[k].root.root >= 0):
             found.append(f"order: class {k} is wrongly marked")
     for l in range(s.n_lanes):
         lane = s.lanes[l]

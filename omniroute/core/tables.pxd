@@ -138,6 +138,7 @@ cdef inline bint grow_classes(State* s) noexcept nogil:
     if s.n_classes < old:
         return True
     if not (relayout(s, <void**> &s.nonempty, 1, old >> 6, 1, cap >> 6, sizeof(u64))
+            and relayout(s, <void**> &s.held, s.n_windows, old >> 6, s.n_windows, cap >> 6, sizeof(u64))
             and relayout(s, <void**> &s.ever, old, groups >> 6, cap, groups >> 6, sizeof(u64))
             and relayout(s, <void**> &s.openable, old, groups >> 6, cap, groups >> 6, sizeof(u64))
             and relayout(s, <void**> &s.serves, groups, old >> 6, groups, cap >> 6, sizeof(u64))):

@@ -1,5 +1,6 @@
 """The turns of an interaction: what each command and each deadline does. Everything here has been judged already."""
 
+from omniroute.core.closing cimport close_those_of, close_window
 from omniroute.core.deadlines cimport arm, disarm
 from omniroute.core.engine cimport *
 from omniroute.core.hands cimport *
@@ -459,6 +460,8 @@ cdef inline void step_due(State* s, i32 e) noexcept nogil:
     cdef i32 i = s.entries[e].interaction
     cdef Class* class_ = &s.classes[s.entries[e].class_]
     if class_.step_when < 0 or s.conditions[class_.step_when].holds:
+        if s.n_windows and close_those_of(s, i):
+            return  # what the windows held comes first
         disarm(s, &s.entries[e].heap_at)
         step(s, i)
     else:
@@ -529,6 +532,8 @@ cdef inline void fire(State* s) noexcept nogil:
     elif item.kind == FURTHER_OFFER:
         hurry(s, item.what)
         place(s, item.what)
+    elif item.kind == WINDOW:
+        close_window(s, item.what)
     elif item.kind == STEP:
         step_due(s, item.what)
     elif item.kind == OPENING:

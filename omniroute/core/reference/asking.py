@@ -15,7 +15,7 @@ from omniroute.core.lifecycle import (
     Presence,
 )
 from omniroute.core.limits import CANCEL
-from omniroute.core.reference import reading, selection
+from omniroute.core.reference import reading, selection, windows
 from omniroute.core.reference.state import (
     CANCELLED,
     ENDED_BY,
@@ -247,6 +247,8 @@ def _offer_to_best(self: Core, i: int) -> None:
             self._place_later(i)
             return
         found = selection.agents_for(self, i, further=best is not None)
+        if not found:
+            windows.hold_back(self, i)
         if not found or (offers == limits.OFFERS_ALL and best not in (None, found[0][0])):
             return
         best, e, j = found[0]
@@ -259,6 +261,7 @@ def _serve(self: Core, j: int) -> None:
     while True:
         best = selection.interaction_for(self, j)
         if best is None:
+            windows.hold_back_from(self, j)
             return
         self._offer(*best, j)
         # While more offers may follow, an opening that is due at this very instant has still to be looked at.

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from omniroute.core import limits
-from omniroute.core.codes import TieKind
+from omniroute.core.codes import Clause, TieKind
 from omniroute.core.lifecycle import InteractionState, Presence
 from omniroute.core.reference import deadlines, reading, selection
 from omniroute.core.reference.staff import rung
@@ -29,6 +29,7 @@ from omniroute.core.reference.state import (
     Pair,
     Queue,
     Tie,
+    Window,
 )
 from omniroute.core.reference.tables import index, within
 from omniroute.errors import MisuseError
@@ -36,7 +37,7 @@ from omniroute.errors import MisuseError
 if TYPE_CHECKING:
     from omniroute.core.reference.engine import Core
 
-FORMAT = 5
+FORMAT = 6
 """The number of this layout; another layout gets another number."""
 
 
@@ -70,10 +71,14 @@ def _dump_tables(core: Core, out: array[int]) -> None:
     out.extend((tables.pools, len(tables.channels)))
     for c in tables.channels:
         out.extend((c.load, c.flags, len(c.pools), *c.pools))
+    out.append(len(tables.windows))
+    for window in tables.windows:
+        out.extend((window.length, window.closes_at))
     out.append(len(tables.queues))
     for q in tables.queues:
         out.extend((q.offers, q.offer_timeout, q.limit, q.retry_after, q.target, q.setup_timeout, q.auto, q.every))
-        out.extend((q.control_every, q.control_due, q.version, q.entered, q.connected, q.in_target, q.abandoned))
+        out.extend((q.window, q.control_every, q.control_due, q.version, q.entered))
+        out.extend((q.connected, q.in_target, q.abandoned))
         out.extend(number for cause in q.rona for number in cause)
     out.extend((tables.atoms, len(tables.groups)))
     for g in tables.groups:
@@ -177,6 +182,11 @@ def _check_tables(core: Core) -> None:
         for pool in channel.pools:
             index("pool", pool, tables.pools)
         within("pools of a channel", len(channel.pools), 1, limits.POOLS_MAX)
+    for window in tables.windows:
+        within("length of a window", window.length, 1, limits.WINDOW_MS_MAX)
+        within("end of a window", window.closes_at, -1, limits.TIME_MAX)
+    for queue in tables.queues:
+        within("window", queue.window, -1, len(tables.windows) - 1)
     for gauge in tables.gauges:
         tables.check_gauge(gauge.kind, gauge.subject, gauge.program)
     for k, class_ in enumerate(tables.classes):
@@ -222,7 +232,9 @@ def _load_tables(core: Core, take: Callable[[int], list[int]]) -> None:
         load, flags, pools = take(3)
         tables.channels.append(Channel(load, tuple(take(pools)), flags))
     for _ in range(take(1)[0]):
-        queue = Queue(*take(15))  # type: ignore[arg-type]
+        tables.windows.append(Window(*take(2)))
+    for _ in range(take(1)[0]):
+        queue = Queue(*take(16))  # type: ignore[arg-type]
         rona = take(8)
         queue.rona = [(rona[x], rona[x + 1]) for x in range(0, 8, 2)]
         tables.queues.append(queue)
@@ -319,8 +331,11 @@ def _check_idle(core: Core) -> Iterator[str]:
             yield f"idle: everybody has declined interaction {i} for good"
         for entry in interaction.entries:
             for j in range(len(core.agents)):
-                if selection.why_not(core, i, entry, j) is None:
+                clause = selection.why_not(core, i, entry, j)
+                if clause is None:
                     yield f"idle: interaction {i} waits in class {entry.class_} beside agent {j}"
+                if clause == Clause.IN_WINDOW and core.tables.windows[selection.window_of(core, entry)].closes_at < 0:
+                    yield f"idle: a window that is not open holds interaction {i} and agent {j}"
 
 
 def _check_time(core: Core) -> Iterator[str]:

@@ -34,6 +34,9 @@ def of(core: Core) -> Iterator[Deadline]:
             yield agent.edge, DeadlineKind.EDGE, j, (j, 0)
         if agent.rest >= 0:
             yield agent.rest, DeadlineKind.REST_END, j, (j, 0)
+    for w, window in enumerate(core.tables.windows):
+        if window.closes_at >= 0:
+            yield window.closes_at, DeadlineKind.WINDOW, w, (w, 0)
     for q, queue in enumerate(core.tables.queues):
         if queue.control_due >= 0:
             yield queue.control_due, DeadlineKind.CONTROL, q, (q, 0)

@@ -15,7 +15,7 @@ from omniroute.core.lifecycle import (
     InteractionState,
     OfferMove,
 )
-from omniroute.core.reference import arrivals, asking, audit, deadlines, reading, selection, staff, turns
+from omniroute.core.reference import arrivals, asking, audit, deadlines, reading, selection, staff, turns, windows
 from omniroute.core.reference.state import (
     HELD,
     IN_QUEUE,
@@ -60,12 +60,14 @@ class Core:
         self.forgiving = False
         self.late: list[int] = []
         """Interactions to ask for after all these."""
+        self.loose = -1
+        """A window that matches one by one now."""
         tables = self.tables
         self.set_queue, self.set_rona = tables.set_queue, tables.set_rona
         self.set_class, self.set_group, self.set_manners = tables.set_class, tables.set_group, tables.set_manners
         self.add_atom, self.add_group, self.set_mix = tables.add_atom, tables.add_group, tables.set_mix
         self.add_class, self.matches, self.add_gauge = tables.add_class, tables.matches, tables.add_gauge
-        self.set_condition = tables.set_condition
+        self.set_condition, self.set_window = tables.set_condition, tables.set_window
 
     # Reading ---------------------------------------------------------------------------------------------------------
 
@@ -109,6 +111,10 @@ class Core:
     def queue(self, q: int) -> tuple[int, ...]:
         """See ``reading``."""
         return reading.queue(self, q)
+
+    def window(self, x: int) -> tuple[int, int]:
+        """See ``reading``."""
+        return reading.window(self, x)
 
     def gauge(self, g: int) -> int:
         """See ``reading``."""
@@ -217,9 +223,11 @@ class Core:
         elif kind == DeadlineKind.FURTHER_OFFER:
             self.live(number).due = -1
             self._place(number)
+        elif kind == DeadlineKind.WINDOW:
+            windows.close(self, number)
         elif kind == DeadlineKind.STEP:
             when = self.tables.classes[self.live(number).entries[part].class_].step_when
-            if when < 0 or self.tables.conditions[when].holds:
+            if (when < 0 or self.tables.conditions[when].holds) and not windows.close_those_of(self, number):
                 self._step(number)
         elif kind == DeadlineKind.CONTROL:
             queue = self.tables.queues[number]

@@ -53,6 +53,12 @@ def queue(core: Core, q: int) -> tuple[int, ...]:
     return (core.length(q), it.version, it.entered, it.connected, it.in_target, it.abandoned)
 
 
+def window(core: Core, w: int) -> tuple[int, int]:
+    """(length, when it closes at the latest) of a decision window, -1 while it is not open. O(1)."""
+    it = core.tables.windows[index("window", w, len(core.tables.windows))]
+    return (it.length, it.closes_at)
+
+
 def gauge(core: Core, g: int) -> int:
     """What a gauge shows. O(1) in the kernel."""
     it = core.tables.gauges[index("gauge", g, len(core.tables.gauges))]

@@ -73,10 +73,16 @@ def bound(core: Core, i: int) -> bool:
     return any(tie.kind in BOUND for tie in core.live(i).ties)
 
 
+def window_of(core: Core, entry: Entry) -> int:
+    """The decision window by which an entry is matched; -1: none, or it matches one by one now."""
+    window = core.tables.queues[core.queue_of(entry)].window
+    return -1 if window == core.loose else window
+
+
 def why_not(core: Core, i: int, entry: Entry, j: int, *, further: bool = False) -> Clause | None:
     """The first clause of *eligible* that is false for a waiting entry and an agent, or None when all are true.
 
-    ``further``: it is a broadcast, which is full only in between.
+    A window holds nothing that a tie wishes. ``further``: it is a broadcast, which is full only in between.
     """
     class_, agent = core.tables.classes[entry.class_], core.agents[j]
     pair, wished = class_.pairs[agent.group], wish(core, i, j)
@@ -101,6 +107,8 @@ def why_not(core: Core, i: int, entry: Entry, j: int, *, further: bool = False) 
         return Clause.ALREADY_OFFERED
     if offers_full(core, i) and not further:
         return Clause.OFFERS_FULL
+    if wished is None and window_of(core, entry) >= 0:
+        return Clause.IN_WINDOW
     return None
 
 
@@ -157,8 +165,10 @@ def weight(core: Core, class_: Class, group: int, since: int) -> int:
     return class_.age_rate * age + length + class_.offset - class_.pairs[group].cost_in
 
 
-def interaction_for(core: Core, j: int) -> tuple[int, int] | None:
+def interaction_for(core: Core, j: int, *, window: int = -1) -> tuple[int, int] | None:
     """Which interaction agent ``j`` should get next: (interaction, entry position), or None.
+
+    With a ``window``: which one he would get of what it holds.
 
     First what prefers him, by (tier, since, seq). Inside a class the first that he may take, by (tier, since, seq);
     among classes least rank, then least tier, then most ``age_rate * age + length_rate * length + offset - cost``,
@@ -171,7 +181,9 @@ def interaction_for(core: Core, j: int) -> tuple[int, int] | None:
         if interaction is None or interaction.state not in IN_QUEUE:
             continue
         for e, entry in enumerate(interaction.entries):
-            if why_not(core, i, entry, j) is not None:
+            clause = why_not(core, i, entry, j)
+            held = clause == Clause.IN_WINDOW and window_of(core, entry) == window
+            if not (held if window >= 0 else clause is None):
                 continue
             place = ((entry.tier, entry.since, entry.seq), i, e)
             if wish(core, i, j) is not None:

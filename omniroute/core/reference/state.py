@@ -48,6 +48,7 @@ class Queue:
     setup_timeout: int = -1
     auto: int = 0
     every: int = -1
+    window: int = -1
     control_every: int = -1
     control_due: int = -1
     version: int = 0
@@ -222,6 +223,14 @@ class Condition:
     off: int
     below: int
     holds: bool = False
+
+
+@define(slots=True)
+class Window:
+    """A decision window of ``length`` ms, for the queues that name it; ``closes_at`` -1: it is not open."""
+
+    length: int
+    closes_at: int = -1
 
 
 TieTo = tuple[int, int, int]

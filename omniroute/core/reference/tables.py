@@ -9,7 +9,7 @@ from attrs import Factory, define
 from omniroute.core import limits
 from omniroute.core.codes import AgentKey, Cause, GaugeKind
 from omniroute.core.limits import CANCEL, NEVER, out_of_range
-from omniroute.core.reference.state import ALL_POOLS, Channel, Class, Condition, Gauge, Group, Pair, Queue
+from omniroute.core.reference.state import ALL_POOLS, Channel, Class, Condition, Gauge, Group, Pair, Queue, Window
 from omniroute.errors import MisuseError
 
 AND, OR, NOT, TRUE, FALSE = -1, -2, -3, -4, -5
@@ -40,6 +40,7 @@ class Tables:
     groups: list[Group] = Factory(list)
     gauges: list[Gauge] = Factory(list)
     conditions: list[Condition] = Factory(list)
+    windows: list[Window] = Factory(list)
 
     def add_pool(self) -> int:
         """A new pool; existing groups allow any number in it."""
@@ -80,6 +81,7 @@ class Tables:
         setup_timeout: int = -1,
         auto: int = 0,
         every: int = -1,
+        window: int = -1,
     ) -> int:
         """Write queue ``queue`` (or append it, when it is the next one)."""
         index("queue", queue, len(self.queues) + 1)
@@ -93,14 +95,26 @@ class Tables:
             if value != -1:
                 within(what, value, 1, limits.TIME_MAX)
         within("auto", auto, 0, 1)
+        within("window", window, -1, len(self.windows) - 1)
         if queue == len(self.queues):
-            self.queues.append(Queue(offers, offer_timeout, limit, retry_after, target, setup_timeout, auto, every))
+            numbers = (offers, offer_timeout, limit, retry_after, target, setup_timeout, auto, every, window)
+            self.queues.append(Queue(*numbers))
         else:
             old = self.queues[queue]
             old.offers, old.offer_timeout, old.limit = offers, offer_timeout, limit
             old.retry_after, old.target, old.setup_timeout, old.auto = retry_after, target, setup_timeout, auto
-            old.every = every
+            old.every, old.window = every, window
         return queue
+
+    def set_window(self, window: int, length: int) -> int:
+        """Say how long a decision window is, in ms (or append it, when it is the next one); an open one goes on."""
+        index("window", window, len(self.windows) + 1)
+        within("windows", window + 1, 1, limits.WINDOWS_MAX)
+        within("length of a window", length, 1, limits.WINDOW_MS_MAX)
+        if window == len(self.windows):
+            self.windows.append(Window(length))
+        self.windows[window].length = length
+        return window
 
     def set_rona(self, queue: int, cause: int, after: int, rest: int) -> None:
         """After how many of a cause in a row an agent turns not ready (0: never), and his rest before that, in ms."""
