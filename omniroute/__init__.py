@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from omniroute.strategies.scored import Scored
     from omniroute.strategies.service_objective import ServiceObjective
     from omniroute.strategies.skills import SkillsFirst
+    from omniroute.windows import Window
     from omniroute.world.simulate import simulate
 
 _WHERE = {
@@ -66,6 +67,7 @@ _WHERE = {
     "SkillsFirst": "strategies.skills",
     "Step": "plan",
     "Target": "plan",
+    "Window": "windows",
     "commands": "",
     "errors": "",
     "events": "",
@@ -100,6 +102,7 @@ __all__ = [
     "SkillsFirst",
     "Step",
     "Target",
+    "Window",
     "commands",
     "errors",
     "events",

@@ -120,6 +120,8 @@ class Naming:
         self.channels = self.capacity.channels
         """All channels that ever were, in the order of their numbers; the plan says which are open."""
         self.gauges = Gauges(core)
+        self.windows: dict[str, int] = {}
+        """All decision windows that ever were."""
         self.queues: dict[str, int] = {}
         """Those of the plan; a queue that left the plan keeps its number in :attr:`queue_names`."""
         self.queue_names: list[str] = []
@@ -213,8 +215,11 @@ class Naming:
 
     def set_queue(self, q: int) -> None:
         """Write a queue's own numbers. O(1)."""
-        queue = self.queue_values[q]
-        self.core.set_queue(q, *queue_numbers(queue))
+        queue, window = self.queue_values[q], -1
+        if queue.window is not None:
+            window = self.windows.setdefault(queue.window.name, len(self.windows))
+            self.core.set_window(window, queue.window.length_ms)
+        self.core.set_queue(q, *queue_numbers(queue), window)
         for cause in RONA:
             rona = queue.rona.get(cause, RONA[cause])
             self.core.set_rona(q, Cause[cause.upper()], rona.after, rona.rest_ms)

@@ -52,6 +52,7 @@ from omniroute.model import (
 from omniroute.plan_checks import check_parts
 from omniroute.requirements import Requirement
 from omniroute.steps import Step, checked_steps
+from omniroute.windows import Window, checked_window
 
 __all__ = [
     "DURATION_MAX_MS",
@@ -66,6 +67,7 @@ __all__ = [
     "Step",
     "StrategyValue",
     "Target",
+    "Window",
     "duration_text",
     "milliseconds",
 ]
@@ -304,7 +306,8 @@ class Queue:
     after so long. ``auto_accept`` takes each offer for its agent at once. ``rona`` says by cause ("no_answer",
     "declined", "busy", "unreachable") when an agent turns not ready; what it does not name is as in RONA. By
     ``only_while`` some agents serve this queue under a condition. A step is taken at once where nobody known could ever
-    match before it but somebody behind it; a ``patient`` queue waits for it all the same. Raises PlanError.
+    match before it but somebody behind it; a ``patient`` queue waits for it all the same. With a ``window``, or its
+    length, offers are held back for so long and matched together; then not to all at once. Raises PlanError.
 
     >>> Queue("support", needs="spanish >= 3", offer_timeout_ms="15s").offer_timeout_ms
     15000
@@ -327,6 +330,7 @@ class Queue:
     rona: dict[str, Rona] = attrs.field(factory=dict, converter=_rona, hash=False, kw_only=True)
     patient: bool = attrs.field(default=False, converter=_patient, kw_only=True)
     only_while: tuple[OnlyWhile, ...] = attrs.field(default=(), converter=_only_while, kw_only=True)
+    window: Window | None = attrs.field(default=None, converter=checked_window, kw_only=True)
     requirement: Requirement = attrs.field(init=False, eq=False, repr=False)
 
     @requirement.default
@@ -336,6 +340,8 @@ class Queue:
     def __attrs_post_init__(self) -> None:
         if self.offer_every_ms is not None and self.offers == 1:
             raise PlanError("needs more than one of offers", field="offer_every")
+        if self.window is not None and self.offers == "all":
+            raise PlanError("is not for a queue that offers to all at once", field="window")
         if self.target is not None and not isinstance(self.target, Target):
             raise PlanError(f"expected Target, got {shown(self.target)}", field="target")
         if self.strategy is not None:

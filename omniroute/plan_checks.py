@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from omniroute.checks import unique
 from omniroute.conditions import ESTIMATED
-from omniroute.core.limits import CONDITIONS_MAX, POOLS_MAX, STEPS_MAX
+from omniroute.core.limits import CONDITIONS_MAX, POOLS_MAX, STEPS_MAX, WINDOWS_MAX
 from omniroute.errors import PlanError, RequirementError
 from omniroute.model import nearest
 from omniroute.requirements import Requirement, conjunction
@@ -27,6 +27,7 @@ def check_parts(plan: Plan) -> None:
     _check_conditions(plan)
     _check_queues(plan)
     _check_ways(plan)
+    _check_windows(plan)
     if plan.intake is not None:
         _check_intake(plan, plan.intake)
     if plan.skills:
@@ -139,6 +140,22 @@ def _check_queues(plan: Plan) -> None:
             ):
                 name = getattr(step, key)
                 _known(word, () if name is None else [name], known, f"queues[{position}].steps[{number}].{key}")
+
+
+def _check_windows(plan: Plan) -> None:
+    """Check that queues that share a window say the same of it, and that there are not too many."""
+    lengths: dict[str, int] = {}
+    for position, queue in enumerate(plan.queues):
+        if queue.window is None:
+            continue
+        name, length, field = queue.window.name, queue.window.length_ms, f"queues[{position}].window"
+        if len(name) > plan.limits.name_length:
+            message = f"at most {plan.limits.name_length} characters (limits.name_length), got {len(name)}"
+            raise PlanError(message, field=f"{field}.name")
+        if lengths.setdefault(name, length) != length:
+            raise PlanError(f"an earlier queue of the same window says {lengths[name]} ms", field=field)
+    if len(lengths) > WINDOWS_MAX:
+        raise PlanError(f"at most {WINDOWS_MAX} windows (WINDOWS_MAX), got {len(lengths)}", field="queues")
 
 
 def _check_ways(plan: Plan) -> None:

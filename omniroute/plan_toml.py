@@ -12,7 +12,19 @@ from omniroute.conditions import Condition, OnlyWhile
 from omniroute.intake import Intake, Rule
 from omniroute.journey_rules import Effort, JourneyRules
 from omniroute.model import Agent, Label
-from omniroute.plan import RESERVES, Channel, Limits, Plan, Queue, Rona, Step, StrategyValue, Target, duration_text
+from omniroute.plan import (
+    RESERVES,
+    Channel,
+    Limits,
+    Plan,
+    Queue,
+    Rona,
+    Step,
+    StrategyValue,
+    Target,
+    Window,
+    duration_text,
+)
 from omniroute.toml_tables import (
     block,
     checked_keys,
@@ -48,6 +60,7 @@ _TARGET_KEYS = keys_of(Target)
 _RONA_KEYS = keys_of(Rona)
 _CONDITION_KEYS = keys_of(Condition)
 _ONLY_WHILE_KEYS = keys_of(OnlyWhile)
+_WINDOW_KEYS = keys_of(Window)
 _QUEUE_KEYS = keys_of(Queue)
 _AGENT_KEYS = keys_of(Agent)
 _LIMITS_KEYS = keys_of(Limits)
@@ -123,6 +136,8 @@ def _read_queue(table: object, field: str) -> Queue:
             table["rona"] = {cause: read_table(Rona, item, _RONA_KEYS, f"{field}.rona.{cause}") for cause, item in rona}
         if "target" in table:
             table["target"] = read_table(Target, table["target"], _TARGET_KEYS, f"{field}.target")
+        if isinstance(table.get("window"), dict):
+            table["window"] = read_table(Window, table["window"], _WINDOW_KEYS, f"{field}.window")
         if "strategy" in table:
             table["strategy"] = _read_strategy(table["strategy"], f"{field}.strategy")
     return read_table(Queue, table, _QUEUE_KEYS, field)
@@ -215,6 +230,9 @@ def _queue_table(queue: Queue) -> dict[str, object]:
 
         strategy = catalogue.written(queue.strategy)
     target = queue.target and {"within": duration_text(queue.target.within_ms), "share": queue.target.share}
+    window: object = queue.window and duration_text(queue.window.length_ms)
+    if queue.window and queue.window.name:
+        window = {"length": window, "name": queue.window.name}
     table = {
         "name": queue.name,
         "needs": queue.needs,
@@ -230,6 +248,7 @@ def _queue_table(queue: Queue) -> dict[str, object]:
         "setup_timeout": None if queue.setup_timeout_ms is None else duration_text(queue.setup_timeout_ms),
         "auto_accept": queue.auto_accept,
         "patient": queue.patient,
+        "window": window,
     }
     return without(table, {"needs": "", "offers": 1, "short_abandon": "0s", "auto_accept": False, "patient": False})
 

@@ -140,6 +140,9 @@ def _size_problem(door: Door, plan: Plan, used: Sequence[int]) -> Problem | None
         )
     if len(naming.gauges.conditions) + conditions > limits.CONDITIONS_MAX:
         return Reason.LIMIT_REACHED, f"at most {limits.CONDITIONS_MAX} conditions, those of earlier plans included"
+    windows = {queue.window.name for queue in plan.queues if queue.window is not None} | naming.windows.keys()
+    if len(windows) > limits.WINDOWS_MAX:
+        return Reason.LIMIT_REACHED, f"at most {limits.WINDOWS_MAX} windows, those of earlier plans included"
     wanted = {queue.name: queue for queue in plan.queues}
     classes: set[tuple[object, ...]] = set()
     for k in used:

@@ -522,6 +522,10 @@ class Router:
                     detail = f"is not a member of {view.queue}"
                 elif detail is None and who.time_left_ms is not None:
                     detail = "has too little time left"
+            if clause == Clause.IN_WINDOW:
+                window = self._naming.queue_values[self._naming.class_names[k].queue].window
+                assert window is not None
+                detail = f"until {self._core.window(self._naming.windows[window.name])[1]} at the latest"
             name = Clause(clause).name.lower() if clause else None
             found.append(Why(queue=view.queue, clause=name, detail=detail))
         return tuple(found)

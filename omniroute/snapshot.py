@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT", "SEMANTICS", "digest", "read", "write"]
 
-FORMAT: Final = 9
+FORMAT: Final = 10
 """The number of this layout; another layout gets another number."""
 SEMANTICS: Final = 3
 """The number of what commands mean; it changes when the same commands would give other events."""
@@ -56,6 +56,7 @@ class Snapshot(msgspec.Struct, array_like=True, frozen=True):
     pools: list[tuple[bool, str]]
     gauges: list[GaugeName]
     conditions: list[tuple[int, int, int, int]]
+    windows: list[str]
     queues: list[str]
     atoms: list[str | _AtomRecord]
     groups: list[tuple[AgentCard, int | None]]
@@ -138,6 +139,7 @@ def _snapshot(now: int, naming: Naming, ledger: Ledger, *, plan: str | None, seq
         pools=naming.capacity.pools,
         gauges=list(gauges),
         conditions=[(gauges[gauge], on, off, below) for gauge, on, off, below in naming.gauges.conditions],
+        windows=list(naming.windows),
         queues=naming.queue_names,
         atoms=[atom if isinstance(atom, str) else (atom.name, atom.op, atom.value) for atom in naming.atoms],
         groups=[(AgentCard.of(who), view.time_left_ms) for who, view in groups],
@@ -232,6 +234,7 @@ def _naming(core: Core, plan: Plan, found: Snapshot) -> Naming:
     ]
     naming.capacity = Capacity.of(core, channels, found.kinds, found.pools)
     naming.channels = naming.capacity.channels
+    naming.windows = {name: number for number, name in enumerate(found.windows)}
     naming.queue_names = found.queues
     values = {queue.name: queue for queue in plan.queues}
     naming.queues = {queue.name: found.queues.index(queue.name) for queue in plan.queues}

@@ -84,7 +84,7 @@ class Why:
     """Why an agent does not get an interaction from one of its queues: the first clause that is false.
 
     ``clause`` is a name of ``core.codes.Clause`` in lower case, None where nothing is in the way; ``detail`` says what
-    the requirement misses where that is the reason.
+    the requirement misses where that is the reason, or until when a decision window holds the pair.
     """
 
     queue: str

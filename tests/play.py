@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from omniroute import Agent, Channel, Plan, Queue, Router, Step, commands, events, records
+from omniroute import Agent, Channel, Plan, Queue, Router, Step, Window, commands, events, records
 from omniroute.core.codes import AgentKey
 from omniroute.core.limits import NEVER
 from omniroute.strategies.priority import Priority
@@ -38,8 +38,16 @@ PLAN = Plan(
             retry_after_ms=6_000,
             offer_timeout_ms=None,
             wrap_up_ms=None,
+            window="2s",
         ),
-        Queue("mail", offers=2, offer_timeout_ms=7_000, strategy=Priority(tiers={1: -1}), retry_after_ms=0),
+        Queue(
+            "mail",
+            offers=2,
+            offer_timeout_ms=7_000,
+            strategy=Priority(tiers={1: -1}),
+            retry_after_ms=0,
+            window=Window("400ms", "mail"),
+        ),
     ],
     agents=[
         Agent("ana", skills={"es": 3}, units=2),

@@ -16,7 +16,17 @@ FLOORS = [
     {"core.codes", "core.estimate", "core.limits"},
     {"core.lifecycle"},
     {"model", "checks", "requirements"},
-    {"satisfy", "journey_rules", "journey_facts", "journey_state", "journey", "intake", "conditions", "steps"},
+    {
+        "satisfy",
+        "journey_rules",
+        "journey_facts",
+        "journey_state",
+        "journey",
+        "intake",
+        "conditions",
+        "steps",
+        "windows",
+    },
     {"plan", "plan_checks", "commands", "events", "views"},
     {"core", "core.kernel", "core.matching", "core.reference", "core.transport", "strategies"},
     {

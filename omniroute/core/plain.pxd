@@ -2,9 +2,8 @@
 
 A world is plain where agents take the best offer at once, nobody is told anything, and none of these is in use: gauges,
 conditions, interruptions, steps, bursts, obligations, control intervals, estimates, decision windows. Then an arrival
-that finds somebody, and a
-conversation that ends without wrap-up, are a few dozen writes. Everything else goes the general way. What they leave
-behind is the same to the last number, sequence numbers and free numbers included.
+that finds somebody, and a conversation that ends without wrap-up, are a few dozen writes. Everything else goes the
+general way. What they leave behind is the same to the last number, sequence numbers and free numbers included.
 """
 
 from omniroute.core.engine cimport serve
