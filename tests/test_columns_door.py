@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from omniroute.core import IMPLEMENTATION, Driver
 from omniroute.errors import MisuseError
 from omniroute.model import Agent
-from omniroute.plan import Channel, Plan, Queue, Step
+from omniroute.plan import Channel, Plan, Queue, Step, Window
 from omniroute.strategies.priority import Priority
 from omniroute.strategies.schedule import Schedule
 from omniroute.strategies.skills import SkillsFirst
@@ -67,6 +67,7 @@ def plans(draw, *, at_once: bool) -> Plan:
             limit=draw(st.sampled_from((None, None, 2))),
             setup_timeout_ms=draw(st.sampled_from((None, None, 9))),
             auto_accept=at_once,
+            window=draw(st.sampled_from((None, None, Window(4), Window(15, "other")))),
         )
         for at in range(draw(st.integers(1, 3)))
     ]
