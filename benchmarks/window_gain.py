@@ -76,7 +76,8 @@ def row(worlds: list[World], window_ms: int) -> str:
         took += time.perf_counter() - begun
         abandoned += done.count(OutcomeCode.ABANDONED)
         waits.append(done.wait_ms[done.outcome == OutcomeCode.SERVED])
-        levels += [level_of(done, workload, known)] * bool(known)
+        if known:
+            levels.append(level_of(done, workload, known))
     wait = np.concatenate(waits)
     mean = f"{np.mean(levels):.3f}" if levels else ""
     return (
