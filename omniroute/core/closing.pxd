@@ -312,11 +312,9 @@ cdef inline bint make_room(Round* r) noexcept nogil:
 cdef inline int match_round(State* s, Round* r, i32 w) noexcept nogil:
     """Find the pairs of a round; how it ends. Where memory runs out nothing is found, and the core has failed."""
     cdef bint found = False
-    if not gather(s, r, w):
-        s.failed = True
-    if s.failed or r.n_waiters == 0:
+    if not could_match(s, w):
         return ENOUGH
-    if not (make_rows(s, r) and make_columns(s, r)):
+    if not (gather(s, r, w) and make_rows(s, r) and make_columns(s, r)):
         s.failed = True
         return ENOUGH
     if <i64> r.n_rows * r.n_columns > CELLS_MAX:

@@ -91,14 +91,9 @@ cdef struct Round:
 # Rows and columns -----------------------------------------------------------------------------------------------------
 
 
-cdef inline int by_own(const void* p, const void* q) noexcept nogil:
-    """What is like no other behind the rest, by interaction and position."""
+cdef inline int by_interaction(const void* p, const void* q) noexcept nogil:
     cdef const Waiter* a = <const Waiter*> p
     cdef const Waiter* b = <const Waiter*> q
-    if a.own != b.own:
-        return a.own - b.own
-    if not a.own:
-        return a.row - b.row
     if a.interaction != b.interaction:
         return (a.interaction > b.interaction) - (a.interaction < b.interaction)
     return a.position - b.position
@@ -142,13 +137,45 @@ cdef inline i32 passed_of(State* s, Class* class_, i64 since) noexcept nogil:
     return n
 
 
+cdef inline bint could_match(State* s, i32 w) noexcept nogil:
+    """Whether tables, conditions and room let anybody take something that a window holds. O(classes * groups / 64)."""
+    cdef i32 words = s.cap_groups >> 6
+    cdef i32 x, y, k
+    cdef u64 bits
+    cdef u64* available
+    for x in range(s.cap_classes >> 6):
+        bits = s.held[<i64> w * (s.cap_classes >> 6) + x]
+        while bits:
+            k = (x << 6) + omni_ctz(bits)
+            bits &= bits - 1
+            available = s.lanes[s.classes[k].lane].available
+            for y in range(words):
+                if s.openable[<i64> k * words + y] & (available[y] | available[words + y]):
+                    return True
+    return False
+
+
 cdef inline bint gather(State* s, Round* r, i32 w) noexcept nogil:
-    """Write down who waits in a window for a further offer, class by class, each class in order."""
+    """Write down who waits in a window for a further offer, class by class, each in order; who is like no other last."""
+    cdef i32 own
+    if not note_waiters(s, r, w, False):
+        return False
+    own = r.n_waiters
+    if not note_waiters(s, r, w, True):
+        return False
+    qsort(&r.waiters[own], r.n_waiters - own, sizeof(Waiter), by_interaction)
+    return True
+
+
+cdef inline bint note_waiters(State* s, Round* r, i32 w, bint own) noexcept nogil:
+    """Write down those who are like no other, or the rest."""
     cdef i32 words = s.cap_classes >> 6
     cdef i32 x, k, e, at
     cdef u64 bits
     cdef Waiter* one
     cdef Interaction* it
+    if own and not r.owned:
+        return True
     for x in range(words):
         bits = s.held[<i64> w * words + x]
         while bits:
@@ -156,17 +183,20 @@ cdef inline bint gather(State* s, Round* r, i32 w) noexcept nogil:
             bits &= bits - 1
             e = s.classes[k].root.first
             while e >= 0:
+                it = &s.interactions[s.entries[e].interaction]
+                if (it.ties >= 0 or s.entries[it.entries].next >= 0 or it.live > 0) != own:
+                    r.owned = True
+                    e = following(s.links, e)
+                    continue
                 if not grow(s, <void**> &r.waiters, &r.cap_waiters, r.n_waiters + 1, sizeof(Waiter)):
                     return False
                 one = &r.waiters[r.n_waiters]
                 r.n_waiters += 1
-                it = &s.interactions[s.entries[e].interaction]
                 one.key = s.keys[e]
                 one.interaction = s.entries[e].interaction
                 one.entry = e
                 one.passed = passed_of(s, &s.classes[k], s.keys[e].b)
-                one.own = it.ties >= 0 or s.entries[it.entries].next >= 0 or it.live > 0
-                one.row = r.n_waiters  # their order, until rows are known
+                one.own = own
                 one.position = 0
                 at = it.entries
                 while at != e:
@@ -187,7 +217,6 @@ cdef inline bint make_rows(State* s, Round* r) noexcept nogil:
     """Put the waiters into rows, those in the order of their first."""
     cdef i32 x, y
     cdef Row* row
-    qsort(r.waiters, r.n_waiters, sizeof(Waiter), by_own)
     r.rows = <Row*> calloc(r.n_waiters + 1, sizeof(Row))
     if r.rows == NULL:
         return False
@@ -198,7 +227,6 @@ cdef inline bint make_rows(State* s, Round* r) noexcept nogil:
             row.begin = x
             row.first = r.waiters[x].key
             row.own = r.waiters[x].own
-            r.owned = r.owned or row.own
         row.many += 1
         if less(&r.waiters[x].key, &row.first):
             row.first = r.waiters[x].key
@@ -242,36 +270,53 @@ cdef inline void mark_unlike(State* s, Round* r, char* unlike) noexcept nogil:
                 left -= 1
 
 
+cdef inline void mark_able(State* s, Round* r, u64* able) noexcept nogil:
+    """Mark the groups that some row is open to, as far as tables and conditions say."""
+    cdef i32 words = s.cap_groups >> 6
+    cdef i32 x, k, w, last = -1
+    for x in range(r.n_waiters):
+        k = s.entries[r.waiters[x].entry].class_
+        if k != last:
+            for w in range(words):
+                able[w] |= s.openable[<i64> k * words + w]
+        last = k
+
+
 cdef inline bint make_columns(State* s, Round* r) noexcept nogil:
     """Put who has room into columns, those in the order of who has not changed for longest."""
-    cdef i32 x, j, channel = -1
+    cdef i32 x, j, g, channel = -1
+    cdef u64* able = <u64*> calloc((s.cap_groups >> 6) + 1, sizeof(u64))
     cdef bint one_channel = True
     cdef char* unlike = <char*> calloc(s.n_agents + 1, 1)
     cdef Hand* hand
     cdef Column* column
     r.hands = <Hand*> calloc(s.n_agents + 1, sizeof(Hand))
     r.columns = <Column*> calloc(s.n_agents + 1, sizeof(Column))
-    if unlike == NULL or r.hands == NULL or r.columns == NULL:
+    if unlike == NULL or able == NULL or r.hands == NULL or r.columns == NULL:
         free(unlike)
+        free(able)
         return False
     mark_unlike(s, r, unlike)
+    mark_able(s, r, able)
     for x in range(r.n_waiters):
         j = s.interactions[r.waiters[x].interaction].channel
         one_channel = one_channel and (channel < 0 or channel == j)
         channel = j
     for j in range(s.n_agents):
-        if s.agents[j].room == 0:
+        g = s.agents[j].group
+        if s.agents[j].room == 0 or not (able[g >> 6] >> (g & 63)) & 1:
             continue
         hand = &r.hands[r.n_hands]
         r.n_hands += 1
         hand.stamp = s.agents[j].stamp
         hand.agent = j
-        hand.group = s.agents[j].group
+        hand.group = g
         hand.room = s.agents[j].room
         hand.band = s.agents[j].band
         hand.places = places_of(s, j, channel) if one_channel and channel >= 0 else 1
         hand.alone = j if unlike[j] else -1
     free(unlike)
+    free(able)
     qsort(r.hands, r.n_hands, sizeof(Hand), by_kind)
     for x in range(r.n_hands):
         hand = &r.hands[x]

@@ -222,7 +222,8 @@ def _rows(core: Core, w: int) -> list[Row]:
 def _columns(core: Core, rows: Sequence[Row]) -> list[Column]:
     """Who has room, by group, channels with room, of these the ones that interrupt something, and places.
 
-    Somebody to whom a row of its own has a tie or a live offer is a column of his own.
+    Groups that no row is open to, as far as tables and conditions say, are left out. Somebody to whom a row of its own
+    has a tie or a live offer is a column of his own.
     """
     unlike = set()
     for row in rows:
@@ -230,17 +231,25 @@ def _columns(core: Core, rows: Sequence[Row]) -> list[Column]:
             i = row.places[0][3]
             unlike |= {tie.agent for tie in core.live(i).ties} | {offer.agent for offer in core.offers_of(i)}
     channels = sorted({core.live(place[3]).channel for row in rows for place in row.places})
+    classes = {core.live(place[3]).entries[place[4]].class_ for row in rows for place in row.places}
+    able = {g for g in range(len(core.tables.groups)) if any(_serves(core, k, g) for k in classes)}
     columns: dict[tuple[int, ...], Column] = {}
     for j in sorted(range(len(core.agents)), key=lambda j: (core.agents[j].stamp, j)):
         agent = core.agents[j]
         rooms = [c for c in range(len(core.tables.channels)) if selection.has_room(core, j, c)]
-        if agent.presence != Presence.READY or agent.rest >= 0 or not rooms:
+        if agent.presence != Presence.READY or agent.rest >= 0 or not rooms or agent.group not in able:
             continue
         places = _places(core, j, channels[0]) if len(channels) == 1 else 1
         bands = sum(1 << c for c in rooms if selection.yields(core, agent, c))
         kind = (agent.group, sum(1 << c for c in rooms), bands, places, j if j in unlike else -1)
         columns.setdefault(kind, Column([], places)).agents.append(j)
     return list(columns.values())
+
+
+def _serves(core: Core, k: int, g: int) -> bool:
+    """Whether tables and conditions let a group serve a class at all."""
+    pair = core.tables.classes[k].pairs[g]
+    return pair.opens != limits.NEVER and (pair.condition < 0 or core.tables.conditions[pair.condition].holds)
 
 
 def _places(core: Core, j: int, channel: int) -> int:
