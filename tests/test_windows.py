@@ -375,6 +375,41 @@ def test_nobody_is_passed_over(core: Any) -> None:
     assert sum(order_kept(core, seed) for seed in range(150)) > 300
 
 
+def steps_taken(core: Any, seed: int) -> int:
+    """Drive arrivals with steps and few agents; how many steps were taken by somebody who had just been held."""
+    dice, found, at = random.Random(seed), 0, 1_000
+    world, _ = prepared(core, seed)
+    nowhere = world.core.add_class(world.queue, 0, [-5], 0)
+    for k, rate in enumerate(world.rates):
+        world.core.set_class(world.classes[k], rate, 0, 0, dice.choice([20, 60, 150]), nowhere, -1, patient=1)
+    for _ in range(20):
+        at += dice.choice([0, 3, 30, 90])
+        while 0 <= (due := world.core.next_deadline()) <= at:
+            before = world.core.fork()
+            before.advance(due - 1)
+            world.core.advance(due)
+            told = world.core.take()
+            offered = [(i, j) for kind, _, i, j, *_ in told if kind == EventKind.OFFERED]
+            for i in [i for kind, _, i, *_ in told if kind == EventKind.STEPPED]:
+                held = {j for j in world.agents if before.why_not(i, j) == [Clause.IN_WINDOW]}
+                assert i in {i for i, _ in offered} or held <= {j for _, j in offered}, (seed, due, i)
+                found += bool(held)
+        world.arrive(at, dice.randrange(len(world.classes)))
+        for kind, _, _, _, offer, _ in world.core.take():
+            if kind == EventKind.OFFERED and dice.random() < 0.7:
+                world.core.decline(world.core.now, offer)
+    return found
+
+
+@both
+def test_no_step_is_missed(core: Any) -> None:
+    """Who steps while a window holds him is offered at that instant, or all whom it held for him are, to others.
+
+    Red when a step is taken without a look at windows.
+    """
+    assert sum(steps_taken(core, seed) for seed in range(80)) > 20
+
+
 # State ----------------------------------------------------------------------------------------------------------------
 
 
@@ -446,11 +481,11 @@ def test_both_cores_at_the_greatest_numbers(seed: int) -> None:
 def test_too_many_unlike_are_matched_one_by_one(core: Any) -> None:
     """Beyond so many rows times columns a closing decides as without a window: the first gets the cheapest for it.
 
-    Here each of 520 may not have somebody who is not there, so it is like no other, and each of 520 agents has a group
+    Here each of 260 may not have somebody who is not there, so it is like no other, and each of 260 agents has a group
     of his own. Of the plain core, which takes minutes for so many, the limit is lowered.
     """
-    assert limits.WINDOW_CELLS_MAX < 520 * 520
-    many, most = (520, limits.WINDOW_CELLS_MAX) if core is CORES.get("kernel") else (3, 8)
+    assert limits.WINDOW_CELLS_MAX < 260 * 260
+    many, most = (260, limits.WINDOW_CELLS_MAX) if core is CORES.get("kernel") else (3, 8)
     for limit, left in ((most, 1), (2**30, 0)) if many == 3 else ((most, 1),):
         with patch.object(limits, "WINDOW_CELLS_MAX", limit):
             world = World(core, [[5, 30, *[40] * (many - 2)], [10, *[NEVER] * (many - 1)]])

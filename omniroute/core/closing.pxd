@@ -14,7 +14,7 @@ from omniroute.core.selection cimport in_queue, key_of, offers_full, weigh
 from omniroute.core.windows cimport holds
 
 cdef enum:
-    CELLS_MAX = 262144  # limits.WINDOW_CELLS_MAX
+    CELLS_MAX = 65536  # limits.WINDOW_CELLS_MAX
     ENOUGH = 0  # how a round ends: nothing can be matched
     MATCHED = 1
     TOO_MANY = 2

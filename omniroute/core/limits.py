@@ -58,7 +58,7 @@ WINDOWS_MAX: Final = 64
 WINDOW_MS_MAX: Final = 60_000
 """Longest decision window: what waits longer than a minute for its match waits for something else."""
 
-WINDOW_CELLS_MAX: Final = 2**18
+WINDOW_CELLS_MAX: Final = 2**16
 """Most rows times columns that a window matches together; beyond, it decides as without a window, in order."""
 
 MATCH_WEIGHT_MAX: Final = 2**60
