@@ -33,7 +33,7 @@ PLAN = Plan(
         Queue(
             "care",
             needs="not trainee",
-            strategy=Schedule(inner=SkillsFirst(specialist_first=True, takes="best_fit"), longest="6s", edges=["2s"]),
+            strategy=SkillsFirst(specialist_first=True, takes="best_fit") | Schedule(longest="6s", edges=["2s"]),
             steps=[Step("5s", needs=""), Step("9s", tier=-1)],
             retry_after_ms=6_000,
             offer_timeout_ms=None,

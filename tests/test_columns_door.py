@@ -29,7 +29,7 @@ NEEDS = ("", "spanish", "spanish >= 2", "spanish or billing", "not billing")
 NAMES = ("one", "two", "three")
 GUARDS = (
     Schedule(longest={"chat": 30, "*": 9}, grace=2, edges=(17,)),
-    Schedule(inner=SkillsFirst(), handle=20, hard=False, overtime=1, edges=(15, 40)),
+    SkillsFirst() | Schedule(handle=20, hard=False, overtime=1, edges=(15, 40)),
 )
 
 

@@ -10,13 +10,13 @@ import attrs
 import pytest
 from cores import CORES, using
 
-from omniroute import Agent, Plan, Queue, Router, SkillsFirst, Step, commands, events, records
+from omniroute import Agent, Plan, Priority, Queue, Router, SkillsFirst, Step, commands, events, records
 from omniroute.core.limits import NEVER, RUNGS_MAX
 from omniroute.errors import MisuseError, PlanError
 from omniroute.requirements import parse
 from omniroute.strategies import catalogue
 from omniroute.strategies.overtime import best_stop, expected_overrun, may_enter, quantile, reserve
-from omniroute.strategies.protocol import ClassView, GroupView, Place, Tables
+from omniroute.strategies.protocol import ClassView, GroupView
 from omniroute.strategies.schedule import Schedule
 
 MINUTE = 60_000
@@ -387,34 +387,28 @@ def test_soft_prefers_who_has_time():
         assert offered(router.enqueue(EDGE + 1, "c1", "q"))[0][2] == agent
 
 
-def test_inside_another_strategy():
-    """Ranks, places and keys are those of the strategy inside; its openings and costs are kept where they are more."""
-
-    class Inner:
-        name, version, agent_key = "inner", 1, 4
-
-        def tables(self, classes, groups):
-            return Tables(opens=[7] * len(groups), rank_in=[3] * len(groups), cost_in=[5] * len(groups))
-
-        def place(self, priority):
-            return Place(tier=priority)
-
-    guard = Schedule(inner=Inner(), hard=False, overtime=1, edges=["1m"])
+def test_beside_another_strategy():
+    """Composed, ranks, places and keys are those of the other part; gates and costs are those of both."""
+    other = Priority(tiers={3: -1}, agent_key="round_robin")
+    guard = other | Schedule(longest="5m", overtime=1, edges=["1m"])
     view = ClassView(queue="q", channel="voice", requirement=parse(""), step=0)
-    groups = [GroupView(skills={}, labels={}, queues=None, units=1, time_left_ms=left) for left in (None, 0)]
+    groups = [
+        GroupView(skills={}, labels={}, queues={"q": 2}, units=1, delays={"q": 7}, time_left_ms=left)
+        for left in (None, 5 * MINUTE, 0)
+    ]
     tables = guard.tables([view], groups)
-    assert (list(tables.opens), list(tables.rank_in), list(tables.cost_in)) == ([7, 7], [3, 3], [5, 300_005])
-    assert list(tables.cost_out) == [0, 300_000]
-    assert (guard.agent_key, guard.place(3).tier) == (4, 3)
+    assert (list(tables.opens), list(tables.rank_in)) == ([7, 7, NEVER], [2, 2, 2])
+    assert list(tables.cost_in) == list(tables.cost_out) == [0, round(expected_overrun(300_000, 1, 300_000)), 0]
+    assert (guard.agent_key, guard.place(3).tier, guard.edges_ms) == (4, -1, (MINUTE, 5 * MINUTE))
+    assert offered(ready(guard).enqueue(END - 5 * MINUTE, "c1", "q")) == []
 
 
 def test_files_name_it():
-    """A plan's text has the guard with the strategy inside, and reads it back equal."""
-    guard = Schedule(inner=SkillsFirst(fit="any"), longest={"chat": "20m", "*": "10m"}, grace="2m", edges=["1m"])
-    written = plan(guard).to_toml()
-    assert Plan.from_toml_text(written) == plan(guard)
-    assert Plan.from_toml_text(written).queues[0].strategy.inner == SkillsFirst(fit="any")
-    assert catalogue.build("schedule", {"inner": "skills_first"}).inner == SkillsFirst()
+    """A plan's text has the guard, alone or beside another strategy, and reads it back equal."""
+    guard = Schedule(longest={"chat": "20m", "*": "10m"}, grace="2m", edges=["1m"], learn="5m")
+    for strategy in (guard, SkillsFirst(fit="any") | guard):
+        assert Plan.from_toml_text(plan(strategy).to_toml()) == plan(strategy)
+    assert catalogue.build("schedule", {"longest": "10m"}) == GUARD
 
 
 @pytest.mark.parametrize(
@@ -422,8 +416,6 @@ def test_files_name_it():
     [
         ({"hard": False}, "edges"),
         ({"learn": "5m"}, "edges"),
-        ({"inner": {"name": "revenue"}}, "inner"),
-        ({"inner": {"fit": "any"}}, "inner.name"),
         ({"handle": {"chat": "5m"}}, "handle"),
         ({"handle": "0s"}, "handle"),
         ({"longest": {"chat": "0s"}}, "longest.chat"),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Final, TypeAlias, cast
+from typing import ClassVar, Final, TypeAlias, cast
 
 import attrs
 
@@ -13,9 +12,9 @@ from omniroute.core.limits import COST_MAX, NEVER, OPENS_MAX
 from omniroute.errors import PlanError
 from omniroute.model import checked_integer, shown
 from omniroute.plan import Duration, milliseconds
-from omniroute.strategies.knobs import delays
+from omniroute.strategies.knobs import delays, joined, joined_to
 from omniroute.strategies.overtime import expected_overrun, quantile
-from omniroute.strategies.protocol import ClassView, GroupView, Observed, Place, Revision, Tables
+from omniroute.strategies.protocol import ClassView, GroupView, Observed, Place, Revision, Tables, column
 
 __all__ = ["Schedule"]
 
@@ -78,25 +77,9 @@ def _overtime(value: float) -> float:
     return _number(value, "overtime", 0, 1e6)
 
 
-def _inner(value: object) -> Any:
-    """A strategy, from itself or from its name and parameters as a file has them."""
-    if isinstance(value, str | Mapping):
-        from omniroute.strategies import catalogue
-
-        parameters = {"name": value} if isinstance(value, str) else dict(value)
-        name = parameters.pop("name", None)
-        if not isinstance(name, str):
-            raise PlanError(f"expected the name of a strategy, got {shown(name)}", field="inner.name")
-        value = catalogue.build(name, parameters)
-    if value is not None and getattr(value, "interval_ms", None) is not None:
-        message = "must be a strategy without a control interval: what it is revised to would not be guarded"
-        raise PlanError(message, field="inner")
-    return value
-
-
 @attrs.frozen(kw_only=True)
 class Schedule:
-    """An agent begins nothing that he is not likely to finish in time; what he may begin is up to ``inner``.
+    """An agent begins nothing that he is not likely to finish in time; ``strategy | Schedule()`` says what else counts.
 
     In time is before the agent's obligation (:class:`omniroute.commands.SetObligation`) and ``grace`` more. With
     ``hard`` a pair is closed as soon as less time is left than ``longest``: the time within which all but a share
@@ -110,7 +93,7 @@ class Schedule:
     measures the handle times of the queue and wants :meth:`revise` so often; what is longer than the greatest edge and
     ``grace`` is guarded from that edge on only, and what is new in between goes by the parameters.
 
-    Without ``inner`` it answers for nothing else: agents may from their own delays on, in order. Raises PlanError.
+    Alone it answers for nothing else: agents may from their own delays on, in order. Raises PlanError.
 
     >>> Schedule(longest="10m", grace="2m").edges_ms
     (480000,)
@@ -118,8 +101,9 @@ class Schedule:
 
     name: ClassVar[str] = "schedule"
     version: ClassVar[int] = 1
+    agent_key: ClassVar[AgentKey] = AgentKey.LONGEST_IDLE
+    __or__, __ror__ = joined, joined_to
 
-    inner: Any = attrs.field(default=None, converter=_inner)
     handle: Times = attrs.field(default=300_000, converter=_handle, hash=False)
     cv: float = attrs.field(default=1.0, converter=_cv)
     longest: Times = attrs.field(factory=dict, converter=_longest, hash=False)
@@ -135,11 +119,6 @@ class Schedule:
             raise PlanError("needs times left at which costs change", field="edges")
         if self.learn is not None and not self.edges:
             raise PlanError("needs times left at which what is learnt can count", field="edges")
-
-    @property
-    def agent_key(self) -> AgentKey:
-        """What orders agents that are otherwise equal."""
-        return AgentKey.LONGEST_IDLE if self.inner is None else self.inner.agent_key
 
     @property
     def interval_ms(self) -> int | None:
@@ -174,7 +153,7 @@ class Schedule:
         return handle.get(channel, handle[ANY])
 
     def tables(self, classes: Sequence[ClassView], groups: Sequence[GroupView]) -> Tables:
-        """Answer as ``inner`` does, but for agents with little time left. O(classes * groups)."""
+        """Answer for agents with little time left, and with agents' own delays. O(classes * groups)."""
         return self._guarded(classes, groups, None)
 
     def revise(self, observed: Observed, classes: Sequence[ClassView], groups: Sequence[GroupView]) -> Revision:
@@ -182,9 +161,8 @@ class Schedule:
         return Revision(version=observed.version, tables=self._guarded(classes, groups, observed.handle_ms))
 
     def _guarded(self, classes: Sequence[ClassView], groups: Sequence[GroupView], longest_ms: int | None) -> Tables:
-        plain = Tables(opens=delays(classes, groups)) if self.inner is None else self.inner.tables(classes, groups)
-        zeros = array("q", [0]) * (len(classes) * len(groups))
-        opens, costs = plain.opens or zeros[:], zeros[:]
+        opens = delays(classes, groups) or column(0, len(classes) * len(groups))
+        costs = column(0, len(opens))
         for k, view in enumerate(classes):
             longest = self.longest_ms(view.channel) if longest_ms is None else longest_ms
             for g, group in enumerate(groups):
@@ -196,13 +174,9 @@ class Schedule:
                 elif self.overtime:
                     over = self.overtime * expected_overrun(self._mean_ms(view.channel), self.cv, left)
                     costs[at] = round(min(over, COST_MAX))
-        out, in_ = (array("q", map(_sum, column or zeros, costs)) for column in (plain.cost_out, plain.cost_in))
-        return attrs.evolve(plain, opens=opens, cost_out=out, cost_in=in_)
+        priced = costs if self.overtime else None
+        return Tables(opens=opens, cost_out=priced, cost_in=priced)
 
-    def place(self, priority: int) -> Place:
-        """Place as ``inner`` does. O(1)."""
-        return Place() if self.inner is None else self.inner.place(priority)
-
-
-def _sum(one: int, other: int) -> int:
-    return min(one + other, COST_MAX)
+    def place(self, priority: int) -> Place:  # noqa: ARG002
+        """Put every priority into one line. O(1)."""
+        return Place()
