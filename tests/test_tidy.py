@@ -158,7 +158,10 @@ def test_functions_fit_a_screen(path: Path) -> None:
 def test_files_fit_a_head() -> None:
     """A file has about 500 lines; the few longer ones are named here, with how far they may grow."""
     longer = {
-        "core/kernel.pyx": 1450,  # one class, which Cython wants in one file
+        "core/kernel.pyx": 1550,  # one class, which Cython wants in one file
+        "core/selection.pxd": 600,  # both questions, on the hot path
+        "naming.py": 600,
+        "router.py": 600,  # a method for each command
         "core/engine.pxd": 720,
         "door.py": 600,  # the door itself: judging, handing over, and the commands of every day
         "requirements.py": 650,

@@ -229,15 +229,20 @@ class Core:
             when = self.tables.classes[self.live(number).entries[part].class_].step_when
             if (when < 0 or self.tables.conditions[when].holds) and not windows.close_those_of(self, number):
                 self._step(number)
-        elif kind == DeadlineKind.CONTROL:
+        else:
+            self._ask_outside(kind, number)
+
+    def _ask_outside(self, kind: int, number: int) -> None:
+        """An interval of a queue is over, or that of the estimates."""
+        if kind == DeadlineKind.CONTROL:
             queue = self.tables.queues[number]
             queue.control_due = -1
             self._tell(EventKind.REVISION_DUE, x=number, y=queue.version)
-        else:
-            self.estimates_due = -1
-            self._tell(EventKind.ESTIMATES_DUE)
-            if self._anything_waits():
-                self._arm_estimates()
+            return
+        self.estimates_due = -1
+        self._tell(EventKind.ESTIMATES_DUE)
+        if self._anything_waits():
+            self._arm_estimates()
 
     def _step(self, i: int) -> None:
         if not self._settle(i):
