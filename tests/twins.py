@@ -80,6 +80,7 @@ class Twins:
             self.channel(draw)
         if draw.one([False, True]):
             self.both("set_estimates", 0, draw.one([-1, 4, 15]))
+        self.choice(draw)
         for _ in range(draw.one([1, 2, 3])):
             self.queue(draw)
         for _ in range(draw.one([0, 1, 2])):
@@ -96,6 +97,11 @@ class Twins:
         for j in range(self.agents):
             if self.busy or draw.one([True, True, False]):
                 self.both("set_presence", 0, j, PresenceMove.SIGN_IN)
+
+    def choice(self, draw: Draw) -> None:
+        """How fast what agents did fades, and the seed of random choices."""
+        if draw.one([True, True, False]):
+            self.both("set_choice", draw.one([1, 2, 7, 40, 3_600_000, 2**31 - 1]), draw.one([0, 1, 2**62]))
 
     def channel(self, draw: Draw) -> None:
         """A new channel, alone in a pool of its own or in others as well, perhaps illegally."""
@@ -144,6 +150,7 @@ class Twins:
         self.both("add_group", atoms, draw.one([2, 1, 4, 3] if self.busy else [2, 1, 4, 3, 0]), at_most)
         self.groups += 1
         self.both("set_group", self.groups - 1, draw.one([0, 0, 1, 3]), draw.one(range(-5, 6)))
+        self.both("set_weight", self.groups - 1, draw.one([1, 1, 2, 7, 1_000]))
         self.mix(draw, self.groups - 1)
 
     def mix(self, draw: Draw, group: int) -> None:
@@ -362,7 +369,9 @@ class Twins:
     def change(self, draw: Draw) -> None:
         """The plan changes while interactions wait; then everybody is asked again."""
         now = self.moment(draw)
-        what = draw.one(["queue", "group", "class", "cells", "rates", "atom", "agent", "mix", "gauge", "channel"])
+        what = draw.one(
+            ["queue", "group", "class", "cells", "rates", "atom", "agent", "mix", "gauge", "channel", "choice"]
+        )
         if what == "queue":
             self.queue(draw)
         elif what == "group" and self.groups < 5:
@@ -383,6 +392,8 @@ class Twins:
             self.gauge(draw)
         elif what == "channel" and self.channels < 5:
             self.channel(draw)
+        elif what == "choice":
+            self.choice(draw)
         if draw.one(range(4)) == 0:
             self.both("set_estimates", now, draw.one([-1, 5, 12]))
         self.both("refresh", now)
@@ -408,6 +419,10 @@ class Twins:
         self.both("room_for", 0, self.channels)
         self.both("call_back", self.now, self.interactions, 1)
         self.both("set_rona", 0, 4, 0, 0)
+        self.both("set_choice", 0, 0)
+        self.both("set_choice", 1, 2**62 + 1)
+        self.both("set_weight", 0, draw.one([0, 1_001]))
+        self.both("set_weight", self.groups, 1)
         self.both("add_gauge", 0, self.queues, (-4,))
         self.both("add_condition", self.gauges, 1, 1, 0)
         self.both("add_condition", 0, 1, 2, 0)

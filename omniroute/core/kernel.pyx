@@ -19,6 +19,7 @@ from omniroute.core.engine cimport (
     ABANDONED, ASKED, CANCELLED, change_presence, link_offer, place, serve, settle, wind_up, withdraw_excess,
 )
 from omniroute.core.hands cimport go_on, into_hand, rank_in_queue, real_wait, takes
+from omniroute.core.keys cimport rise
 from omniroute.core.layout cimport *
 from omniroute.core.plain cimport is_plain, plain_enqueue, plain_finish
 from omniroute.core.order cimport clear_root, count_before, following, less
@@ -27,7 +28,7 @@ from omniroute.core.places cimport (
 )
 from omniroute.core.selection cimport (
     already_offered, excluded, fits, gauge_value, held_pools, hide, in_queue, is_bound, is_open, look, offers_full,
-    pick_entry, show,
+    pick_entry, rekey, show,
 )
 from omniroute.core.tables cimport (
     AND, FALSE, NOT, OR, condition_pair, drop_cells, grow_classes, grow_groups, holds, lane_for, list_openings,
@@ -39,7 +40,7 @@ from omniroute.core.turns cimport (
 )
 
 from omniroute.core import limits, lifecycle
-from omniroute.core.codes import AgentKey, Clause, Reason
+from omniroute.core.codes import LOOKS_BACK, AgentKey, Clause, Reason
 from omniroute.core.limits import never_accepted, out_of_range, too_early
 from omniroute.errors import MisuseError
 
@@ -68,7 +69,7 @@ cdef i64 DEPTH_MAX = limits.PROGRAM_DEPTH_MAX
 cdef i32 ENTRIES_MAX = limits.ENTRIES_MAX
 cdef i64 SEQ_MAX = 2**43 - 1  # an offer's number is its sequence and 20 bits of slot
 cdef i64 COUNT_MAX = 2**26
-cdef i64 FORMAT = 4
+cdef i64 FORMAT = 5
 cdef i64 UNTIL_ACTIVATED = limits.UNTIL_ACTIVATED
 cdef i64 GAUGE_MAX = limits.GAUGE_MAX
 cdef i64 BITS_32 = 2**32 - 1
@@ -199,6 +200,7 @@ cdef class Core:
     def __cinit__(self):
         self.s.free_interaction = self.s.free_entry = self.s.free_offer = self.s.free_tie = -1
         self.s.estimates_every = self.s.estimates_due = self.s.estimates_at = -1
+        self.s.half_life = limits.HALF_LIFE
 
     def __dealloc__(self):
         cdef State* s = &self.s
@@ -225,6 +227,7 @@ cdef class Core:
         self.leave_behind(s.serves, s.cap_groups * (s.cap_classes >> 6) * sizeof(u64))
         self.leave_behind(s.queues, s.cap_queues * sizeof(Queue))
         self.leave_behind(s.agents, s.cap_agents * sizeof(Agent))
+        self.leave_behind(s.pasts, s.cap_agents * sizeof(Past))
         self.leave_behind(s.counts, s.cap_agents * POOLS * sizeof(i32))
         self.leave_behind(s.interactions, s.cap_interactions * sizeof(Interaction))
         self.leave_behind(s.gaps, s.cap_interactions * sizeof(i32))
@@ -465,6 +468,7 @@ cdef class Core:
         g = s.n_groups
         memset(&s.groups[g], 0, sizeof(Group))
         s.groups[g].units = units
+        s.groups[g].weight = 1
         for x in range(s.n_pools):
             s.groups[g].at_most[x] = at_most[x]
         for x in range(CHANNELS):
@@ -516,6 +520,20 @@ cdef class Core:
         self.s.groups[group].burst = burst
         self.s.groups[group].burst_per = burst_per
 
+    def set_choice(self, i64 half_life, i64 seed):
+        cdef i32 j
+        within("half-life", half_life, 1, OPENS_MAX)
+        within("seed", seed, 0, limits.SEED_MAX)
+        self.s.half_life = half_life
+        self.s.seed = seed
+        for j in range(self.s.n_agents):
+            rekey(&self.s, j)
+
+    def set_weight(self, i64 group, i64 weight):
+        index("group", group, self.s.n_groups)
+        within("weight", weight, 1, limits.WEIGHT_MAX)
+        self.s.groups[group].weight = weight
+
     def add_class(self, i64 queue, i64 channel, program, i64 agent_key):
         cdef State* s = &self.s
         cdef i32 k, g, x, lane
@@ -541,6 +559,8 @@ cdef class Core:
         s.classes[k].channel = channel
         s.classes[k].lane = lane
         s.classes[k].agent_key = agent_key
+        s.looks_back = s.looks_back or agent_key in LOOKS_BACK
+        s.drawing = s.drawing or agent_key == WEIGHTED_RANDOM
         s.classes[k].age_rate = 1
         s.classes[k].age_cap = -1
         s.classes[k].step_at = s.classes[k].step_next = s.classes[k].step_tier = -1
@@ -786,11 +806,15 @@ cdef class Core:
                 if not grow(s, <void**> &s.lanes[l].keys, &cap, j + 1, sizeof(Key)):
                     raise MemoryError
             cap = s.cap_agents
+            if not grow(s, <void**> &s.pasts, &cap, j + 1, sizeof(Past)):
+                raise MemoryError
+            cap = s.cap_agents
             if not grow(s, <void**> &s.counts, &cap, j + 1, POOLS * sizeof(i32)):
                 raise MemoryError
             if not grow(s, <void**> &s.agents, &s.cap_agents, j + 1, sizeof(Agent)):
                 raise MemoryError
         memset(&s.agents[j], 0, sizeof(Agent))
+        memset(&s.pasts[j], 0, sizeof(Past))
         memset(&s.counts[j * POOLS], 0, POOLS * sizeof(i32))
         for l in range(s.n_lanes):
             s.lanes[l].links[j].size = 0
@@ -810,6 +834,8 @@ cdef class Core:
         self.s.now = now
         self.regroup(j, group)
         self.s.agents[j].order = order
+        if self.s.looks_back:
+            rise(&self.s, j)
         self.s.forgiving = True
         show(&self.s, j)
         go_on(&self.s, j)
@@ -1361,7 +1387,7 @@ cdef class Core:
             "deadlines": s.cap_heap * sizeof(Deadline),
             "offers": s.cap_offers * sizeof(Offer) + s.cap_ties * sizeof(Tie),
             "agents": s.cap_agents * (
-                sizeof(Agent) + POOLS * sizeof(i32) + s.n_lanes * (sizeof(Link) + sizeof(Key))
+                sizeof(Agent) + sizeof(Past) + POOLS * sizeof(i32) + s.n_lanes * (sizeof(Link) + sizeof(Key))
             ),
             "tables": pairs * (sizeof(OutPair) + sizeof(InPair) + sizeof(i32)) + 3 * bits // 8
             + s.deep * sizeof(Class) + s.wide * sizeof(Group),

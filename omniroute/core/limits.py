@@ -34,6 +34,14 @@ ENTRIES_MAX: Final = 8
 POOLS_MAX: Final = 32
 """What can be counted per agent: each channel, and each label that plans bound."""
 
+WEIGHT_MAX: Final = 1_000
+"""Greatest weight of an agent in a random choice; the least is 1."""
+
+SEED_MAX: Final = 2**62
+
+HALF_LIFE: Final = 3_600_000
+"""Milliseconds after which what agents did counts half, where nobody says otherwise."""
+
 TIES_MAX: Final = 64
 """Ties of one interaction to agents; one more drops the oldest that is not for as long as it lives, if there is one."""
 

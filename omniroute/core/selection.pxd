@@ -1,5 +1,6 @@
 """The two questions. Each costs the classes or groups that could answer it, plus the ties of the one who asks."""
 
+from omniroute.core.keys cimport key_of, lot_of, mixed
 from omniroute.core.layout cimport *
 from omniroute.core.order cimport first_of_later_tier, following, join, less, part
 
@@ -73,27 +74,6 @@ cdef inline bint barred(State* s, Interaction* it, i32 i, i32 j) noexcept nogil:
 
 
 # Agents in their lanes ------------------------------------------------------------------------------------------------
-
-
-cdef inline Key key_of(State* s, i32 j, i32 kind) noexcept nogil:
-    """What orders an agent among equals."""
-    cdef Agent* agent = &s.agents[j]
-    cdef Key key
-    key.a = agent.idle_since if s.groups[agent.group].idle_rate else 0
-    key.c = agent.stamp
-    if kind == LONGEST_IDLE:
-        key.b = agent.idle_since
-    elif kind == FEWEST_HANDLED:
-        key.b = agent.handled
-    elif kind == LEAST_LOADED:
-        key.b = agent.used
-    elif kind == FIXED_ORDER:
-        key.b = agent.order
-    elif kind == LOAD_RATIO:
-        key.b = (agent.used << 20) // (s.groups[agent.group].units if s.groups[agent.group].units else 1)
-    else:
-        key.b = agent.offered
-    return key
 
 
 cdef inline void leave_lane(State* s, Lane* lane, i32 j, i32 g, i32 band) noexcept nogil:
@@ -199,6 +179,12 @@ cdef inline void line_up(State* s, i32 j, uint32_t room, uint32_t band) noexcept
         old[0] = key
         join(lane.links, lane.keys, &lane.roots[<i64> after * s.cap_groups + g], j)
         lane.available[after * (s.cap_groups >> 6) + (g >> 6)] |= <u64> 1 << (g & 63)
+
+
+cdef inline void rekey(State* s, i32 j) noexcept nogil:
+    """Bring the lanes up to date with an agent's keys, where nothing else has changed."""
+    if s.agents[j].room:
+        line_up(s, j, s.agents[j].room, s.agents[j].band)
 
 
 cdef inline void show(State* s, i32 j) noexcept nogil:
@@ -349,6 +335,24 @@ cdef struct Choice:  # an agent in agent selection; agent -1: none yet
     Key key
 
 
+cdef inline i32 drawn(State* s, Lane* lane, i32 i, i32 n, Key* lot_out) noexcept nogil:
+    """Of agent n and those equal to him in his tree, who draws the best lot. O(available agents of the group)."""
+    cdef Interaction* it = &s.interactions[i]
+    cdef u64 base = mixed(mixed(mixed(s.seed) ^ <u64> it.seq) ^ <u64> s.seq)
+    cdef u64 number, most = 0
+    cdef i32 best = -1
+    lot_out[0] = lane.keys[n]
+    while n >= 0 and lane.keys[n].a == lot_out.a:
+        number = mixed(base ^ <u64> n) >> 32
+        if (best < 0 or number > most) and not barred(s, it, i, n):
+            best = n
+            most = number
+        n = following(lane.links, n)
+    lot_out.b = lot_of(most, s.groups[s.agents[best].group].weight)
+    lot_out.c = lane.keys[best].c
+    return best
+
+
 cdef inline bint choose(
     State* s, Interaction* it, i32 i, i32 k, i64 since, i32 band, Choice* best
 ) noexcept nogil:
@@ -367,6 +371,8 @@ cdef inline bint choose(
     cdef u64* available = &lane.available[band * words]
     cdef OutPair* pair
     cdef Group* group
+    cdef Key* key
+    cdef Key lot
     cdef bint better = False
     for w in range(words):
         bits = openable[w] & available[w]
@@ -381,16 +387,20 @@ cdef inline bint choose(
                 n = following(lane.links, n)
             if n < 0:
                 continue
+            key = &lane.keys[n]
+            if lane.key == WEIGHTED_RANDOM:
+                n = drawn(s, lane, i, n, &lot)
+                key = &lot
             group = &s.groups[g]
             cost = pair.cost + group.term
             if group.idle_rate:
                 cost -= group.idle_rate * (s.now - s.agents[n].idle_since)
             if (best.agent < 0 or pair.rank < best.rank or cost < best.cost
-                    or (cost == best.cost and less(&lane.keys[n], &best.key))):
+                    or (cost == best.cost and less(key, &best.key))):
                 best.agent = n
                 best.rank = pair.rank
                 best.cost = cost
-                best.key = lane.keys[n]
+                best.key = key[0]
                 better = True
     return better
 

@@ -3,6 +3,7 @@
 from omniroute.core.deadlines cimport arm, disarm
 from omniroute.core.engine cimport *
 from omniroute.core.hands cimport *
+from omniroute.core.keys cimport ended, has_taken
 from omniroute.core.layout cimport *
 from omniroute.core.places cimport (
     FORGIVE_MS,
@@ -22,7 +23,7 @@ from omniroute.core.places cimport (
     sync,
     tie,
 )
-from omniroute.core.selection cimport in_queue, show
+from omniroute.core.selection cimport in_queue, rekey, show
 
 cdef struct TieTo:  # what an enqueue or a transfer asks for
     i32 agent
@@ -171,7 +172,7 @@ cdef inline void do_established(State* s, i32 i) noexcept nogil:
     cdef i32 j = s.interactions[i].agent
     disarm(s, &s.interactions[i].heap_at)
     s.interactions[i].state = CONNECTED
-    s.agents[j].handled += 1
+    count_handled(s, j)
     show(s, j)
     together(s, i, -1, True)
     wind_up(s)
@@ -253,6 +254,9 @@ cdef inline void wrap_up(State* s, i32 i, i64 length) noexcept nogil:
     cdef i64 handled
     wake(s, i)
     handled = s.now - it.clock
+    if s.looks_back:
+        ended(s, it.agent, handled)
+        rekey(s, it.agent)
     it.state = WRAP_UP
     it.clock = -1 if length < 0 else s.now + length
     tell(s, EV_FINISHED, i, it.agent, handled, it.clock)
@@ -319,6 +323,8 @@ cdef inline void do_requeue(State* s, i32 i, i64 due) noexcept nogil:
     cdef i64 away
     wake(s, i)
     away = s.now - it.clock
+    if s.looks_back:
+        ended(s, j, away)
     it.wait_from += away
     it.step_from += away
     it.state = WAITING
@@ -348,6 +354,8 @@ cdef inline void do_transfer(
     wake(s, i)
     if j >= 0:
         it.wait_from += s.now - it.clock
+        if s.looks_back:
+            ended(s, j, s.now - it.clock)
         out_of_hand(s, i)
     elif in_queue(it):
         count_entries(s, it, -1)
@@ -443,6 +451,10 @@ cdef inline void do_take_over(State* s, i32 i, i32 c) noexcept nogil:
     hold(s, b, it.channel, +1)
     tell(s, EV_TAKEN_OVER, i, b, a, -1)
     restart_idle(s, b)
+    if s.looks_back:
+        ended(s, a, 0)
+        rekey(s, a)
+        has_taken(s, b)
     show(s, b)
     wrap_up(s, c, 0)
     release(s, c)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from omniroute.core import limits
 from omniroute.core.codes import TieKind
 from omniroute.core.lifecycle import InteractionState, Presence
-from omniroute.core.reference import deadlines, reading, selection
+from omniroute.core.reference import deadlines, keys, reading, selection
 from omniroute.core.reference.state import (
     HELD,
     IN_QUEUE,
@@ -21,11 +21,13 @@ from omniroute.core.reference.state import (
     Class,
     Condition,
     Entry,
+    Fading,
     Gauge,
     Group,
     Interaction,
     Offer,
     Pair,
+    Past,
     Queue,
     Tie,
 )
@@ -35,19 +37,24 @@ from omniroute.errors import MisuseError
 if TYPE_CHECKING:
     from omniroute.core.reference.engine import Core
 
-FORMAT = 4
+FORMAT = 5
 """The number of this layout; another layout gets another number."""
 
 
 def dump(core: Core) -> array[int]:
     """The whole state, canonical: the same for both cores after the same commands. O(state)."""
     out = array("q", [FORMAT, core.now, core.seq, core.estimates_every, core.estimates_due])
+    out.extend((core.half_life, core.seed))
     _dump_tables(core, out)
     out.append(len(core.agents))
     for agent in core.agents:
         out.extend((agent.group, agent.order, agent.presence, agent.used, agent.idle_since, agent.stamp))
         out.extend((agent.handled, agent.offered, agent.rest, agent.burst_from, agent.burst_count))
-        out.extend((*agent.misses, *agent.counts))
+        past = agent.past
+        out.extend((*agent.misses, past.ready, past.accepted, past.talked, past.released, past.busy))
+        for fading in (past.handled, past.talk, past.occupied):
+            out.extend((fading.value, fading.at))
+        out.extend(agent.counts)
     out.append(len(core.interactions))
     for interaction in core.interactions:
         if interaction is None:
@@ -77,6 +84,9 @@ def _dump_tables(core: Core, out: array[int]) -> None:
     out.extend((tables.atoms, len(tables.groups)))
     for g in tables.groups:
         out.extend((g.units, *g.at_most, *g.allow, *g.interrupts, g.idle_rate, g.term, g.auto, g.burst, g.burst_per))
+        out.append(g.weight)
+        for level in g.levels:
+            out.extend((level.value, level.at))
         out.extend((len(g.atoms), *sorted(g.atoms)))
     out.append(len(tables.gauges))
     for gauge in tables.gauges:
@@ -125,12 +135,15 @@ def _load(core: Core, data: array[int]) -> None:
     if layout != FORMAT:
         raise limits.out_of_range("layout of the dump", layout, FORMAT, FORMAT)
     within("now", core.now, 0, limits.TIME_MAX)
+    core.set_choice(*take(2))
     _load_tables(core, take)
     pools = core.tables.pools
     for _ in range(next(it)):
         group, order, presence, *numbers = take(11)
         misses = take(4)
+        past = _load_past(core, take)
         core.agents.append(_agent(group, order, Presence(presence), numbers, misses, take(pools)))
+        core.agents[-1].past = past
     for _ in range(next(it)):
         state = InteractionState(next(it))
         core.interactions.append(None if state == InteractionState.GONE else _load_interaction(state, take))
@@ -162,6 +175,22 @@ def _agent(
     return Agent(
         group, order, presence, used, counts, idle_since, stamp, handled, offered, rest, burst_from, burst_count, misses
     )
+
+
+def _load_past(core: Core, take: Callable[[int], list[int]]) -> Past:
+    """What is kept of an agent for agent keys."""
+    instants, (busy,) = take(4), take(1)
+    for instant in instants:
+        within("instant of an agent", instant, 0, core.now)
+    fadings = [_load_fading(core, take, which) for which in range(3)]
+    return Past(*instants, *fadings, within("whether busy", busy, 0, 1))
+
+
+def _load_fading(core: Core, take: Callable[[int], list[int]], which: int) -> Fading:
+    """A number that fades, and its instant; the last of the three is a share."""
+    value, at = take(2)
+    within("what fades", value, 0, keys.ONE if which == 2 else keys.VALUE_MAX)
+    return Fading(value, within("since when it fades", at, 0, core.now))
 
 
 def _check_tables(core: Core) -> None:
@@ -224,8 +253,10 @@ def _load_tables(core: Core, take: Callable[[int], list[int]]) -> None:
     for _ in range(take(1)[0]):
         units = take(1)[0]
         at_most, allow, interrupts = take(tables.pools), take(channels), take(channels)
-        *manners, atoms = take(6)
-        tables.groups.append(Group(set(take(atoms)), units, at_most, allow, interrupts, *manners))
+        manners = take(6)
+        levels = [_load_fading(core, take, which) for which in range(3)]
+        tables.groups.append(Group(set(take(take(1)[0])), units, at_most, allow, interrupts, *manners, levels))
+        core.set_weight(len(tables.groups) - 1, manners[-1])
     for _ in range(take(1)[0]):
         kind, subject, given, length = take(4)
         tables.gauges.append(Gauge(kind, subject, tuple(take(length)), given))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from omniroute.core import limits
-from omniroute.core.codes import AgentKey, Clause, TieKind
+from omniroute.core.codes import Clause, TieKind
 from omniroute.core.lifecycle import Presence
 from omniroute.core.limits import NEVER
+from omniroute.core.reference.keys import key_value
 from omniroute.core.reference.state import ANY, BOUND, IN_QUEUE, RESERVES_OFFERED, Agent, Class, Entry, Tie
 
 if TYPE_CHECKING:
@@ -104,19 +105,6 @@ def why_not(core: Core, i: int, entry: Entry, j: int, *, further: bool = False) 
     return None
 
 
-def key_value(core: Core, agent: Agent, key: int) -> int:
-    """The named column that orders equal agents; the ratio of load to capacity is in parts of 2**20, rounded down."""
-    columns = {
-        AgentKey.LONGEST_IDLE: agent.idle_since,
-        AgentKey.FEWEST_HANDLED: agent.handled,
-        AgentKey.LEAST_LOADED: agent.used,
-        AgentKey.FIXED_ORDER: agent.order,
-        AgentKey.ROUND_ROBIN: agent.offered,
-        AgentKey.LOAD_RATIO: (agent.used << 20) // max(core.tables.groups[agent.group].units, 1),
-    }
-    return columns[AgentKey(key)]
-
-
 def agents_for(core: Core, i: int, *, further: bool = False) -> list[tuple[tuple[int, int], int, int]]:
     """Who should get interaction ``i``: (standing, entry position, agent), best first, one place for each agent.
 
@@ -139,7 +127,7 @@ def agents_for(core: Core, i: int, *, further: bool = False) -> list[tuple[tuple
             cost = pair.cost_out + group.term - group.idle_rate * (core.now - agent.idle_since)
             idle = agent.idle_since if group.idle_rate else 0
             standing = (int(yields(core, agent, class_.channel) > 0), pair.rank_out)
-            found.append((standing, cost, idle, key_value(core, agent, class_.agent_key), agent.stamp, e, j))
+            found.append((standing, cost, idle, key_value(core, i, j, class_.agent_key), agent.stamp, e, j))
     best, seen = [], set()
     for standing, *_, e, j in sorted(found):
         if j not in seen:

@@ -16,7 +16,7 @@ from omniroute.core.lifecycle import (
     PresenceMove,
     presence_refusal,
 )
-from omniroute.core.reference import selection
+from omniroute.core.reference import keys, selection
 from omniroute.core.reference.state import (
     KEPT,
     Agent,
@@ -61,6 +61,7 @@ def move_agent(self: Core, now: int, j: int, group: int, order: int) -> int:
     within("order", order, 0, limits.ORDER_MAX)
     self.now = now
     agent.group, agent.order = group, order
+    keys.rise(self, j)
     self.forgiving = True
     self._look()
     self._continue(j)
@@ -101,6 +102,7 @@ def _anchored(self: Core, j: int) -> bool:
 def _set_presence(self: Core, j: int, move: PresenceMove, reason: PresenceReason, first: int = -1) -> None:
     """Move, withdraw what he was offered, and ask for those who lost it, and for ``first``."""
     agent = self.agents[j]
+    signs_in = agent.presence == Presence.SIGNED_OUT
     if first >= 0:
         self._place_later(first)
     if agent.presence == Presence.READY:
@@ -112,6 +114,7 @@ def _set_presence(self: Core, j: int, move: PresenceMove, reason: PresenceReason
     if agent.presence == Presence.READY:
         agent.misses = [0] * len(agent.misses)
         self._restart_idle(j)
+        keys.came(self, j, signed_in=signs_in)
     self._look()
     if agent.presence == Presence.READY:
         self._serve(j)

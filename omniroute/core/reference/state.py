@@ -98,11 +98,34 @@ class Class:
 
 
 @define(slots=True)
+class Fading:
+    """A number that counts half after each half-life: what it was at an instant."""
+
+    value: int = 0
+    at: int = 0
+
+
+@define(slots=True)
+class Past:
+    """What agent keys look back at: instants, and what is fading; ``busy`` whether he had something in hand then."""
+
+    ready: int = 0
+    accepted: int = 0
+    talked: int = 0
+    released: int = 0
+    handled: Fading = Factory(Fading)
+    talk: Fading = Factory(Fading)
+    occupied: Fading = Factory(Fading)
+    busy: int = 0
+
+
+@define(slots=True)
 class Group:
     """Agents that no table can tell apart; ``atoms`` are the atoms that hold for them.
 
     ``at_most`` counts by pool. ``allow`` and ``interrupts`` are bitmaps of pools for each channel: what may be held
-    beside it, and what gives way to it. ``burst`` offers in ``burst_per`` ms make an agent rest (0: never).
+    beside it, and what gives way to it. ``burst`` offers in ``burst_per`` ms make an agent rest (0: never). ``levels``
+    is what the agent of the group who was connected last had fading: handled, talk, occupied.
     """
 
     atoms: set[int]
@@ -115,6 +138,8 @@ class Group:
     auto: int = 0
     burst: int = 0
     burst_per: int = 0
+    weight: int = 1
+    levels: list[Fading] = Factory(lambda: [Fading(), Fading(), Fading()])
 
 
 @define(slots=True)
@@ -134,6 +159,7 @@ class Agent:
     burst_from: int = -1
     burst_count: int = 0
     misses: list[int] = Factory(lambda: [0, 0, 0, 0])
+    past: Past = Factory(Past)
 
 
 @define(slots=True)
