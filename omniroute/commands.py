@@ -84,6 +84,7 @@ class AgentCard(msgspec.Struct, frozen=True, array_like=True, tag=True):
     burst: int = 0
     burst_per_ms: int = 60_000
     delays: dict[str, int] = {}
+    weight: int = 1
 
     @classmethod
     def of(cls, agent: Agent) -> Self:
@@ -103,6 +104,7 @@ class AgentCard(msgspec.Struct, frozen=True, array_like=True, tag=True):
             agent.burst,
             agent.burst_per_ms,
             dict(agent.delays),
+            agent.weight,
         )
 
     def agent(self) -> Agent:
@@ -121,6 +123,7 @@ class AgentCard(msgspec.Struct, frozen=True, array_like=True, tag=True):
             burst=self.burst,
             burst_per_ms=self.burst_per_ms,
             delays=self.delays,
+            weight=self.weight,
         )
 
 

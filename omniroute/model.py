@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 import attrs
 
-from omniroute.core.limits import OPENS_MAX
+from omniroute.core.limits import OPENS_MAX, WEIGHT_MAX
 from omniroute.errors import PlanError
 
 Label: TypeAlias = bool | int | str | frozenset[str]
@@ -300,6 +300,10 @@ def _order(value: int) -> int:
     return checked_integer(value, "order", INTEGER_MIN, INTEGER_MAX)
 
 
+def _weight(value: int) -> int:
+    return checked_integer(value, "weight", 1, WEIGHT_MAX)
+
+
 def _items(value: Mapping[str, int] | None) -> tuple[tuple[str, int], ...] | None:
     """Return the comparable form of a table of integers."""
     return None if value is None else tuple(value.items())
@@ -326,8 +330,9 @@ class Agent:
     is the capacity that the loads of channels are counted against, ``at_most`` bounds single channels,
     ``label_at_most`` interactions that carry a label of the plan. ``auto_accept`` takes each offer at once. After
     ``burst`` offers within ``burst_per_ms`` the agent rests until that time is over (0: never). ``delays`` say by queue
-    how old an interaction must be before this agent may take it. ``order`` is the place in a fixed order. ``windows``
-    are presence windows [start, end) in milliseconds (ISO 8601 text is accepted), used when a log is routed again.
+    how old an interaction must be before this agent may take it. ``order`` is the place in a fixed order, ``weight``
+    (1..1,000) counts where equals draw lots. ``windows`` are presence windows [start, end) in milliseconds (ISO 8601
+    text is accepted), used when a log is routed again.
     Raises PlanError.
 
     >>> ana = Agent("ana", skills={"spanish": 3}, labels={"region": "north"}, queues=["sales"])
@@ -348,6 +353,7 @@ class Agent:
     burst: int = attrs.field(default=0, converter=_burst, kw_only=True)
     burst_per_ms: int = attrs.field(default=60_000, converter=_burst_per, kw_only=True)
     delays: Mapping[str, int] = attrs.field(factory=dict, converter=_delays, eq=_items, kw_only=True)
+    weight: int = attrs.field(default=1, converter=_weight, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         both = sorted(self.skills.keys() & self.labels.keys())
@@ -376,6 +382,7 @@ class Agent:
             self.auto_accept,
             (self.burst, self.burst_per_ms if self.burst else 0),
             _items(self.delays),
+            self.weight,
         )
 
 

@@ -170,8 +170,12 @@ class Naming:
         return naming
 
     def add_kinds(self) -> None:
-        """Give channels and labels of the plan their numbers, and tell what may be in hand beside what. O(groups)."""
+        """Give channels and labels of the plan their numbers, and tell what may be in hand beside what.
+
+        And how agents are chosen. O(groups + agents).
+        """
         capacity, known = self.capacity, self.capacity.labels
+        self.core.set_choice(self.plan.agent_window_ms, self.plan.agent_seed)
         for channel in self.plan.channels:
             if channel.name in self.channels:
                 capacity.values[channel.name] = channel
@@ -252,6 +256,8 @@ class Naming:
         self.capacity.tell_group(g)
         if agent.auto_accept or agent.burst:
             self.core.set_manners(g, int(agent.auto_accept), agent.burst, agent.burst_per_ms)
+        if agent.weight != 1:
+            self.core.set_weight(g, agent.weight)
         self.group_views.append(view)
         self.group_values.append(attrs.evolve(agent, id="group", order=0, windows=()))
         self.marks = mark(self.marks[0], key), self.marks[1]

@@ -452,6 +452,8 @@ class Twins:
                 self.both("why_not", i, j)
         for j in range(self.agents):
             self.both("agent", j)
+            for key in AgentKey:
+                self.both("key", j, key)
             for c in range(self.channels):
                 self.both("room_for", j, c)
         self.both("census")

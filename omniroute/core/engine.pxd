@@ -1,8 +1,9 @@
 """Offers, agents and what is asked: every change that a command or a deadline is made of."""
 
+from omniroute.core.conditions cimport look
 from omniroute.core.deadlines cimport arm, disarm
 from omniroute.core.hands cimport *
-from omniroute.core.keys cimport came, counted, has_given, has_taken
+from omniroute.core.keys cimport came, counted, has_given, has_taken, omni_rare
 from omniroute.core.layout cimport *
 from omniroute.core.places cimport (
     arm_control,
@@ -22,7 +23,7 @@ from omniroute.core.places cimport (
     part_for_now,
     sync,
 )
-from omniroute.core.selection cimport fits, in_queue, look, offers_full, omni_ctz, pick_agent, pick_entry, show
+from omniroute.core.selection cimport fits, in_queue, offers_full, omni_ctz, pick_agent, pick_entry, show
 
 cdef enum:  # PresenceReason
     ASKED = 0
@@ -156,7 +157,7 @@ cdef inline void clear_misses(Agent* agent) noexcept nogil:
 cdef inline void count_handled(State* s, i32 j) noexcept nogil:
     """An agent is connected with one more; ``show`` follows."""
     s.agents[j].handled += 1
-    if s.looks_back:
+    if omni_rare(s.looks_back):
         counted(s, j)
 
 
@@ -167,7 +168,7 @@ cdef inline void take_up(State* s, i32 i, i32 j, i32 state) noexcept nogil:
     part_for_now(s, i)
     into_hand(s, i, j)
     restart_idle(s, j)
-    if s.looks_back:
+    if omni_rare(s.looks_back):
         has_taken(s, j)
     if state == CONNECTED:
         count_handled(s, j)
@@ -512,7 +513,7 @@ cdef inline void change_presence(State* s, i32 j, i32 presence, i64 reason, i32 
     if presence == READY:
         clear_misses(agent)
         restart_idle(s, j)
-        if s.looks_back:
+        if omni_rare(s.looks_back):
             came(s, j, signed_out)
     show(s, j)
     if presence == READY:
@@ -527,7 +528,7 @@ cdef inline void let_go(State* s, i32 j, i32 channel, bint took) noexcept nogil:
     if took:
         hold(s, j, channel, -1)
     restart_idle(s, j)
-    if s.looks_back:
+    if omni_rare(s.looks_back):
         has_given(s, j)
     show(s, j)
     go_on(s, j)

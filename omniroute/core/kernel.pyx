@@ -1,9 +1,9 @@
 """The compiled core: what Python may say to it, judged, and handed to ``engine``.
 
 ``layout`` says what the data looks like, ``order`` and ``deadlines`` hold the two structures, ``selection`` the two
-questions, ``places`` where interactions wait, ``hands`` what agents have, ``engine`` what changes, ``turns`` the commands,
-``tables`` the plan, ``plain`` a short way for plain worlds, ``columns`` the driver. The meaning of everything is in the
-reference core.
+questions, ``keys`` what orders equal agents, ``conditions`` what gauges count, ``places`` where interactions wait,
+``hands`` what agents have, ``engine`` what changes, ``turns`` the commands, ``tables`` the plan, ``plain`` a short way for
+plain worlds, ``columns`` the driver. The meaning of everything is in the reference core.
 """
 
 from array import array
@@ -14,12 +14,13 @@ from libc.string cimport memcpy, memset
 
 from omniroute.core.blocks cimport Store, common, drop_list, give_back, new_list, take_block
 from omniroute.core.columns cimport *
+from omniroute.core.conditions cimport gauge_value, look
 from omniroute.core.deadlines cimport arm, disarm, sooner
 from omniroute.core.engine cimport (
     ABANDONED, ASKED, CANCELLED, change_presence, link_offer, place, serve, settle, wind_up, withdraw_excess,
 )
 from omniroute.core.hands cimport go_on, into_hand, rank_in_queue, real_wait, takes
-from omniroute.core.keys cimport rise
+from omniroute.core.keys cimport key_of, looked_up, rise
 from omniroute.core.layout cimport *
 from omniroute.core.plain cimport is_plain, plain_enqueue, plain_finish
 from omniroute.core.order cimport clear_root, count_before, following, less
@@ -27,8 +28,7 @@ from omniroute.core.places cimport (
     all_declined, arm_estimates, count_in, drop_tie, grow_interactions, is_only, new_entry, sync, tie,
 )
 from omniroute.core.selection cimport (
-    already_offered, excluded, fits, gauge_value, held_pools, hide, in_queue, is_bound, is_open, look, offers_full,
-    pick_entry, rekey, show,
+    already_offered, excluded, fits, held_pools, hide, in_queue, is_bound, is_open, offers_full, pick_entry, show,
 )
 from omniroute.core.tables cimport (
     AND, FALSE, NOT, OR, condition_pair, drop_cells, grow_classes, grow_groups, holds, lane_for, list_openings,
@@ -527,7 +527,7 @@ cdef class Core:
         self.s.half_life = half_life
         self.s.seed = seed
         for j in range(self.s.n_agents):
-            rekey(&self.s, j)
+            show(&self.s, j)
 
     def set_weight(self, i64 group, i64 weight):
         index("group", group, self.s.n_groups)
@@ -1238,6 +1238,13 @@ cdef class Core:
         cdef i32 p
         counts = [self.s.counts[j * POOLS + p] for p in range(self.s.n_pools)]
         return (agent.presence, agent.group, agent.used, agent.idle_since, agent.handled, agent.rest, *counts)
+
+    def key(self, i64 j, i64 agent_key):
+        index("agent", j, self.s.n_agents)
+        within("agent key", agent_key, 0, WEIGHTED_RANDOM - 1)
+        if agent_key == FEWEST_HANDLED or agent_key > LOAD_RATIO:
+            return looked_up(&self.s, j, agent_key)
+        return key_of(&self.s, j, agent_key).b
 
     def queue(self, i64 q):
         index("queue", q, self.s.n_queues)

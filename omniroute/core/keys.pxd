@@ -7,14 +7,17 @@ cdef extern from *:
     #if defined(_MSC_VER)
     #include <intrin.h>
     static __inline int omni_top(unsigned long long x) { unsigned long n; _BitScanReverse64(&n, x); return (int)n; }
+    static __inline int omni_rare(int x) { return x; }
     #else
     static inline int omni_top(unsigned long long x) { return 63 - __builtin_clzll(x); }
+    static inline int omni_rare(int x) { return (int)__builtin_expect(x, 0); }
     #endif
     static const unsigned long long OMNI_ROOTS[16] = {
         1518500249, 1805811301, 1969251187, 2056437386, 2101467501, 2124350982, 2135885998, 2141676972,
         2144578345, 2146030504, 2146756953, 2147120269, 2147301951, 2147392797, 2147438222, 2147460935};
     """
     int omni_top(u64 x) noexcept nogil
+    int omni_rare(int x) noexcept nogil  # true: not where it has to be fast
     const u64 OMNI_ROOTS[16]  # 2 ** -(1/2), 2 ** -(1/4)... in 2**-31
 
 cdef enum:
@@ -103,7 +106,7 @@ cdef inline void has_given(State* s, i32 j) noexcept nogil:
 
 
 cdef inline void ended(State* s, i32 j, i64 talk) noexcept nogil:
-    """A conversation of so many ms is over for the agent; ``rekey`` or ``show`` follows."""
+    """A conversation of so many ms is over for the agent; ``show`` follows."""
     s.pasts[j].talked = s.now
     add_to(s, &s.pasts[j].fading[TALK], talk)
 
@@ -216,7 +219,7 @@ cdef inline Key key_of(State* s, i32 j, i32 kind) noexcept nogil:
         key.b = (agent.used << 20) // (s.groups[agent.group].units if s.groups[agent.group].units else 1)
     elif kind == ROUND_ROBIN:
         key.b = agent.offered
-    else:
+    elif omni_rare(True):
         key.b = looked_up(s, j, kind)
     return key
 

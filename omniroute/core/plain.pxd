@@ -1,14 +1,13 @@
 """The two commands of most rows in the columns, written out for a plain world: the same moves, without the questions.
 
 A world is plain where agents take the best offer at once, nobody is told anything, and none of these is in use: gauges,
-conditions, interruptions, steps, bursts, control intervals, estimates, random choices. Then an arrival that finds somebody, and a
-conversation that ends without wrap-up, are a few dozen writes. Everything else goes the general way. What they leave
+conditions, interruptions, steps, bursts, control intervals, estimates, agent keys that look back or draw lots. Then an
+arrival that finds somebody, and a conversation that ends without wrap-up, are a few dozen writes. Everything else goes the general way. What they leave
 behind is the same to the last number, sequence numbers and free numbers included.
 """
 
 from omniroute.core.engine cimport serve
 from omniroute.core.hands cimport hold, into_hand, out_of_hand, restart_idle
-from omniroute.core.keys cimport counted, ended, has_given, has_taken
 from omniroute.core.layout cimport *
 from omniroute.core.places cimport free_interaction, free_offer, new_entry, new_offer
 from omniroute.core.selection cimport Choice, choose, has_choice, rooms, show
@@ -18,9 +17,9 @@ from omniroute.core.turns cimport begin_interaction, do_enqueue, do_finish
 cdef inline bint is_plain(State* s) noexcept nogil:
     """Whether the world is plain; no row of the columns changes that. O(groups + queues)."""
     cdef i32 x
-    if not (s.auto_accept and s.quiet) or s.n_gauges or s.n_conditions or s.interrupting or s.stepping or s.drawing:
+    if not (s.auto_accept and s.quiet) or s.n_gauges or s.n_conditions or s.interrupting or s.stepping:
         return False
-    if s.estimates_every > 0:
+    if s.estimates_every > 0 or s.looks_back or s.drawing:
         return False
     for x in range(s.n_groups):
         if s.groups[x].burst:
@@ -53,9 +52,6 @@ cdef inline void begin_at_once(State* s, i32 i, i32 e, i32 k, i32 j) noexcept no
     it.clock = s.now
     into_hand(s, i, j)
     restart_idle(s, j)
-    if s.looks_back:
-        has_taken(s, j)
-        counted(s, j)
     if grow(s, <void**> &s.connected, &s.cap_connected, s.n_connected + 1, sizeof(i32)):
         s.connected[s.n_connected] = i
         s.n_connected += 1
@@ -98,8 +94,6 @@ cdef inline void plain_finish(State* s, i32 i, i64 wrap) noexcept nogil:
             or not s.channels[it.channel].flags & RESERVES_WRAP_UP):
         do_finish(s, i, wrap)
         return
-    if s.looks_back:
-        ended(s, j, s.now - it.clock)
     out_of_hand(s, i)
     it.clock = s.now
     s.entries[e].next = s.free_entry
@@ -107,8 +101,6 @@ cdef inline void plain_finish(State* s, i32 i, i64 wrap) noexcept nogil:
     free_interaction(s, i)
     hold(s, j, it.channel, -1)
     restart_idle(s, j)
-    if s.looks_back:
-        has_given(s, j)
     stamp = agent.stamp
     if has_choice(s, j):
         agent.room = rooms(s, j, &agent.band)

@@ -1,6 +1,7 @@
 """The two questions. Each costs the classes or groups that could answer it, plus the ties of the one who asks."""
 
-from omniroute.core.keys cimport key_of, lot_of, mixed
+from omniroute.core.conditions cimport look, recount
+from omniroute.core.keys cimport key_of, lot_of, mixed, omni_rare
 from omniroute.core.layout cimport *
 from omniroute.core.order cimport first_of_later_tier, following, join, less, part
 
@@ -115,25 +116,6 @@ cdef inline bint fits(State* s, i32 j, i32 c, uint32_t held) noexcept nogil:
     return True
 
 
-cdef inline void recount(State* s, i32 j, uint32_t room, i32 shown) noexcept nogil:
-    """Bring what gauges count of an agent from what they counted last to this. O(gauges)."""
-    cdef Agent* agent = &s.agents[j]
-    cdef Gauge* gauge
-    cdef i32 x
-    for x in range(s.n_gauges):
-        gauge = &s.gauges[x]
-        if gauge.kind == LENGTH or gauge.kind == GIVEN:
-            continue
-        if not (gauge.members[agent.group >> 6] >> (agent.group & 63)) & 1:
-            continue
-        if gauge.kind == STAFFED:
-            gauge.value += (shown & 1) - (agent.shown & 1)
-        elif gauge.kind == IDLE:
-            gauge.value += ((shown >> 1) & 1) - ((agent.shown >> 1) & 1)
-        else:
-            gauge.value += <i64> ((room >> gauge.subject) & 1) - <i64> ((agent.room >> gauge.subject) & 1)
-
-
 cdef inline uint32_t rooms(State* s, i32 j, uint32_t* band_out) noexcept nogil:
     """The channels of which a ready agent has room for one more; of these, those that would interrupt something."""
     cdef Agent* agent = &s.agents[j]
@@ -181,12 +163,6 @@ cdef inline void line_up(State* s, i32 j, uint32_t room, uint32_t band) noexcept
         lane.available[after * (s.cap_groups >> 6) + (g >> 6)] |= <u64> 1 << (g & 63)
 
 
-cdef inline void rekey(State* s, i32 j) noexcept nogil:
-    """Bring the lanes up to date with an agent's keys, where nothing else has changed."""
-    if s.agents[j].room:
-        line_up(s, j, s.agents[j].room, s.agents[j].band)
-
-
 cdef inline void show(State* s, i32 j) noexcept nogil:
     """Bring the lanes and gauges up to date with the agent's presence, capacity and keys. O(lanes * log agents)."""
     cdef Agent* agent = &s.agents[j]
@@ -218,63 +194,6 @@ cdef inline void hide(State* s, i32 j) noexcept nogil:
     s.agents[j].shown = 0
     s.agents[j].room = 0
     s.agents[j].band = 0
-
-
-# Conditions -----------------------------------------------------------------------------------------------------------
-
-
-cdef inline void open_pair(State* s, i32 k, i32 g) noexcept nogil:
-    """Write the three bits of a pair: may ever, may now as its condition says, seen from both sides."""
-    cdef u64 bit = <u64> 1 << (g & 63)
-    cdef i64 at = <i64> k * (s.cap_groups >> 6) + (g >> 6)
-    cdef u64* serves = &s.serves[<i64> g * (s.cap_classes >> 6) + (k >> 6)]
-    cdef i32 condition = s.conditional[<i64> k * s.wide + g] - 1
-    cdef bint ever = s.out[<i64> k * s.wide + g].opens != NEVER
-    if ever:
-        s.ever[at] |= bit
-    else:
-        s.ever[at] &= ~bit
-    if ever and (condition < 0 or s.conditions[condition].holds):
-        s.openable[at] |= bit
-        serves[0] |= <u64> 1 << (k & 63)
-    else:
-        s.openable[at] &= ~bit
-        serves[0] &= ~(<u64> 1 << (k & 63))
-
-
-cdef inline i64 gauge_value(State* s, i32 x) noexcept nogil:
-    if s.gauges[x].kind == LENGTH:
-        return s.queues[s.gauges[x].subject].length
-    return s.gauges[x].value
-
-
-cdef inline void look(State* s) noexcept nogil:
-    """Look at every gauge again. O(conditions), and O(classes * groups) for one that flips."""
-    cdef Condition* cell
-    cdef i64 value
-    cdef i32 x, k, g
-    cdef bint holds
-    if s.blind:
-        return
-    for x in range(s.n_conditions):
-        cell = &s.conditions[x]
-        value = gauge_value(s, cell.gauge)
-        if cell.holds:
-            holds = value <= cell.off if cell.below else value >= cell.off
-        else:
-            holds = value <= cell.on if cell.below else value >= cell.on
-        if holds == cell.holds:
-            continue
-        cell.holds = holds
-        s.stale = s.stale or not holds
-        if holds and not cell.fresh:
-            cell.fresh = True
-            s.n_fresh += 1
-        for k in range(s.n_classes):
-            if s.classes[k].conditioned:
-                for g in range(s.n_groups):
-                    if s.conditional[<i64> k * s.wide + g] == x + 1:
-                        open_pair(s, k, g)
 
 
 # The questions --------------------------------------------------------------------------------------------------------
@@ -353,6 +272,39 @@ cdef inline i32 drawn(State* s, Lane* lane, i32 i, i32 n, Key* lot_out) noexcept
     return best
 
 
+cdef inline bint choose_by_lot(State* s, i32 i, i32 k, i64 since, i32 band, Choice* best) noexcept nogil:
+    """``choose`` where agents draw lots. O(available agents of the groups that could answer)."""
+    cdef i32 words = s.cap_groups >> 6
+    cdef i32 w, g, n
+    cdef i64 cost
+    cdef u64 bits
+    cdef Lane* lane = s.lanes[s.classes[k].lane]
+    cdef OutPair* pair
+    cdef Key lot
+    cdef bint better = False
+    for w in range(words):
+        bits = s.openable[<i64> k * words + w] & lane.available[band * words + w]
+        while bits:
+            g = (w << 6) + omni_ctz(bits)
+            bits &= bits - 1
+            pair = &s.out[<i64> k * s.wide + g]
+            n = lane.roots[<i64> band * s.cap_groups + g].first
+            while n >= 0 and barred(s, &s.interactions[i], i, n):
+                n = following(lane.links, n)
+            if n < 0 or not is_open(s, since, pair.opens):
+                continue
+            n = drawn(s, lane, i, n, &lot)
+            cost = pair.cost + s.groups[g].term - s.groups[g].idle_rate * (s.now - s.agents[n].idle_since)
+            if (best.agent < 0 or pair.rank < best.rank or (pair.rank == best.rank and (
+                    cost < best.cost or (cost == best.cost and less(&lot, &best.key))))):
+                best.agent = n
+                best.rank = pair.rank
+                best.cost = cost
+                best.key = lot
+                better = True
+    return better
+
+
 cdef inline bint choose(
     State* s, Interaction* it, i32 i, i32 k, i64 since, i32 band, Choice* best
 ) noexcept nogil:
@@ -371,8 +323,6 @@ cdef inline bint choose(
     cdef u64* available = &lane.available[band * words]
     cdef OutPair* pair
     cdef Group* group
-    cdef Key* key
-    cdef Key lot
     cdef bint better = False
     for w in range(words):
         bits = openable[w] & available[w]
@@ -387,20 +337,16 @@ cdef inline bint choose(
                 n = following(lane.links, n)
             if n < 0:
                 continue
-            key = &lane.keys[n]
-            if lane.key == WEIGHTED_RANDOM:
-                n = drawn(s, lane, i, n, &lot)
-                key = &lot
             group = &s.groups[g]
             cost = pair.cost + group.term
             if group.idle_rate:
                 cost -= group.idle_rate * (s.now - s.agents[n].idle_since)
             if (best.agent < 0 or pair.rank < best.rank or cost < best.cost
-                    or (cost == best.cost and less(key, &best.key))):
+                    or (cost == best.cost and less(&lane.keys[n], &best.key))):
                 best.agent = n
                 best.rank = pair.rank
                 best.cost = cost
-                best.key = key[0]
+                best.key = lane.keys[n]
                 better = True
     return better
 
@@ -409,11 +355,18 @@ cdef inline i32 pick_in_band(State* s, i32 i, i32 band, i32* entry_out, i64* sta
     """The best of those whom it would interrupt in something (band 1), or in nothing (0)."""
     cdef Interaction* it = &s.interactions[i]
     cdef i32 e = it.entries
+    cdef i32 k
+    cdef bint better
     cdef Choice best
     best.agent = -1
     best.rank = 0
     while e >= 0:
-        if choose(s, it, i, s.entries[e].class_, s.keys[e].b, band, &best):
+        k = s.entries[e].class_
+        if omni_rare(s.drawing and s.classes[k].agent_key == WEIGHTED_RANDOM):
+            better = choose_by_lot(s, i, k, s.keys[e].b, band, &best)
+        else:
+            better = choose(s, it, i, k, s.keys[e].b, band, &best)
+        if better:
             entry_out[0] = e
         e = s.entries[e].next
     standing_out[0] = (<i64> band << 32) + best.rank

@@ -3,7 +3,7 @@
 from omniroute.core.deadlines cimport arm, disarm
 from omniroute.core.engine cimport *
 from omniroute.core.hands cimport *
-from omniroute.core.keys cimport ended, has_taken
+from omniroute.core.keys cimport ended, has_taken, omni_rare
 from omniroute.core.layout cimport *
 from omniroute.core.places cimport (
     FORGIVE_MS,
@@ -23,7 +23,7 @@ from omniroute.core.places cimport (
     sync,
     tie,
 )
-from omniroute.core.selection cimport in_queue, rekey, show
+from omniroute.core.selection cimport in_queue, show
 
 cdef struct TieTo:  # what an enqueue or a transfer asks for
     i32 agent
@@ -254,9 +254,9 @@ cdef inline void wrap_up(State* s, i32 i, i64 length) noexcept nogil:
     cdef i64 handled
     wake(s, i)
     handled = s.now - it.clock
-    if s.looks_back:
+    if omni_rare(s.looks_back):
         ended(s, it.agent, handled)
-        rekey(s, it.agent)
+        show(s, it.agent)
     it.state = WRAP_UP
     it.clock = -1 if length < 0 else s.now + length
     tell(s, EV_FINISHED, i, it.agent, handled, it.clock)
@@ -323,7 +323,7 @@ cdef inline void do_requeue(State* s, i32 i, i64 due) noexcept nogil:
     cdef i64 away
     wake(s, i)
     away = s.now - it.clock
-    if s.looks_back:
+    if omni_rare(s.looks_back):
         ended(s, j, away)
     it.wait_from += away
     it.step_from += away
@@ -354,7 +354,7 @@ cdef inline void do_transfer(
     wake(s, i)
     if j >= 0:
         it.wait_from += s.now - it.clock
-        if s.looks_back:
+        if omni_rare(s.looks_back):
             ended(s, j, s.now - it.clock)
         out_of_hand(s, i)
     elif in_queue(it):
@@ -451,9 +451,8 @@ cdef inline void do_take_over(State* s, i32 i, i32 c) noexcept nogil:
     hold(s, b, it.channel, +1)
     tell(s, EV_TAKEN_OVER, i, b, a, -1)
     restart_idle(s, b)
-    if s.looks_back:
+    if omni_rare(s.looks_back):
         ended(s, a, 0)
-        rekey(s, a)
         has_taken(s, b)
     show(s, b)
     wrap_up(s, c, 0)

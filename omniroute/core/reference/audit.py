@@ -179,11 +179,11 @@ def _agent(
 
 def _load_past(core: Core, take: Callable[[int], list[int]]) -> Past:
     """What is kept of an agent for agent keys."""
-    instants, (busy,) = take(4), take(1)
-    for instant in instants:
+    ready, accepted, talked, released, busy = instants = take(5)
+    for instant in instants[:4]:
         within("instant of an agent", instant, 0, core.now)
-    fadings = [_load_fading(core, take, which) for which in range(3)]
-    return Past(*instants, *fadings, within("whether busy", busy, 0, 1))
+    handled, talk, occupied = [_load_fading(core, take, which) for which in range(3)]
+    return Past(ready, accepted, talked, released, handled, talk, occupied, within("whether busy", busy, 0, 1))
 
 
 def _load_fading(core: Core, take: Callable[[int], list[int]], which: int) -> Fading:
@@ -253,10 +253,11 @@ def _load_tables(core: Core, take: Callable[[int], list[int]]) -> None:
     for _ in range(take(1)[0]):
         units = take(1)[0]
         at_most, allow, interrupts = take(tables.pools), take(channels), take(channels)
-        manners = take(6)
+        *manners, weight = take(6)
         levels = [_load_fading(core, take, which) for which in range(3)]
-        tables.groups.append(Group(set(take(take(1)[0])), units, at_most, allow, interrupts, *manners, levels))
-        core.set_weight(len(tables.groups) - 1, manners[-1])
+        group = Group(set(take(take(1)[0])), units, at_most, allow, interrupts, *manners)  # type: ignore[arg-type]
+        group.weight, group.levels = within("weight", weight, 1, limits.WEIGHT_MAX), levels
+        tables.groups.append(group)
     for _ in range(take(1)[0]):
         kind, subject, given, length = take(4)
         tables.gauges.append(Gauge(kind, subject, tuple(take(length)), given))

@@ -104,6 +104,10 @@ class Core:
         """See ``reading``."""
         return reading.agent(self, j)
 
+    def key(self, j: int, agent_key: int) -> int:
+        """See ``reading``."""
+        return reading.key(self, j, agent_key)
+
     def queue(self, q: int) -> tuple[int, ...]:
         """See ``reading``."""
         return reading.queue(self, q)

@@ -168,15 +168,28 @@ def _spent(name: str) -> Callable[[Core, Agent, int], int]:
     return lambda core, agent, _: spent(getattr(agent.past, name), core.half_life)
 
 
+def _load_ratio(core: Core, agent: Agent, _: int) -> int:
+    """In parts of 2**20, rounded down."""
+    return (agent.used << 20) // max(core.tables.groups[agent.group].units, 1)
+
+
+def _spare(core: Core, agent: Agent, _: int) -> int:
+    return agent.used - core.tables.groups[agent.group].units
+
+
+def _in_hand(core: Core, _: Agent, j: int) -> int:
+    return len(core.holds(j)) + len(core.offers_to(j))
+
+
 _COLUMNS: Final[Mapping[AgentKey, Callable[[Core, Agent, int], int]]] = {
     AgentKey.LONGEST_IDLE: lambda _, agent, __: agent.idle_since,
     AgentKey.FEWEST_HANDLED: _spent("handled"),
     AgentKey.LEAST_LOADED: lambda _, agent, __: agent.used,
     AgentKey.FIXED_ORDER: lambda _, agent, __: agent.order,
     AgentKey.ROUND_ROBIN: lambda _, agent, __: agent.offered,
-    AgentKey.LOAD_RATIO: lambda core, agent, _: (agent.used << 20) // max(core.tables.groups[agent.group].units, 1),
-    AgentKey.MOST_SPARE: lambda core, agent, _: agent.used - core.tables.groups[agent.group].units,
-    AgentKey.FEWEST_IN_HAND: lambda core, _, j: len(core.holds(j)) + len(core.offers_to(j)),
+    AgentKey.LOAD_RATIO: _load_ratio,
+    AgentKey.MOST_SPARE: _spare,
+    AgentKey.FEWEST_IN_HAND: _in_hand,
     AgentKey.LONGEST_READY: lambda _, agent, __: agent.past.ready,
     AgentKey.LONGEST_SINCE_ACCEPT: lambda _, agent, __: agent.past.accepted,
     AgentKey.LONGEST_SINCE_CONVERSATION: lambda _, agent, __: agent.past.talked,
@@ -185,7 +198,7 @@ _COLUMNS: Final[Mapping[AgentKey, Callable[[Core, Agent, int], int]]] = {
     AgentKey.LEAST_TALK_TIME: _spent("talk"),
     AgentKey.LEAST_OCCUPIED: _spent("occupied"),
 }
-"""The named column of each key but one. The ratio of load to capacity is in parts of 2**20, rounded down."""
+"""The named column of each key but one."""
 
 
 def lot(core: Core, i: int, j: int) -> int:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from omniroute.core.codes import GaugeKind, TieKind
+from omniroute.core.codes import AgentKey, GaugeKind, TieKind
 from omniroute.core.lifecycle import InteractionState, Presence
 from omniroute.core.limits import NEVER
 from omniroute.core.reference import selection
+from omniroute.core.reference.keys import key_value
 from omniroute.core.reference.state import BOUND, IN_QUEUE, STILL, TOGETHER
-from omniroute.core.reference.tables import index, true
+from omniroute.core.reference.tables import index, true, within
 
 if TYPE_CHECKING:
     from omniroute.core.reference.engine import Core
@@ -39,6 +40,13 @@ def agent(core: Core, j: int) -> tuple[int, ...]:
     """(presence, group, units in use, idle since, connected so far, rest until, then the count of each pool)."""
     it = core.agents[index("agent", j, len(core.agents))]
     return (int(it.presence), it.group, it.used, it.idle_since, it.handled, it.rest, *it.counts)
+
+
+def key(core: Core, j: int, agent_key: int) -> int:
+    """By what number an agent stands among equals, for any agent key but random choice; the least goes first. O(1)."""
+    index("agent", j, len(core.agents))
+    within("agent key", agent_key, 0, AgentKey.WEIGHTED_RANDOM - 1)
+    return key_value(core, -1, j, agent_key)
 
 
 def queue(core: Core, q: int) -> tuple[int, ...]:
