@@ -27,7 +27,7 @@ from omniroute.answers import (
 )
 from omniroute.capacity import Capacity
 from omniroute.core import limits
-from omniroute.core.codes import Cause
+from omniroute.core.codes import LOOKS_BACK, Cause
 from omniroute.core.limits import CANCEL
 from omniroute.errors import MisuseError, PlanError
 from omniroute.gauges import Estimated, Gauges
@@ -175,7 +175,8 @@ class Naming:
         And how agents are chosen. O(groups + agents).
         """
         capacity, known = self.capacity, self.capacity.labels
-        self.core.set_choice(self.plan.agent_window_ms, self.plan.agent_seed)
+        looks_back = any(agent_key_of(queue) in LOOKS_BACK for queue in self.plan.queues)
+        self.core.set_choice(self.plan.agent_window_ms, self.plan.agent_seed, int(looks_back))
         for channel in self.plan.channels:
             if channel.name in self.channels:
                 capacity.values[channel.name] = channel

@@ -101,7 +101,12 @@ class Twins:
     def choice(self, draw: Draw) -> None:
         """How fast what agents did fades, and the seed of random choices."""
         if draw.one([True, True, False]):
-            self.both("set_choice", draw.one([1, 2, 7, 40, 3_600_000, 2**31 - 1]), draw.one([0, 1, 2**62]))
+            self.both(
+                "set_choice",
+                draw.one([1, 2, 7, 40, 3_600_000, 2**31 - 1]),
+                draw.one([0, 1, 2**62]),
+                draw.one([0, 0, 1]),
+            )
 
     def channel(self, draw: Draw) -> None:
         """A new channel, alone in a pool of its own or in others as well, perhaps illegally."""
@@ -420,6 +425,7 @@ class Twins:
         self.both("call_back", self.now, self.interactions, 1)
         self.both("set_rona", 0, 4, 0, 0)
         self.both("set_choice", 0, 0)
+        self.both("set_choice", 1, 0, 2)
         self.both("set_choice", 1, 2**62 + 1)
         self.both("set_weight", 0, draw.one([0, 1_001]))
         self.both("set_weight", self.groups, 1)

@@ -520,10 +520,12 @@ cdef class Core:
         self.s.groups[group].burst = burst
         self.s.groups[group].burst_per = burst_per
 
-    def set_choice(self, i64 half_life, i64 seed):
+    def set_choice(self, i64 half_life, i64 seed, i64 looks_back=0):
         cdef i32 j
         within("half-life", half_life, 1, OPENS_MAX)
         within("seed", seed, 0, limits.SEED_MAX)
+        within("looks back", looks_back, 0, 1)
+        self.s.looks_back = self.s.looks_back or looks_back
         self.s.half_life = half_life
         self.s.seed = seed
         for j in range(self.s.n_agents):

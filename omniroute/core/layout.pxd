@@ -359,7 +359,7 @@ cdef struct State:
     bint blind  # conditions stay as they are, while a dump is read
     bint interrupting  # some group has something that gives way
     bint stepping  # some class has had a step
-    bint looks_back  # some class has an agent key that looks back
+    bint looks_back  # some class has an agent key that looks back, or will have
     bint drawing  # some class has WEIGHTED_RANDOM
     i64 half_life
     u64 seed

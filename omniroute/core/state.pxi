@@ -7,8 +7,8 @@ cdef object dump_of(Core self):
     cdef OutPair* out
     cdef InPair* in_
     cdef i64 words = s.cap_groups >> 6
-    cdef list numbers = [FORMAT, s.now, s.seq, s.estimates_every, s.estimates_due, s.half_life, s.seed, s.n_pools,
-                         s.n_channels]
+    cdef list numbers = [FORMAT, s.now, s.seq, s.estimates_every, s.estimates_due, s.half_life, s.seed, s.looks_back,
+                         s.n_pools, s.n_channels]
     cdef Channel* c
     cdef Queue* q
     for x in range(s.n_channels):
@@ -162,7 +162,7 @@ cdef int load_tables(Core self, numbers) except -1:
     s.seq = read(numbers, "sequence", 0, SEQ_MAX)
     s.estimates_every = read(numbers, "estimates interval", -1, TIME_MAX)
     s.estimates_due = read(numbers, "estimates deadline", -1, TIME_MAX)
-    self.set_choice(next(numbers), next(numbers))
+    self.set_choice(next(numbers), next(numbers), next(numbers))
     if 0 <= s.estimates_due <= s.now:
         raise MisuseError(f"the estimates deadline {s.estimates_due} lies in the past")
     if s.estimates_due >= 0:

@@ -44,7 +44,7 @@ FORMAT = 5
 def dump(core: Core) -> array[int]:
     """The whole state, canonical: the same for both cores after the same commands. O(state)."""
     out = array("q", [FORMAT, core.now, core.seq, core.estimates_every, core.estimates_due])
-    out.extend((core.half_life, core.seed))
+    out.extend((core.half_life, core.seed, int(keys.looks_back(core))))
     _dump_tables(core, out)
     out.append(len(core.agents))
     for agent in core.agents:
@@ -135,7 +135,7 @@ def _load(core: Core, data: array[int]) -> None:
     if layout != FORMAT:
         raise limits.out_of_range("layout of the dump", layout, FORMAT, FORMAT)
     within("now", core.now, 0, limits.TIME_MAX)
-    core.set_choice(*take(2))
+    core.set_choice(*take(3))
     _load_tables(core, take)
     pools = core.tables.pools
     for _ in range(next(it)):

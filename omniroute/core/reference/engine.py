@@ -53,6 +53,7 @@ class Core:
         self.estimates_due = -1
         self.half_life = limits.HALF_LIFE
         self.seed = 0
+        self.looks_back = False
         self.auto_accept = False
         """Agents take the best offer the moment it is made; the columns are driven like this."""
         self.freed: list[int] = []

@@ -77,8 +77,8 @@ def spent(fading: Fading, half_life: int) -> int:
 
 
 def looks_back(core: Core) -> bool:
-    """Whether some class has an agent key that looks back; else nothing is kept."""
-    return any(class_.agent_key in LOOKS_BACK for class_ in core.tables.classes)
+    """Whether some class has an agent key that looks back, or will have; else nothing is kept."""
+    return core.looks_back or any(class_.agent_key in LOOKS_BACK for class_ in core.tables.classes)
 
 
 def _occupied(core: Core, j: int) -> None:
@@ -215,10 +215,14 @@ def lot(core: Core, i: int, j: int) -> int:
 # What is said --------------------------------------------------------------------------------------------------------
 
 
-def set_choice(core: Core, half_life: int, seed: int) -> None:
-    """Set after how many ms what agents did counts half, and the seed of random choices."""
+def set_choice(core: Core, half_life: int, seed: int, looks_back: int = 0) -> None:
+    """Set after how many ms what agents did counts half, and the seed of random choices.
+
+    ``looks_back``: keep what they do from now on, before a class asks for it.
+    """
     within("half-life", half_life, 1, limits.OPENS_MAX)
     within("seed", seed, 0, limits.SEED_MAX)
+    core.looks_back = bool(within("looks back", looks_back, 0, 1)) or core.looks_back
     core.half_life, core.seed = half_life, seed
 
 

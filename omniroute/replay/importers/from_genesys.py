@@ -19,7 +19,9 @@ from omniroute.strategies.membership import ByMembership
 __all__ = ["genesys"]
 
 _RINGS_MAX: Final = 6
-_KNOWN: Final = ("evaluation", "scoring", "skills", "rings", "members", "alerting_timeout", "wrap_up", "include_presence")
+_KNOWN: Final = (
+    *("evaluation", "scoring", "skills", "rings", "members", "alerting_timeout", "wrap_up", "include_presence"),
+)
 _REFUSED: Final = {
     "preferred_agents": "bind each interaction to its agents",
     "predictive": "scores of single agents cannot be given",
