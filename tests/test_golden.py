@@ -75,11 +75,13 @@ HOLDS = """
 """At 10 minutes A holds 3 of 5 since 5 minutes, B 3 of 4 since 3, C 3 of 5 since 7, D nothing of 3 since 2."""
 
 
-@pytest.mark.parametrize(("key", "expected"), [("least_loaded", "DCAB"), ("longest_idle", "CABD")])
+@pytest.mark.parametrize(
+    ("key", "expected"), [("load_ratio", "DCAB"), ("least_loaded", "DCAB"), ("longest_idle", "CABD")]
+)
 def test_azure_calls_least_loaded_longest_idle(key: str, expected: str) -> None:
     """Azure's "longest idle" is the lowest load, then the longest available: D, C, A, B. By idleness it is C, A, B, D.
 
-    Two names, two orders; ``least_loaded`` is the one that Azure means.
+    Two names, two orders; ``load_ratio`` is the one that Azure means, and here ``least_loaded`` gives the same.
     """
     crew = [Agent(name, units=units) for name, units in (("A", 5), ("B", 4), ("C", 5), ("D", 3))]
     queues = [Queue("q", strategy=FirstComeFirstServed(agent_key=key), offers=4)]
