@@ -156,7 +156,14 @@ class Twins:
         self.groups += 1
         self.both("set_group", self.groups - 1, draw.one([0, 0, 1, 3]), draw.one(range(-5, 6)))
         self.both("set_weight", self.groups - 1, draw.one([1, 1, 2, 7, 1_000]))
+        self.shares(draw, self.groups - 1)
         self.mix(draw, self.groups - 1)
+
+    def shares(self, draw: Draw, group: int) -> None:
+        """How the time of a group's agents is shared out, mostly not."""
+        if draw.one([True, False, False]):
+            queues = several(draw, range(self.queues + (draw.one(range(9)) == 0)), 0, 3)
+            self.both("set_shares", group, queues, [draw.one([0, 200, 500, 1_000]) for _ in queues])
 
     def mix(self, draw: Draw, group: int) -> None:
         """What a group's agents may do side by side, and their manners."""
@@ -392,6 +399,7 @@ class Twins:
         elif what == "agent" and self.agents < 6:
             self.agent(draw)
         elif what == "mix":
+            self.shares(draw, draw.one(range(self.groups)))
             self.mix(draw, draw.one(range(self.groups)))
         elif what == "gauge" and self.conditions < 5:
             self.gauge(draw)
@@ -429,6 +437,10 @@ class Twins:
         self.both("set_choice", 1, 2**62 + 1)
         self.both("set_weight", 0, draw.one([0, 1_001]))
         self.both("set_weight", self.groups, 1)
+        self.both("set_shares", self.groups, [], [])
+        self.both("set_shares", 0, [0], [1_001])
+        self.both("set_shares", 0, [0, 0], [1, 1])
+        self.both("set_shares", 0, [0], [])
         self.both("add_gauge", 0, self.queues, (-4,))
         self.both("add_condition", self.gauges, 1, 1, 0)
         self.both("add_condition", 0, 1, 2, 0)

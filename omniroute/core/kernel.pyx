@@ -531,6 +531,23 @@ cdef class Core:
         for j in range(self.s.n_agents):
             show(&self.s, j)
 
+    def set_shares(self, i64 group, queues, shares):
+        cdef Group* cell
+        cdef i64 queue, share
+        cdef int x
+        index("group", group, self.s.n_groups)
+        within("shares", len(shares), len(queues), len(queues))
+        within("shares", len(shares), 0, SHARES)
+        for queue, share in zip(queues, shares):
+            index("queue", queue, self.s.n_queues)
+            within("share", share, 0, 1000)
+        within("different queues", len(set(queues)), len(queues), len(queues))
+        cell = &self.s.groups[group]
+        cell.n_shares = len(shares)
+        for x in range(cell.n_shares):
+            cell.share_of[x], cell.share[x] = queues[x], shares[x]
+        self.s.sharing = self.s.sharing or cell.n_shares > 0
+
     def set_weight(self, i64 group, i64 weight):
         index("group", group, self.s.n_groups)
         within("weight", weight, 1, limits.WEIGHT_MAX)
@@ -850,6 +867,9 @@ cdef class Core:
         cdef Agent* agent = &self.s.agents[j]
         cdef bint staffed = agent.presence != SIGNED_OUT
         hide(&self.s, j)
+        if agent.group != group:
+            memset(self.s.pasts[j].spent, 0, SHARES * sizeof(i64))
+            self.s.pasts[j].spent_at = 0
         self.s.groups[agent.group].members -= 1
         self.s.groups[agent.group].staffed -= staffed
         agent.group = group
@@ -1422,23 +1442,4 @@ cdef class Core:
 
 include "fork.pxi"
 include "state.pxi"
-
-
-cdef bint sound(Link* links, Key* keys, Root* root, bint sized) noexcept nogil:
-    """Whether a tree is in order, has right sizes where it keeps them, and knows its ends."""
-    cdef i32 n = root.first
-    cdef i32 last = -1
-    cdef i32 count = 0
-    if root.root < 0:
-        return root.first < 0 and root.last < 0
-    while n >= 0:
-        if last >= 0 and not less(&keys[last], &keys[n]):
-            return False
-        count += 1
-        last = n
-        n = following(links, n)
-    return (last == root.last and (not sized or count == links[root.root].size) and not less(&root.head, &keys[root.first])
-            and not less(&keys[root.first], &root.head))
-
-
 include "driver.pxi"

@@ -160,6 +160,39 @@ cdef inline void rise(State* s, i32 j) noexcept nogil:
             it.at = s.now
 
 
+cdef inline void share_out(State* s, i32 j, i32 q, i64 talk) noexcept nogil:
+    """Time of a conversation, through a queue, counts against its share of the agent's time. O(shares)."""
+    cdef Group* group = &s.groups[s.agents[j].group]
+    cdef Past* past = &s.pasts[j]
+    cdef int x, y
+    for x in range(group.n_shares):
+        if group.share_of[x] == q:
+            for y in range(SHARES):
+                past.spent[y] = faded(s, past.spent[y], past.spent_at)
+            past.spent_at = s.now
+            past.spent[x] += talk
+            if past.spent[x] > <i64> 0xFFFFFFFF:
+                past.spent[x] = <i64> 0xFFFFFFFF
+
+
+cdef inline i64 due(State* s, i32 j, i32 q, i64 weight) noexcept nogil:
+    """How far a queue is behind its share of the agent's time; the weight where his time is not shared out."""
+    cdef Group* group = &s.groups[s.agents[j].group]
+    cdef Past* past = &s.pasts[j]
+    cdef i64 all = 0
+    cdef int x, found = -1
+    if group.n_shares == 0:
+        return weight
+    for x in range(SHARES):
+        all += past.spent[x]
+    for x in range(group.n_shares):
+        if group.share_of[x] == q:
+            found = x
+    if found < 0:
+        return -(<i64> 1 << 62)
+    return group.share[found] * all - 1000 * past.spent[found]
+
+
 # What is asked -------------------------------------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ cdef enum:
     POOLS = 32
     SLOT_BITS = 20
     TIES = 64
+    SHARES = 8
     ENTRIES = 8
     CANCEL = -2
     UNTIL_GONE = -2  # a tie for as long as the interaction lives
@@ -196,6 +197,8 @@ cdef struct Past:  # what agent keys look back at; beside the agents, kept only 
     i64 released
     i64 busy
     Fading fading[FADINGS]
+    i64 spent[SHARES]  # ms of conversation for each share of his group, fading since
+    i64 spent_at
 
 cdef struct Group:
     i64 units
@@ -211,6 +214,9 @@ cdef struct Group:
     uint32_t allow[CHANNELS]
     uint32_t interrupts[CHANNELS]
     Fading levels[FADINGS]  # of who was connected last
+    i32 n_shares
+    i32 share_of[SHARES]  # queues
+    i32 share[SHARES]  # of each agent's time, in thousandths
 
 cdef struct Class:
     i32 queue
@@ -361,6 +367,7 @@ cdef struct State:
     bint stepping  # some class has had a step
     bint looks_back  # some class has an agent key that looks back, or will have
     bint drawing  # some class has WEIGHTED_RANDOM
+    bint sharing  # some group has shares
     i64 half_life
     u64 seed
     i64 estimates_every

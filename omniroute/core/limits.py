@@ -37,6 +37,9 @@ POOLS_MAX: Final = 32
 WEIGHT_MAX: Final = 1_000
 """Greatest weight of an agent in a random choice; the least is 1."""
 
+SHARES_MAX: Final = 8
+"""Queues between which an agent's time can be shared out."""
+
 SEED_MAX: Final = 2**62
 
 HALF_LIFE: Final = 3_600_000

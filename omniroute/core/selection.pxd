@@ -1,7 +1,7 @@
 """The two questions. Each costs the classes or groups that could answer it, plus the ties of the one who asks."""
 
 from omniroute.core.conditions cimport look, recount
-from omniroute.core.keys cimport key_of, lot_of, mixed, omni_rare
+from omniroute.core.keys cimport due, key_of, lot_of, mixed, omni_rare
 from omniroute.core.layout cimport *
 from omniroute.core.order cimport first_of_later_tier, following, join, less, part
 
@@ -487,6 +487,8 @@ cdef inline i32 pick_entry(State* s, i32 j) noexcept nogil:
             found.rank = pair.rank
             found.key = class_.root.head
             found.weight = weigh(s, class_, found.key.b, pair.cost)
+            if omni_rare(s.sharing):
+                found.weight = due(s, j, class_.queue, found.weight)
             if not beats(&found, &best):
                 continue
             i = s.entries[found.entry].interaction
@@ -496,6 +498,8 @@ cdef inline i32 pick_entry(State* s, i32 j) noexcept nogil:
                     continue
                 found.key = s.keys[found.entry]
                 found.weight = weigh(s, class_, found.key.b, pair.cost)
+                if omni_rare(s.sharing):
+                    found.weight = due(s, j, class_.queue, found.weight)
                 if not beats(&found, &best):
                     continue
             best = found

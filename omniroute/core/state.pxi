@@ -32,6 +32,9 @@ cdef object dump_of(Core self):
                     s.groups[g].burst_per, s.groups[g].weight)
         for y in range(FADINGS):
             numbers += (s.groups[g].levels[y].value, s.groups[g].levels[y].at)
+        numbers.append(s.groups[g].n_shares)
+        for y in range(s.groups[g].n_shares):
+            numbers += (s.groups[g].share_of[y], s.groups[g].share[y])
         numbers += (len(held), *held)
     numbers.append(s.n_gauges)
     for x in range(s.n_gauges):
@@ -79,6 +82,8 @@ cdef int dump_traffic(Core self, list numbers) except -1:
         numbers += (past.ready, past.accepted, past.talked, past.released, past.busy)
         for y in range(FADINGS):
             numbers += (past.fading[y].value, past.fading[y].at)
+        numbers += [past.spent[y] for y in range(SHARES)]
+        numbers.append(past.spent_at)
         numbers += [s.counts[x * POOLS + y] for y in range(s.n_pools)]
     numbers.append(s.n_interactions)
     for x in range(s.n_interactions):
@@ -198,7 +203,9 @@ cdef int load_tables(Core self, numbers) except -1:
         mix = [next(numbers) for _ in range(2 * s.n_channels)]
         idle_rate, term, auto, burst, burst_per, weight = [next(numbers) for _ in range(6)]
         levels = [read_fading(s, numbers, y) for y in range(FADINGS)]
+        shares = [next(numbers) for _ in range(2 * read(numbers, "shares", 0, SHARES))]
         self.add_group([next(numbers) for _ in range(next(numbers))], units, at_most)
+        self.set_shares(g, shares[::2], shares[1::2])
         self.set_weight(g, weight)
         for y in range(FADINGS):
             s.groups[g].levels[y].value, s.groups[g].levels[y].at = levels[y]
@@ -264,6 +271,9 @@ cdef int load_traffic(Core self, numbers) except -1:
         past.busy = read(numbers, "whether busy", 0, 1)
         for y in range(FADINGS):
             past.fading[y].value, past.fading[y].at = read_fading(s, numbers, y)
+        for y in range(SHARES):
+            past.spent[y] = read(numbers, "what fades", 0, BITS_32)
+        past.spent_at = read(numbers, "since when it fades", 0, s.now)
         for y in range(s.n_pools):
             s.counts[x * POOLS + y] = read(numbers, "in use", 0, UNITS_MAX)
             if s.counts[x * POOLS + y]:
@@ -472,6 +482,23 @@ cdef int check_states(Core self, list found) except -1:
     if inside != [s.classes[k].in_queue for k in range(s.n_classes)]:
         found.append(f"lengths: classes hold {inside}")
     return 0
+
+
+cdef bint sound(Link* links, Key* keys, Root* root, bint sized) noexcept nogil:
+    """Whether a tree is in order, has right sizes where it keeps them, and knows its ends."""
+    cdef i32 n = root.first
+    cdef i32 last = -1
+    cdef i32 count = 0
+    if root.root < 0:
+        return root.first < 0 and root.last < 0
+    while n >= 0:
+        if last >= 0 and not less(&keys[last], &keys[n]):
+            return False
+        count += 1
+        last = n
+        n = following(links, n)
+    return (last == root.last and (not sized or count == links[root.root].size) and not less(&root.head, &keys[root.first])
+            and not less(&keys[root.first], &root.head))
 
 
 cdef int check_structures(Core self, list found) except -1:

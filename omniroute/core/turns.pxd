@@ -3,7 +3,7 @@
 from omniroute.core.deadlines cimport arm, disarm
 from omniroute.core.engine cimport *
 from omniroute.core.hands cimport *
-from omniroute.core.keys cimport ended, has_taken, omni_rare
+from omniroute.core.keys cimport ended, has_taken, omni_rare, share_out
 from omniroute.core.layout cimport *
 from omniroute.core.places cimport (
     FORGIVE_MS,
@@ -254,6 +254,8 @@ cdef inline void wrap_up(State* s, i32 i, i64 length) noexcept nogil:
     cdef i64 handled
     wake(s, i)
     handled = s.now - it.clock
+    if omni_rare(s.sharing):
+        share_out(s, it.agent, s.classes[s.entries[it.entries].class_].queue, handled)
     if omni_rare(s.looks_back):
         ended(s, it.agent, handled)
         show(s, it.agent)
@@ -323,6 +325,8 @@ cdef inline void do_requeue(State* s, i32 i, i64 due) noexcept nogil:
     cdef i64 away
     wake(s, i)
     away = s.now - it.clock
+    if omni_rare(s.sharing):
+        share_out(s, j, q, away)
     if omni_rare(s.looks_back):
         ended(s, j, away)
     it.wait_from += away
@@ -354,6 +358,8 @@ cdef inline void do_transfer(
     wake(s, i)
     if j >= 0:
         it.wait_from += s.now - it.clock
+        if omni_rare(s.sharing):
+            share_out(s, j, s.classes[s.entries[it.entries].class_].queue, s.now - it.clock)
         if omni_rare(s.looks_back):
             ended(s, j, s.now - it.clock)
         out_of_hand(s, i)

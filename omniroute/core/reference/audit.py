@@ -54,6 +54,7 @@ def dump(core: Core) -> array[int]:
         out.extend((*agent.misses, past.ready, past.accepted, past.talked, past.released, past.busy))
         for fading in (past.handled, past.talk, past.occupied):
             out.extend((fading.value, fading.at))
+        out.extend((*past.spent, past.spent_at))
         out.extend(agent.counts)
     out.append(len(core.interactions))
     for interaction in core.interactions:
@@ -87,6 +88,8 @@ def _dump_tables(core: Core, out: array[int]) -> None:
         out.append(g.weight)
         for level in g.levels:
             out.extend((level.value, level.at))
+        out.append(len(g.shares))
+        out.extend(number for share in g.shares for number in share)
         out.extend((len(g.atoms), *sorted(g.atoms)))
     out.append(len(tables.gauges))
     for gauge in tables.gauges:
@@ -183,7 +186,12 @@ def _load_past(core: Core, take: Callable[[int], list[int]]) -> Past:
     for instant in instants[:4]:
         within("instant of an agent", instant, 0, core.now)
     handled, talk, occupied = [_load_fading(core, take, which) for which in range(3)]
-    return Past(ready, accepted, talked, released, handled, talk, occupied, within("whether busy", busy, 0, 1))
+    *spent, spent_at = take(limits.SHARES_MAX + 1)
+    for value in spent:
+        within("what fades", value, 0, keys.VALUE_MAX)
+    within("since when it fades", spent_at, 0, core.now)
+    within("whether busy", busy, 0, 1)
+    return Past(ready, accepted, talked, released, handled, talk, occupied, busy, spent, spent_at)
 
 
 def _load_fading(core: Core, take: Callable[[int], list[int]], which: int) -> Fading:
@@ -255,9 +263,11 @@ def _load_tables(core: Core, take: Callable[[int], list[int]]) -> None:
         at_most, allow, interrupts = take(tables.pools), take(channels), take(channels)
         *manners, weight = take(6)
         levels = [_load_fading(core, take, which) for which in range(3)]
+        shares = take(2 * within("shares", take(1)[0], 0, limits.SHARES_MAX))
         group = Group(set(take(take(1)[0])), units, at_most, allow, interrupts, *manners)  # type: ignore[arg-type]
         group.weight, group.levels = within("weight", weight, 1, limits.WEIGHT_MAX), levels
         tables.groups.append(group)
+        core.set_shares(len(tables.groups) - 1, shares[::2], shares[1::2])
     for _ in range(take(1)[0]):
         kind, subject, given, length = take(4)
         tables.gauges.append(Gauge(kind, subject, tuple(take(length)), given))

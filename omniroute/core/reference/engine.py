@@ -416,6 +416,7 @@ class Core:
     # keys.py
     set_choice = keys.set_choice
     set_weight = keys.set_weight
+    set_shares = keys.set_shares
     # staff.py
     add_pool = staff.add_pool
     add_channel = staff.add_channel

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from omniroute.core import limits
@@ -106,10 +106,15 @@ def has_given(core: Core, j: int) -> None:
         _occupied(core, j)
 
 
-def ended(core: Core, j: int, talk: int) -> None:
-    """A conversation of so many ms is over for the agent."""
+def ended(core: Core, j: int, talk: int, q: int = -1) -> None:
+    """A conversation of so many ms, through a queue, is over for the agent."""
+    past = core.agents[j].past
+    queues = [queue for queue, _ in core.tables.groups[core.agents[j].group].shares]
+    if q in queues:
+        past.spent = [faded(Fading(spent, past.spent_at), core.now, core.half_life) for spent in past.spent]
+        past.spent_at = core.now
+        past.spent[queues.index(q)] = min(past.spent[queues.index(q)] + talk, VALUE_MAX)
     if looks_back(core):
-        past = core.agents[j].past
         past.talked = core.now
         past.talk = Fading(min(faded(past.talk, core.now, core.half_life) + talk, VALUE_MAX), core.now)
 
@@ -154,6 +159,20 @@ def rise(core: Core, j: int) -> None:
                 best = level
         if best is not getattr(past, name):
             setattr(past, name, Fading(faded(best, core.now, core.half_life), core.now))
+
+
+def due(core: Core, j: int, q: int) -> int | None:
+    """How far a queue is behind its share of the agent's time, in thousandths of ms; None: his time is not shared out.
+
+    As it stood at his last conversation's end, since all of it fades alike. A queue without a share comes last.
+    """
+    past, shares = core.agents[j].past, core.tables.groups[core.agents[j].group].shares
+    if not shares:
+        return None
+    for (queue, share), spent in zip(shares, past.spent, strict=False):
+        if queue == q:
+            return share * sum(past.spent) - 1000 * spent
+    return NOTHING
 
 
 # What is asked -------------------------------------------------------------------------------------------------------
@@ -224,6 +243,18 @@ def set_choice(core: Core, half_life: int, seed: int, looks_back: int = 0) -> No
     within("seed", seed, 0, limits.SEED_MAX)
     core.looks_back = bool(within("looks back", looks_back, 0, 1)) or core.looks_back
     core.half_life, core.seed = half_life, seed
+
+
+def set_shares(core: Core, group: int, queues: Sequence[int], shares: Sequence[int]) -> None:
+    """Share out the time of each of a group's agents between queues, in thousandths; none: it is not shared out."""
+    index("group", group, len(core.tables.groups))
+    within("shares", len(shares), len(queues), len(queues))
+    within("shares", len(shares), 0, limits.SHARES_MAX)
+    for queue, share in zip(queues, shares, strict=True):
+        index("queue", queue, len(core.tables.queues))
+        within("share", share, 0, 1000)
+    within("different queues", len(set(queues)), len(queues), len(queues))
+    core.tables.groups[group].shares = list(zip(queues, shares, strict=True))
 
 
 def set_weight(core: Core, group: int, weight: int) -> None:

@@ -8,6 +8,7 @@ from omniroute.core import limits
 from omniroute.core.codes import Clause, TieKind
 from omniroute.core.lifecycle import Presence
 from omniroute.core.limits import NEVER
+from omniroute.core.reference import keys
 from omniroute.core.reference.keys import key_value
 from omniroute.core.reference.state import ANY, BOUND, IN_QUEUE, RESERVES_OFFERED, Agent, Class, Entry, Tie
 
@@ -136,13 +137,19 @@ def agents_for(core: Core, i: int, *, further: bool = False) -> list[tuple[tuple
     return best
 
 
-def weight(core: Core, class_: Class, group: int, since: int) -> int:
-    """What a class's entry weighs for a group's agent: rates times age (capped) and length, and what is conceded."""
+def weight(core: Core, class_: Class, j: int, since: int) -> int:
+    """What a class's entry weighs for an agent: rates times age (capped) and length, and what is conceded.
+
+    For one whose time is shared out, how far the queue is behind.
+    """
+    due = keys.due(core, j, class_.queue)
+    if due is not None:
+        return due
     age = core.now - since
     if class_.age_cap >= 0:
         age = min(age, class_.age_cap)
     length = class_.length_rate * core.length(class_.queue)
-    return class_.age_rate * age + length + class_.offset - class_.pairs[group].cost_in
+    return class_.age_rate * age + length + class_.offset - class_.pairs[core.agents[j].group].cost_in
 
 
 def interaction_for(core: Core, j: int) -> tuple[int, int] | None:
@@ -171,5 +178,5 @@ def interaction_for(core: Core, j: int) -> tuple[int, int] | None:
     found = []
     for k, ((tier, since, seq), i, e) in first.items():
         class_ = core.tables.classes[k]
-        found.append((class_.pairs[group].rank_in, tier, -weight(core, class_, group, since), since, seq, i, e))
+        found.append((class_.pairs[group].rank_in, tier, -weight(core, class_, j, since), since, seq, i, e))
     return min(found)[-2:] if found else None

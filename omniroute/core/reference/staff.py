@@ -60,6 +60,8 @@ def move_agent(self: Core, now: int, j: int, group: int, order: int) -> int:
     index("group", group, len(self.tables.groups))
     within("order", order, 0, limits.ORDER_MAX)
     self.now = now
+    if agent.group != group:
+        agent.past.spent, agent.past.spent_at = [0] * limits.SHARES_MAX, 0
     agent.group, agent.order = group, order
     keys.rise(self, j)
     self.forgiving = True
