@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 import attrs
 
-from omniroute.core.limits import OPENS_MAX, WEIGHT_MAX
+from omniroute.core.limits import OPENS_MAX, SHARES_MAX, WEIGHT_MAX
 from omniroute.errors import PlanError
 
 Label: TypeAlias = bool | int | str | frozenset[str]
@@ -300,12 +300,38 @@ def _order(value: int) -> int:
     return checked_integer(value, "order", INTEGER_MIN, INTEGER_MAX)
 
 
+def _shares(value: Mapping[str, object]) -> Mapping[str, float]:
+    """Return shares in thousandths by queue, sorted by name; all of the time or none."""
+    from omniroute.checks import share  # it stands on this module
+
+    if not isinstance(value, Mapping):
+        raise PlanError(f"expected a table from queues to shares, got {shown(value)}", field="shares")
+    if len(value) > SHARES_MAX:
+        raise PlanError(f"at most {SHARES_MAX} queues, got {len(value)}", field="shares")
+    found = {checked_name(name, "shares"): share(item, f"shares.{name}") for name, item in value.items()}  # type: ignore[arg-type]
+    parts = {name: thousandths(item) for name, item in found.items()}
+    if any(abs(1000 * found[name] - part) > 1e-6 for name, part in parts.items()):
+        raise PlanError("at most one decimal of a percent", field="shares")
+    if parts and sum(parts.values()) != 1000:
+        raise PlanError(f"must add up to 100%, got {sum(parts.values()) / 10:g}%", field="shares")
+    return MappingProxyType({name: parts[name] / 1000 for name in sorted(parts)})
+
+
+def thousandths(share: float) -> int:
+    """Return a share as the core has it. O(1).
+
+    >>> thousandths(0.333)
+    333
+    """
+    return round(1000 * share)
+
+
 def _weight(value: int) -> int:
     return checked_integer(value, "weight", 1, WEIGHT_MAX)
 
 
-def _items(value: Mapping[str, int] | None) -> tuple[tuple[str, int], ...] | None:
-    """Return the comparable form of a table of integers."""
+def _items(value: Mapping[str, float] | None) -> tuple[tuple[str, float], ...] | None:
+    """Return the comparable form of a table of numbers."""
     return None if value is None else tuple(value.items())
 
 
@@ -331,8 +357,9 @@ class Agent:
     ``label_at_most`` interactions that carry a label of the plan. ``auto_accept`` takes each offer at once. After
     ``burst`` offers within ``burst_per_ms`` the agent rests until that time is over (0: never). ``delays`` say by queue
     how old an interaction must be before this agent may take it. ``order`` is the place in a fixed order, ``weight``
-    (1..1,000) counts where equals draw lots. ``windows`` are presence windows [start, end) in milliseconds (ISO 8601
-    text is accepted), used when a log is routed again.
+    (1..1,000) counts where equals draw lots. ``shares`` are the parts of this agent's time that go to queues.
+    ``windows`` are presence windows [start, end) in milliseconds (ISO 8601 text is accepted), used when a log is routed
+    again.
     Raises PlanError.
 
     >>> ana = Agent("ana", skills={"spanish": 3}, labels={"region": "north"}, queues=["sales"])
@@ -354,6 +381,7 @@ class Agent:
     burst_per_ms: int = attrs.field(default=60_000, converter=_burst_per, kw_only=True)
     delays: Mapping[str, int] = attrs.field(factory=dict, converter=_delays, eq=_items, kw_only=True)
     weight: int = attrs.field(default=1, converter=_weight, kw_only=True)
+    shares: Mapping[str, float] = attrs.field(factory=dict, converter=_shares, eq=_items, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         both = sorted(self.skills.keys() & self.labels.keys())
@@ -383,6 +411,7 @@ class Agent:
             (self.burst, self.burst_per_ms if self.burst else 0),
             _items(self.delays),
             self.weight,
+            _items(self.shares),
         )
 
 

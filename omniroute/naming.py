@@ -42,6 +42,7 @@ from omniroute.plan_numbers import (
     holds,
     queue_numbers,
     strategy_of,
+    tell_manners,
     view_of,
 )
 from omniroute.requirements import AND, TRUE, Atom, Requirement, parse
@@ -255,10 +256,7 @@ class Naming:
         atoms = [number for question, number in self.atoms.items() if holds(question, view)]
         g = self.groups[key] = self.core.add_group(atoms, agent.units, self.capacity.at_most(agent))
         self.capacity.tell_group(g)
-        if agent.auto_accept or agent.burst:
-            self.core.set_manners(g, int(agent.auto_accept), agent.burst, agent.burst_per_ms)
-        if agent.weight != 1:
-            self.core.set_weight(g, agent.weight)
+        tell_manners(self.core, g, agent, self.queue_names)
         self.group_views.append(view)
         self.group_values.append(attrs.evolve(agent, id="group", order=0, windows=()))
         self.marks = mark(self.marks[0], key), self.marks[1]

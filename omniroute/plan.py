@@ -31,8 +31,8 @@ from typing import Final, Literal, Protocol
 
 import attrs
 
-from omniroute.checks import DURATION_MAX_MS, Duration, duration_text, milliseconds, parsed, unique, values
-from omniroute.conditions import Condition, OnlyWhile, share
+from omniroute.checks import DURATION_MAX_MS, Duration, duration_text, milliseconds, parsed, share, unique, values
+from omniroute.conditions import Condition, OnlyWhile
 from omniroute.core.limits import HALF_LIFE, OPENS_MAX
 from omniroute.errors import PlanError
 from omniroute.intake import Intake

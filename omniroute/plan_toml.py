@@ -310,6 +310,7 @@ def _agent_table(agent: Agent) -> dict[str, object]:
         "burst_per": duration_text(agent.burst_per_ms),
         "delays": {queue: duration_text(delay) for queue, delay in agent.delays.items()} or None,
         "weight": agent.weight,
+        "shares": {queue: f"{100 * share:g}%" for queue, share in agent.shares.items()} or None,
     }
     defaults = {"units": 1, "order": 0, "auto_accept": False, "burst": 0, "burst_per": "1m", "weight": 1}
     return without(table, defaults)
