@@ -126,7 +126,7 @@ class AgentCard(msgspec.Struct, frozen=True, array_like=True, tag=True):
             burst_per_ms=self.burst_per_ms,
             delays=self.delays,
             weight=self.weight,
-            shares={name: share / 1000 for name, share in self.shares.items()},
+            shares={name: f"{share // 10}.{share % 10}%" for name, share in self.shares.items()},
         )
 
 
