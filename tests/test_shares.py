@@ -60,7 +60,7 @@ def spent(core: Any, lasts: tuple[int, int, int], many: int, seed: int = 0) -> l
 def test_time_is_shared_out(core: type, shares: tuple[int, ...], lasts: tuple[int, int, int]) -> None:
     """However long conversations last, each queue gets its share of the time, within two points.
 
-    Planted and seen red: conversations counted instead of their time; shares of what is not fading.
+    Planted and seen red: conversations counted instead of their time.
     """
     it = THREE.build(core)
     it.set_shares(0, [0, 1, 2], shares)

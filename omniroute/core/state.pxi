@@ -506,6 +506,7 @@ cdef int check_structures(Core self, list found) except -1:
     cdef i32 k, l, g, x
     cdef Lane* lane
     cdef Root* root
+    cdef Key key
     for k in range(s.n_classes):
         if not (sound(s.links, s.keys, &s.classes[k].root, True)
                 and sound(s.links, s.keys, &s.classes[k].bound, True)):
@@ -524,6 +525,9 @@ cdef int check_structures(Core self, list found) except -1:
         for x in range(s.n_agents):
             if (lane.links[x].size > 0) != ((s.agents[x].room >> lane.channel) & 1):
                 found.append(f"lanes: agent {x} is in the wrong place")
+            key = key_of(s, x, lane.key)
+            if lane.links[x].size and (less(&key, &lane.keys[x]) or less(&lane.keys[x], &key)):
+                found.append(f"lanes: agent {x} stands by what was so before")
     for x in range(1, s.n_heap):
         if sooner(&s.heap[x], &s.heap[(x - 1) >> 1]):
             found.append(f"time: the deadlines are out of order at {x}")
