@@ -11,7 +11,7 @@ from omniroute.errors import PlanError, RequirementError
 from omniroute.model import checked_integer, shown
 from omniroute.requirements import Requirement, parse
 
-__all__ = ["DURATION_MAX_MS", "Duration", "duration_text", "milliseconds", "parsed", "unique", "values"]
+__all__ = ["DURATION_MAX_MS", "Duration", "duration_text", "milliseconds", "parsed", "share", "unique", "values"]
 
 Duration: TypeAlias = int | str | timedelta
 """Milliseconds, text such as ``"30s"`` or ``"1h30m"``, or a timedelta."""
@@ -55,6 +55,20 @@ def duration_text(value_ms: int) -> str:
         return "0s"
     unit = next(unit for unit in ("h", "m", "s", "ms") if value_ms % _UNITS_MS[unit] == 0)
     return f"{value_ms // _UNITS_MS[unit]}{unit}"
+
+
+def share(value: float | str, field: str) -> float:
+    """Return a share from a number or a text such as ``"80%"``; its range is the caller's. Raises PlanError.
+
+    >>> share("80%", "share")
+    0.8
+    """
+    number: object = value
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,6})?%", value):
+        number = float(value[:-1]) / 100
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= 1:
+        raise PlanError(f'expected a share such as 0.8 or "80%", got {shown(value)}', field=field)
+    return float(number)
 
 
 def parsed(text: str, field: str) -> Requirement:

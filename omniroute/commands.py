@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 import msgspec
 
 from omniroute.errors import InputError
-from omniroute.model import Agent, shown
+from omniroute.model import Agent, shown, thousandths
 
 if TYPE_CHECKING:
     from omniroute.strategies.protocol import Tables
@@ -85,6 +85,8 @@ class AgentCard(msgspec.Struct, frozen=True, array_like=True, tag=True):
     burst: int = 0
     burst_per_ms: int = 60_000
     delays: dict[str, int] = {}
+    weight: int = 1
+    shares: dict[str, int] = {}
 
     @classmethod
     def of(cls, agent: Agent) -> Self:
@@ -104,6 +106,8 @@ class AgentCard(msgspec.Struct, frozen=True, array_like=True, tag=True):
             agent.burst,
             agent.burst_per_ms,
             dict(agent.delays),
+            agent.weight,
+            {name: thousandths(share) for name, share in agent.shares.items()},
         )
 
     def agent(self) -> Agent:
@@ -122,6 +126,8 @@ class AgentCard(msgspec.Struct, frozen=True, array_like=True, tag=True):
             burst=self.burst,
             burst_per_ms=self.burst_per_ms,
             delays=self.delays,
+            weight=self.weight,
+            shares={name: f"{share // 10}.{share % 10}%" for name, share in self.shares.items()},
         )
 
 

@@ -6,18 +6,17 @@ hurry because of them, and :class:`OnlyWhile` lends or reserves agents.
 
 from __future__ import annotations
 
-import re
 from typing import Final, Literal, TypeAlias, cast
 
 import attrs
 
-from omniroute.checks import Duration, milliseconds, parsed
+from omniroute.checks import Duration, milliseconds, parsed, share
 from omniroute.core.limits import GAUGE_MAX
 from omniroute.errors import PlanError
 from omniroute.model import checked_integer, checked_name, nearest, shown
 from omniroute.requirements import Requirement
 
-__all__ = ["Condition", "Of", "OnlyWhile", "share"]
+__all__ = ["Condition", "Of", "OnlyWhile"]
 
 Of: TypeAlias = Literal["waiting", "staffed", "idle", "available", "wait", "service_level"]
 Threshold: TypeAlias = int | float | str
@@ -28,20 +27,6 @@ AGENTS_OF: Final = ("staffed", "idle", "available")
 """Those that count agents."""
 ESTIMATED: Final = ("wait", "service_level")
 """Those that somebody has to estimate."""
-
-
-def share(value: float | str, field: str) -> float:
-    """Return a share from a number or a text such as ``"80%"``; its range is the caller's. Raises PlanError.
-
-    >>> share("80%", "share")
-    0.8
-    """
-    number: object = value
-    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,6})?%", value):
-        number = float(value[:-1]) / 100
-    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= 1:
-        raise PlanError(f'expected a share such as 0.8 or "80%", got {shown(value)}', field=field)
-    return float(number)
 
 
 def _name(value: str) -> str:

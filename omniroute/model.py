@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 import attrs
 
-from omniroute.core.limits import OPENS_MAX
+from omniroute.core.limits import OPENS_MAX, SHARES_MAX, WEIGHT_MAX
 from omniroute.errors import PlanError
 
 Label: TypeAlias = bool | int | str | frozenset[str]
@@ -300,8 +300,38 @@ def _order(value: int) -> int:
     return checked_integer(value, "order", INTEGER_MIN, INTEGER_MAX)
 
 
-def _items(value: Mapping[str, int] | None) -> tuple[tuple[str, int], ...] | None:
-    """Return the comparable form of a table of integers."""
+def _shares(value: Mapping[str, object]) -> Mapping[str, float]:
+    """Return shares in thousandths by queue, sorted by name; all of the time or none."""
+    from omniroute.checks import share  # it stands on this module
+
+    if not isinstance(value, Mapping):
+        raise PlanError(f"expected a table from queues to shares, got {shown(value)}", field="shares")
+    if len(value) > SHARES_MAX:
+        raise PlanError(f"at most {SHARES_MAX} queues, got {len(value)}", field="shares")
+    found = {checked_name(name, "shares"): share(item, f"shares.{name}") for name, item in value.items()}  # type: ignore[arg-type]
+    parts = {name: thousandths(item) for name, item in found.items()}
+    if any(abs(1000 * found[name] - part) > 1e-6 for name, part in parts.items()):
+        raise PlanError("at most one decimal of a percent", field="shares")
+    if parts and sum(parts.values()) != 1000:
+        raise PlanError(f"must add up to 100%, got {sum(parts.values()) / 10:g}%", field="shares")
+    return MappingProxyType({name: parts[name] / 1000 for name in sorted(parts)})
+
+
+def thousandths(share: float) -> int:
+    """Return a share as the core has it. O(1).
+
+    >>> thousandths(0.333)
+    333
+    """
+    return round(1000 * share)
+
+
+def _weight(value: int) -> int:
+    return checked_integer(value, "weight", 1, WEIGHT_MAX)
+
+
+def _items(value: Mapping[str, float] | None) -> tuple[tuple[str, float], ...] | None:
+    """Return the comparable form of a table of numbers."""
     return None if value is None else tuple(value.items())
 
 
@@ -326,8 +356,10 @@ class Agent:
     is the capacity that the loads of channels are counted against, ``at_most`` bounds single channels,
     ``label_at_most`` interactions that carry a label of the plan. ``auto_accept`` takes each offer at once. After
     ``burst`` offers within ``burst_per_ms`` the agent rests until that time is over (0: never). ``delays`` say by queue
-    how old an interaction must be before this agent may take it. ``order`` is the place in a fixed order. ``windows``
-    are presence windows [start, end) in milliseconds (ISO 8601 text is accepted), used when a log is routed again.
+    how old an interaction must be before this agent may take it. ``order`` is the place in a fixed order, ``weight``
+    (1..1,000) counts where equals draw lots. ``shares`` are the parts of this agent's time that go to queues.
+    ``windows`` are presence windows [start, end) in milliseconds (ISO 8601 text is accepted), used when a log is routed
+    again.
     Raises PlanError.
 
     >>> ana = Agent("ana", skills={"spanish": 3}, labels={"region": "north"}, queues=["sales"])
@@ -348,6 +380,8 @@ class Agent:
     burst: int = attrs.field(default=0, converter=_burst, kw_only=True)
     burst_per_ms: int = attrs.field(default=60_000, converter=_burst_per, kw_only=True)
     delays: Mapping[str, int] = attrs.field(factory=dict, converter=_delays, eq=_items, kw_only=True)
+    weight: int = attrs.field(default=1, converter=_weight, kw_only=True)
+    shares: Mapping[str, float] = attrs.field(factory=dict, converter=_shares, eq=_items, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         both = sorted(self.skills.keys() & self.labels.keys())
@@ -376,6 +410,8 @@ class Agent:
             self.auto_accept,
             (self.burst, self.burst_per_ms if self.burst else 0),
             _items(self.delays),
+            self.weight,
+            _items(self.shares),
         )
 
 

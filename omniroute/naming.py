@@ -27,7 +27,7 @@ from omniroute.answers import (
 )
 from omniroute.capacity import Capacity
 from omniroute.core import limits
-from omniroute.core.codes import Cause
+from omniroute.core.codes import LOOKS_BACK, Cause
 from omniroute.core.limits import CANCEL
 from omniroute.errors import MisuseError, PlanError
 from omniroute.gauges import Estimated, Gauges
@@ -43,6 +43,7 @@ from omniroute.plan_numbers import (
     holds,
     queue_numbers,
     strategy_of,
+    tell_manners,
     view_of,
 )
 from omniroute.requirements import AND, TRUE, Atom, Requirement, parse
@@ -176,8 +177,13 @@ class Naming:
         return naming
 
     def add_kinds(self) -> None:
-        """Give channels and labels of the plan their numbers, and tell what may be in hand beside what. O(groups)."""
+        """Give channels and labels of the plan their numbers, and tell what may be in hand beside what.
+
+        And how agents are chosen. O(groups + agents).
+        """
         capacity, known = self.capacity, self.capacity.labels
+        looks_back = any(agent_key_of(queue) in LOOKS_BACK for queue in self.plan.queues)
+        self.core.set_choice(self.plan.agent_window_ms, self.plan.agent_seed, int(looks_back))
         for channel in self.plan.channels:
             if channel.name in self.channels:
                 capacity.values[channel.name] = channel
@@ -259,8 +265,7 @@ class Naming:
         atoms = [number for question, number in self.atoms.items() if holds(question, view)]
         g = self.groups[key] = self.core.add_group(atoms, agent.units, self.capacity.at_most(agent))
         self.capacity.tell_group(g)
-        if agent.auto_accept or agent.burst:
-            self.core.set_manners(g, int(agent.auto_accept), agent.burst, agent.burst_per_ms)
+        tell_manners(self.core, g, agent, self.queue_names)
         self.group_views.append(view)
         self.group_values.append(attrs.evolve(agent, id="group", order=0, windows=()))
         self.marks = mark(self.marks[0], key), self.marks[1]

@@ -31,9 +31,9 @@ from typing import Final, Literal, Protocol
 
 import attrs
 
-from omniroute.checks import DURATION_MAX_MS, Duration, duration_text, milliseconds, parsed, unique, values
-from omniroute.conditions import Condition, OnlyWhile, share
-from omniroute.core.limits import OPENS_MAX
+from omniroute.checks import DURATION_MAX_MS, Duration, duration_text, milliseconds, parsed, share, unique, values
+from omniroute.conditions import Condition, OnlyWhile
+from omniroute.core.limits import HALF_LIFE, OPENS_MAX
 from omniroute.errors import PlanError
 from omniroute.intake import Intake
 from omniroute.journey_rules import JourneyRules
@@ -148,6 +148,14 @@ def _estimates(value: Duration | None) -> int | None:
     if value is None or value == _NEVER:
         return None
     return _at_least_one(milliseconds(value, "estimates"), "estimates")
+
+
+def _agent_window(value: Duration) -> int:
+    return checked_integer(milliseconds(value, "agent_window"), "agent_window", 1, OPENS_MAX)
+
+
+def _agent_seed(value: int) -> int:
+    return checked_integer(value, "agent_seed", 0, INTEGER_MAX)
 
 
 def _wrap_up(value: Duration | None) -> int | None:
@@ -459,7 +467,8 @@ class Plan:
     where interactions go; without ``journey`` nobody keeps journeys. ``csv`` (a column mapping) and ``replay`` are kept
     for the readers of logs; they are dictionaries that nobody may change. ``labels`` are those of interactions that
     limits of agents name. ``value_bands`` are the values, in minor units and ascending, from which on interactions are
-    told apart. Where a condition needs estimates, they are made every ``estimates_ms`` while anything waits.
+    told apart. Where a condition needs estimates, they are made every ``estimates_ms`` while anything waits. What
+    agents did counts half after ``agent_window_ms`` for agent keys that look back; random ones take ``agent_seed``.
     Cost of the checks: O(size of the plan). Raises PlanError.
 
     >>> plan = Plan(queues=[Queue("sales"), Queue("support", needs="spanish")], agents=[Agent("ana")])
@@ -481,6 +490,8 @@ class Plan:
     conditions: tuple[Condition, ...] = attrs.field(default=(), converter=_conditions)
     estimates_ms: int | None = attrs.field(default=5_000, converter=_estimates)
     value_bands: tuple[int, ...] = attrs.field(default=(), converter=_value_bands)
+    agent_window_ms: int = attrs.field(default=HALF_LIFE, converter=_agent_window)
+    agent_seed: int = attrs.field(default=0, converter=_agent_seed)
 
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.limits, Limits):

@@ -101,6 +101,7 @@ def _check_agents(plan: Plan) -> None:
         _known("channel", agent.at_most, channels, f"agents[{position}].at_most")
         _known("label", agent.label_at_most, plan.labels, f"agents[{position}].label_at_most")
         _known("queue", agent.delays, queues, f"agents[{position}].delays")
+        _known("queue", agent.shares, queues, f"agents[{position}].shares")
 
 
 def _check_conditions(plan: Plan) -> None:

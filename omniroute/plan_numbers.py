@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from omniroute.answers import TIER_BASE
 from omniroute.conditions import ESTIMATED
 from omniroute.core import limits
 from omniroute.core.codes import AgentKey
 from omniroute.errors import PlanError
-from omniroute.model import Agent
+from omniroute.model import Agent, thousandths
 from omniroute.plan import Plan, Queue
 from omniroute.requirements import Atom, Requirement, conjunction
 from omniroute.strategies.protocol import GroupView
+
+if TYPE_CHECKING:
+    from omniroute.core import Core
 
 __all__ = [
     "ORDER_BASE",
@@ -26,6 +30,7 @@ __all__ = [
     "holds",
     "queue_numbers",
     "strategy_of",
+    "tell_manners",
     "view_of",
     "wants_estimates",
 ]
@@ -116,6 +121,20 @@ def queue_numbers(queue: Queue) -> tuple[int, int, int, int, int, int, int, int]
     timeout, limit, retry, within = (-1 if value is None else value for value in optional)
     retry = max(retry, 1) if queue.retry_after_ms is not None else -1
     return offers, timeout, limit, retry, within, setup, int(queue.auto_accept), every
+
+
+def tell_manners(core: Core, g: int, agent: Agent, queues: Sequence[str]) -> None:
+    """Tell the core what a group's agents do besides what they can: accept, rest, draw lots, share their time out.
+
+    O(shares * queues).
+    """
+    if agent.auto_accept or agent.burst:
+        core.set_manners(g, int(agent.auto_accept), agent.burst, agent.burst_per_ms)
+    if agent.weight != 1:
+        core.set_weight(g, agent.weight)
+    if agent.shares:
+        found = sorted((queues.index(queue), thousandths(share)) for queue, share in agent.shares.items())
+        core.set_shares(g, [queue for queue, _ in found], [share for _, share in found])
 
 
 def check_plan(plan: Plan) -> None:

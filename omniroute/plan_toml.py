@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from omniroute.conditions import Condition, OnlyWhile
+from omniroute.core.limits import HALF_LIFE
 from omniroute.intake import Intake, Rule
 from omniroute.journey_rules import Effort, JourneyRules
 from omniroute.model import Agent, Label
@@ -154,17 +155,7 @@ def _read_strategy(value: object, field: str) -> StrategyValue:
 def written_plan(plan: Plan) -> str:
     """Write the tables of a plan in the order in which a person reads them."""
     defaults = Limits()
-    top: dict[str, object] = {}
-    if plan.retention_ms != 3_600_000:
-        top["retention"] = duration_text(plan.retention_ms)
-    if plan.estimates_ms != 5_000:
-        top["estimates"] = _NEVER if plan.estimates_ms is None else duration_text(plan.estimates_ms)
-    if plan.skills:
-        top["skills"] = plan.skills
-    if plan.labels:
-        top["labels"] = plan.labels
-    if plan.value_bands:
-        top["value_bands"] = plan.value_bands
+    top = _top_table(plan)
     blocks = [block("", top)] if top else []
     changed = {key: getattr(plan.limits, key) for key in _LIMITS_KEYS}
     changed = {key: value for key, value in changed.items() if value != getattr(defaults, key)}
@@ -189,6 +180,26 @@ def written_plan(plan: Plan) -> str:
         blocks.extend(block("[[intake.rules]]", _rule_table(rule)) for rule in plan.intake.rules)
     blocks.extend(block("[[agents]]", _agent_table(agent)) for agent in plan.agents)
     return "\n".join(blocks)
+
+
+def _top_table(plan: Plan) -> dict[str, object]:
+    """Return what TOML says of the plan itself, where it is not the default."""
+    top: dict[str, object] = {}
+    if plan.retention_ms != 3_600_000:
+        top["retention"] = duration_text(plan.retention_ms)
+    if plan.estimates_ms != 5_000:
+        top["estimates"] = _NEVER if plan.estimates_ms is None else duration_text(plan.estimates_ms)
+    if plan.agent_window_ms != HALF_LIFE:
+        top["agent_window"] = duration_text(plan.agent_window_ms)
+    if plan.agent_seed:
+        top["agent_seed"] = plan.agent_seed
+    if plan.skills:
+        top["skills"] = plan.skills
+    if plan.labels:
+        top["labels"] = plan.labels
+    if plan.value_bands:
+        top["value_bands"] = plan.value_bands
+    return top
 
 
 def _journey_table(rules: JourneyRules) -> dict[str, object]:
@@ -307,8 +318,11 @@ def _agent_table(agent: Agent) -> dict[str, object]:
         "burst": agent.burst,
         "burst_per": duration_text(agent.burst_per_ms),
         "delays": {queue: duration_text(delay) for queue, delay in agent.delays.items()} or None,
+        "weight": agent.weight,
+        "shares": {queue: f"{100 * share:g}%" for queue, share in agent.shares.items()} or None,
     }
-    return without(table, {"units": 1, "order": 0, "auto_accept": False, "burst": 0, "burst_per": "1m"})
+    defaults = {"units": 1, "order": 0, "auto_accept": False, "burst": 0, "burst_per": "1m", "weight": 1}
+    return without(table, defaults)
 
 
 def _label_value(label: Label) -> object:

@@ -56,7 +56,7 @@ def _signed_in(door: Door, events: list[Event], command: c.SignIn, card: Agent |
 def _card_problem(door: Door, card: Agent) -> tuple[int, str] | None:
     """What the plan has against a card, if anything."""
     naming = door.naming
-    for queue in (*(card.queues or ()), *card.delays):
+    for queue in (*(card.queues or ()), *card.delays, *card.shares):
         if queue not in naming.queues:
             return Reason.UNKNOWN_QUEUE, queue
     for label in card.label_at_most:

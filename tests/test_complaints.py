@@ -376,6 +376,8 @@ def test_u19_all_timers_of_an_interaction_are_one_line() -> None:
         ("fewest_handled", "cy"),
         ("least_loaded", "ben"),
         ("load_ratio", "ana"),
+        ("most_spare", "ana"),
+        ("fewest_in_hand", "ben"),
         ("fixed_order", "cy"),
         ("round_robin", "ana"),
     ],

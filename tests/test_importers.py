@@ -128,7 +128,6 @@ def put(config: Any, path: str, value: Any) -> None:
 
 REFUSED = [
     # Asterisk: what cannot be expressed
-    ("asterisk", "0/q/strategy", "random", "queues.q.strategy: cannot be expressed"),
     ("asterisk", "0/q/strategy", "wrandom", "queues.q.strategy: cannot be expressed"),
     ("asterisk", "0/q/autofill", "no", "queues.q.autofill: cannot be expressed"),
     ("asterisk", "0/q/ringinuse", "yes", "queues.q.ringinuse: cannot be expressed"),
@@ -152,8 +151,6 @@ REFUSED = [
     ("asterisk", "0/q", 7, "queues.q: expected a table"),
     ("asterisk", "1/wide", [f"{n},{n}" for n in range(18)], "queues.q: at most 16 instants"),
     # FreeSWITCH
-    ("freeswitch", "0/q/strategy", "random", "queues.q.strategy: cannot be expressed"),
-    ("freeswitch", "0/q/strategy", "agent-with-least-talk-time", "queues.q.strategy: cannot be expressed"),
     ("freeswitch", "0/q/strategy", "ring-all", "queues.q.strategy: cannot be expressed"),
     ("freeswitch", "0/q/time-base-score", "system", "queues.q.time-base-score: cannot be expressed"),
     ("freeswitch", "0/q/abandoned-resume-allowed", "true", "queues.q.abandoned-resume-allowed: cannot be expressed"),

@@ -56,6 +56,7 @@ def groups(draw, channels: int) -> BareGroup:
         idle_rate=draw(st.sampled_from((0, 0, 1, 3))),
         term=draw(st.integers(-3, 3)),
         orders=tuple(draw(st.integers(0, 2)) for _ in range(agents)),
+        weight=draw(st.sampled_from((1, 1, 3, 1_000))),
     )
 
 
@@ -106,7 +107,15 @@ def worlds(draw, plain: bool = False) -> BareWorld:
     )
     loads = tuple(draw(st.integers(0, 2)) for _ in range(channels))
     # A channel without load would let an agent take any number, which is legal but makes worlds where nobody waits.
-    return BareWorld(groups=crew, classes=tuple(classes), queues=lines, loads=tuple(max(n, 1) for n in loads), atoms=2)
+    return BareWorld(
+        groups=crew,
+        classes=tuple(classes),
+        queues=lines,
+        loads=tuple(max(n, 1) for n in loads),
+        atoms=2,
+        half_life=draw(st.sampled_from((1, 8, 60, 3_600_000))),
+        seed=draw(st.integers(0, 2)),
+    )
 
 
 @st.composite

@@ -82,6 +82,7 @@ class Twins:
             self.both("set_estimates", 0, draw.one([-1, 4, 15]))
         for _ in range(draw.one([0, 0, 1, 1, 2])):
             self.window(draw)
+        self.choice(draw)
         for _ in range(draw.one([1, 2, 3])):
             self.queue(draw)
         for _ in range(draw.one([0, 1, 2])):
@@ -100,6 +101,16 @@ class Twins:
         for j in range(self.agents):
             if self.busy or draw.one([True, True, False]):
                 self.both("set_presence", 0, j, PresenceMove.SIGN_IN)
+
+    def choice(self, draw: Draw) -> None:
+        """How fast what agents did fades, and the seed of random choices."""
+        if draw.one([True, True, False]):
+            self.both(
+                "set_choice",
+                draw.one([1, 2, 7, 40, 3_600_000, 2**31 - 1]),
+                draw.one([0, 1, 2**62]),
+                draw.one([0, 0, 1]),
+            )
 
     def channel(self, draw: Draw) -> None:
         """A new channel, alone in a pool of its own or in others as well, perhaps illegally."""
@@ -155,6 +166,8 @@ class Twins:
         self.both("add_group", atoms, draw.one([2, 1, 4, 3] if self.busy else [2, 1, 4, 3, 0]), at_most)
         self.groups += 1
         self.both("set_group", self.groups - 1, draw.one([0, 0, 1, 3]), draw.one(range(-5, 6)))
+        self.both("set_weight", self.groups - 1, draw.one([1, 1, 2, 7, 1_000]))
+        self.shares(draw, self.groups - 1)
         self.mix(draw, self.groups - 1)
 
     def ladder(self, draw: Draw) -> None:
@@ -162,6 +175,12 @@ class Twins:
         self.both("advance", self.now)  # tables that change look at edges from this instant on
         lefts = sorted({draw.one([1, 2, 4, 9]) for _ in range(draw.one([0, 1, 2, 3]))}, reverse=draw.one(range(9)) > 0)
         self.both("set_ladder", draw.one(range(self.groups)), [(left, draw.one(range(self.groups))) for left in lefts])
+
+    def shares(self, draw: Draw, group: int) -> None:
+        """How the time of a group's agents is shared out, mostly not."""
+        if draw.one([True, False, False]):
+            queues = several(draw, range(self.queues + (draw.one(range(9)) == 0)), 0, 3)
+            self.both("set_shares", group, queues, [draw.one([0, 200, 500, 1_000]) for _ in queues])
 
     def mix(self, draw: Draw, group: int) -> None:
         """What a group's agents may do side by side, and their manners."""
@@ -407,6 +426,7 @@ class Twins:
         elif what == "agent" and self.agents < 6:
             self.agent(draw)
         elif what == "mix":
+            self.shares(draw, draw.one(range(self.groups)))
             self.mix(draw, draw.one(range(self.groups)))
         elif what == "gauge" and self.conditions < 5:
             self.gauge(draw)
@@ -414,8 +434,16 @@ class Twins:
             self.channel(draw)
         elif what == "ladder":
             self.ladder(draw)
+        self.change_all(draw, now)
         self.both("refresh", now)
         self.both("revised", draw.one(range(self.queues + 1)))
+
+    def change_all(self, draw: Draw, now: int) -> None:
+        """Now and then, what holds for the whole core."""
+        if draw.one(range(8)) == 0:
+            self.choice(draw)
+        if draw.one(range(4)) == 0:
+            self.both("set_estimates", now, draw.one([-1, 5, 12]))
 
     def illegal(self, draw: Draw) -> None:
         """Values out of range, and times that have passed."""
@@ -448,6 +476,15 @@ class Twins:
         self.both("set_window", 0, 60_001)
         self.both("set_queue", 0, 1, -1, -1, -1, -1, -1, 0, -1, self.windows)
         self.both("window", self.windows)
+        self.both("set_choice", 0, 0)
+        self.both("set_choice", 1, 0, 2)
+        self.both("set_choice", 1, 2**62 + 1)
+        self.both("set_weight", 0, draw.one([0, 1_001]))
+        self.both("set_weight", self.groups, 1)
+        self.both("set_shares", self.groups, [], [])
+        self.both("set_shares", 0, [0], [1_001])
+        self.both("set_shares", 0, [0, 0], [1, 1])
+        self.both("set_shares", 0, [0], [])
         self.both("add_gauge", 0, self.queues, (-4,))
         self.both("add_condition", self.gauges, 1, 1, 0)
         self.both("add_condition", 0, 1, 2, 0)
@@ -478,6 +515,8 @@ class Twins:
         for j in range(self.agents):
             self.both("agent", j)
             self.both("obligation", j)
+            for key in AgentKey:
+                self.both("key", j, key)
             for c in range(self.channels):
                 self.both("room_for", j, c)
         self.both("census")

@@ -10,7 +10,8 @@ from omniroute.core.network cimport NOT_ELIGIBLE, Net, best_match, unmake
 from omniroute.core.order cimport less
 from omniroute.core.places cimport sync
 from omniroute.core.rounds cimport *
-from omniroute.core.selection cimport in_queue, key_of, offers_full, weigh
+from omniroute.core.keys cimport key_of
+from omniroute.core.selection cimport in_queue, offers_full, weigh
 from omniroute.core.windows cimport holds
 
 cdef enum:

@@ -111,12 +111,37 @@ class GaugeKind(IntEnum):
 class AgentKey(IntEnum):
     """What orders agents that are otherwise equal; least first, ties by the instant of the last change."""
 
-    LONGEST_IDLE = 0
-    FEWEST_HANDLED = 1
-    LEAST_LOADED = 2
+    LONGEST_IDLE = 0  # since the last accept, release or turning ready
+    FEWEST_HANDLED = 1  # of late
+    LEAST_LOADED = 2  # units in use
     FIXED_ORDER = 3
-    ROUND_ROBIN = 4
-    LOAD_RATIO = 5
+    ROUND_ROBIN = 4  # since the last offer
+    LOAD_RATIO = 5  # units in use of those that there are
+    MOST_SPARE = 6  # units not in use
+    FEWEST_IN_HAND = 7  # interactions, those on offer included
+    LONGEST_READY = 8
+    LONGEST_SINCE_ACCEPT = 9
+    LONGEST_SINCE_CONVERSATION = 10  # since it ended
+    LONGEST_SINCE_HANDLED = 11  # since the last accept or end of a conversation
+    LONGEST_SINCE_RELEASE = 12
+    LEAST_TALK_TIME = 13  # of late
+    LEAST_OCCUPIED = 14  # of late
+    WEIGHTED_RANDOM = 15
+
+
+LOOKS_BACK = frozenset(
+    {
+        AgentKey.FEWEST_HANDLED,
+        AgentKey.LONGEST_READY,
+        AgentKey.LONGEST_SINCE_ACCEPT,
+        AgentKey.LONGEST_SINCE_CONVERSATION,
+        AgentKey.LONGEST_SINCE_HANDLED,
+        AgentKey.LONGEST_SINCE_RELEASE,
+        AgentKey.LEAST_TALK_TIME,
+        AgentKey.LEAST_OCCUPIED,
+    }
+)
+"""The keys for which a core keeps what its agents did; it begins with the first class that has one of them."""
 
 
 class DeadlineKind(IntEnum):

@@ -1,5 +1,6 @@
 """The columns: the commands in the order of time, without a Python object."""
 
+from omniroute.core.keys cimport mixed
 from omniroute.core.layout cimport State, grow, i32, i64, u64
 
 cdef enum:  # what comes, in this order at one instant
@@ -82,14 +83,6 @@ cdef struct Drive:  # what outlives a call
     i64 stuck  # a row that has been offered too often, or -1
     Given g
     Told t
-
-
-cdef inline u64 mixed(u64 z) noexcept nogil:
-    """One step of splitmix64."""
-    z += <u64> 0x9E3779B97F4A7C15
-    z = (z ^ (z >> 30)) * <u64> 0xBF58476D1CE4E5B9
-    z = (z ^ (z >> 27)) * <u64> 0x94D049BB133111EB
-    return z ^ (z >> 31)
 
 
 cdef inline i64 chance(u64 seed, i64 number, i64 attempt) noexcept nogil:

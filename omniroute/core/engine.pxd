@@ -1,7 +1,9 @@
 """Offers, agents and what is asked: every change that a command or a deadline is made of."""
 
+from omniroute.core.conditions cimport look
 from omniroute.core.deadlines cimport arm, disarm
 from omniroute.core.hands cimport *
+from omniroute.core.keys cimport came, counted, has_given, has_taken, omni_rare
 from omniroute.core.layout cimport *
 from omniroute.core.places cimport (
     arm_control,
@@ -21,7 +23,7 @@ from omniroute.core.places cimport (
     part_for_now,
     sync,
 )
-from omniroute.core.selection cimport fits, in_queue, look, offers_full, omni_ctz, pick_agent, pick_entry, show
+from omniroute.core.selection cimport fits, in_queue, offers_full, omni_ctz, pick_agent, pick_entry, show
 from omniroute.core.windows cimport hold_back, hold_back_from
 
 cdef enum:  # PresenceReason
@@ -153,15 +155,24 @@ cdef inline void clear_misses(Agent* agent) noexcept nogil:
     agent.misses[0] = agent.misses[1] = agent.misses[2] = agent.misses[3] = 0
 
 
+cdef inline void count_handled(State* s, i32 j) noexcept nogil:
+    """An agent is connected with one more; ``show`` follows."""
+    s.agents[j].handled += 1
+    if omni_rare(s.looks_back):
+        counted(s, j)
+
+
 cdef inline void take_up(State* s, i32 i, i32 j, i32 state) noexcept nogil:
     """An interaction that left its queue is in an agent's hands; his capacity is held already."""
     s.interactions[i].state = state
     leave_orders(s, i)
     part_for_now(s, i)
     into_hand(s, i, j)
-    if state == CONNECTED:
-        s.agents[j].handled += 1
     restart_idle(s, j)
+    if omni_rare(s.looks_back):
+        has_taken(s, j)
+    if state == CONNECTED:
+        count_handled(s, j)
     show(s, j)
 
 
@@ -494,6 +505,7 @@ cdef inline void empty(State* s, i32 j) noexcept nogil:
 cdef inline void change_presence(State* s, i32 j, i32 presence, i64 reason, i32 first) noexcept nogil:
     """Move, withdraw what he was offered, and ask for those who lost it, and for ``first``."""
     cdef Agent* agent = &s.agents[j]
+    cdef bint signed_out = agent.presence == SIGNED_OUT
     cdef i32 loser
     if first >= 0:
         place_later(s, first)
@@ -508,6 +520,8 @@ cdef inline void change_presence(State* s, i32 j, i32 presence, i64 reason, i32 
     if presence == READY:
         clear_misses(agent)
         restart_idle(s, j)
+        if omni_rare(s.looks_back):
+            came(s, j, signed_out)
     show(s, j)
     if presence == READY:
         serve(s, j)
@@ -521,6 +535,8 @@ cdef inline void let_go(State* s, i32 j, i32 channel, bint took) noexcept nogil:
     if took:
         hold(s, j, channel, -1)
     restart_idle(s, j)
+    if omni_rare(s.looks_back):
+        has_given(s, j)
     show(s, j)
     go_on(s, j)
     empty(s, j)

@@ -42,6 +42,7 @@ cdef int fork_tables(State* s, State* t) except -1:
     t.n_channels, t.n_pools, t.interrupting, t.stepping = s.n_channels, s.n_pools, s.interrupting, s.stepping
     t.estimates_every, t.estimates_due, t.estimates_at = s.estimates_every, s.estimates_due, s.estimates_at
     t.least_load = s.least_load
+    t.looks_back, t.drawing, t.sharing, t.half_life, t.seed = s.looks_back, s.drawing, s.sharing, s.half_life, s.seed
     memcpy(t.channels, s.channels, sizeof(s.channels))
     memcpy(t.pool_load, s.pool_load, sizeof(s.pool_load))
     t.queues = <Queue*> copied(s.queues, s.n_queues * sizeof(Queue))
@@ -74,6 +75,7 @@ cdef int fork_lanes(State* s, State* t) except -1:
     cdef i32 x
     cdef i32 cap = ROOM_MAX
     t.agents = <Agent*> copied_items(s.agents, s.n_agents, sizeof(Agent), &cap)
+    t.pasts = <Past*> copied_items(s.pasts, s.n_agents, sizeof(Past), &cap)
     t.counts = <i32*> copied_items(s.counts, s.n_agents, POOLS * sizeof(i32), &cap)
     for x in range(s.n_lanes):
         lane = <Lane*> copied(s.lanes[x], sizeof(Lane))

@@ -1,9 +1,9 @@
 """The compiled core: what Python may say to it, judged, and handed to ``engine``.
 
 ``layout`` says what the data looks like, ``order`` and ``deadlines`` hold the two structures, ``selection`` the two
-questions, ``places`` where interactions wait, ``hands`` what agents have, ``engine`` what changes, ``turns`` the commands,
-``tables`` the plan, ``plain`` a short way for plain worlds, ``columns`` the driver. The meaning of everything is in the
-reference core.
+questions, ``keys`` what orders equal agents, ``conditions`` what gauges count, ``places`` where interactions wait,
+``hands`` what agents have, ``engine`` what changes, ``turns`` the commands, ``tables`` the plan, ``plain`` a short way for
+plain worlds, ``columns`` the driver. The meaning of everything is in the reference core.
 """
 
 from array import array
@@ -14,11 +14,13 @@ from libc.string cimport memcpy, memset
 
 from omniroute.core.blocks cimport Store, common, drop_list, give_back, new_list, take_block
 from omniroute.core.columns cimport *
+from omniroute.core.conditions cimport gauge_value, look
 from omniroute.core.deadlines cimport arm, disarm, sooner
 from omniroute.core.engine cimport (
     ABANDONED, ASKED, CANCELLED, change_presence, link_offer, place, serve, settle, wind_up, withdraw_excess,
 )
 from omniroute.core.hands cimport climb, go_on, into_hand, rank_in_queue, real_wait, takes
+from omniroute.core.keys cimport key_of, looked_up, rise
 from omniroute.core.layout cimport *
 from omniroute.core.plain cimport is_plain, plain_enqueue, plain_finish
 from omniroute.core.order cimport clear_root, count_before, following, less
@@ -26,8 +28,8 @@ from omniroute.core.places cimport (
     all_declined, arm_estimates, count_in, drop_tie, grow_interactions, is_only, marks, new_entry, sync, tie,
 )
 from omniroute.core.selection cimport (
-    already_offered, excluded, fits, gauge_value, held_pools, hide, in_queue, in_window, is_bound, is_open, look, offers_full,
-    pick_entry, pick_held, show,
+    already_offered, excluded, fits, held_pools, hide, in_queue, in_window, is_bound, is_open, offers_full, pick_entry,
+    pick_held, show,
 )
 from omniroute.core.tables cimport (
     AND, FALSE, NOT, OR, condition_pair, drop_cells, grow_classes, grow_groups, holds, lane_for, list_openings,
@@ -40,7 +42,7 @@ from omniroute.core.turns cimport (
 )
 
 from omniroute.core import limits, lifecycle
-from omniroute.core.codes import AgentKey, Clause, Reason
+from omniroute.core.codes import LOOKS_BACK, AgentKey, Clause, Reason
 from omniroute.core.limits import never_accepted, out_of_range, too_early
 from omniroute.errors import MisuseError
 
@@ -69,7 +71,7 @@ cdef i64 DEPTH_MAX = limits.PROGRAM_DEPTH_MAX
 cdef i32 ENTRIES_MAX = limits.ENTRIES_MAX
 cdef i64 SEQ_MAX = 2**43 - 1  # an offer's number is its sequence and 20 bits of slot
 cdef i64 COUNT_MAX = 2**26
-cdef i64 FORMAT = 6
+cdef i64 FORMAT = 7
 cdef i64 UNTIL_ACTIVATED = limits.UNTIL_ACTIVATED
 cdef i64 GAUGE_MAX = limits.GAUGE_MAX
 cdef i64 BITS_32 = 2**32 - 1
@@ -201,6 +203,7 @@ cdef class Core:
     def __cinit__(self):
         self.s.free_interaction = self.s.free_entry = self.s.free_offer = self.s.free_tie = -1
         self.s.estimates_every = self.s.estimates_due = self.s.estimates_at = self.s.loose = -1
+        self.s.half_life = limits.HALF_LIFE
 
     def __dealloc__(self):
         cdef State* s = &self.s
@@ -227,6 +230,7 @@ cdef class Core:
         self.leave_behind(s.serves, s.cap_groups * (s.cap_classes >> 6) * sizeof(u64))
         self.leave_behind(s.queues, s.cap_queues * sizeof(Queue))
         self.leave_behind(s.agents, s.cap_agents * sizeof(Agent))
+        self.leave_behind(s.pasts, s.cap_agents * sizeof(Past))
         self.leave_behind(s.counts, s.cap_agents * POOLS * sizeof(i32))
         self.leave_behind(s.interactions, s.cap_interactions * sizeof(Interaction))
         self.leave_behind(s.gaps, s.cap_interactions * sizeof(i32))
@@ -493,6 +497,7 @@ cdef class Core:
         g = s.n_groups
         memset(&s.groups[g], 0, sizeof(Group))
         s.groups[g].units = units
+        s.groups[g].weight = 1
         for x in range(s.n_pools):
             s.groups[g].at_most[x] = at_most[x]
         for x in range(CHANNELS):
@@ -544,6 +549,39 @@ cdef class Core:
         self.s.groups[group].burst = burst
         self.s.groups[group].burst_per = burst_per
 
+    def set_choice(self, i64 half_life, i64 seed, i64 looks_back=0):
+        cdef i32 j
+        within("half-life", half_life, 1, OPENS_MAX)
+        within("seed", seed, 0, limits.SEED_MAX)
+        within("looks back", looks_back, 0, 1)
+        self.s.looks_back = self.s.looks_back or looks_back
+        self.s.half_life = half_life
+        self.s.seed = seed
+        for j in range(self.s.n_agents):
+            show(&self.s, j)
+
+    def set_shares(self, i64 group, queues, shares):
+        cdef Group* cell
+        cdef i64 queue, share
+        cdef int x
+        index("group", group, self.s.n_groups)
+        within("shares", len(shares), len(queues), len(queues))
+        within("shares", len(shares), 0, SHARES)
+        for queue, share in zip(queues, shares):
+            index("queue", queue, self.s.n_queues)
+            within("share", share, 0, 1000)
+        within("different queues", len(set(queues)), len(queues), len(queues))
+        cell = &self.s.groups[group]
+        cell.n_shares = len(shares)
+        for x in range(cell.n_shares):
+            cell.share_of[x], cell.share[x] = queues[x], shares[x]
+        self.s.sharing = self.s.sharing or cell.n_shares > 0
+
+    def set_weight(self, i64 group, i64 weight):
+        index("group", group, self.s.n_groups)
+        within("weight", weight, 1, limits.WEIGHT_MAX)
+        self.s.groups[group].weight = weight
+
     def add_class(self, i64 queue, i64 channel, program, i64 agent_key):
         cdef State* s = &self.s
         cdef i32 k, g, x, lane
@@ -570,6 +608,8 @@ cdef class Core:
         s.classes[k].channel = channel
         s.classes[k].lane = lane
         s.classes[k].agent_key = agent_key
+        s.looks_back = s.looks_back or agent_key in LOOKS_BACK
+        s.drawing = s.drawing or agent_key == WEIGHTED_RANDOM
         s.classes[k].age_rate = 1
         s.classes[k].age_cap = -1
         s.classes[k].step_at = s.classes[k].step_next = s.classes[k].step_tier = -1
@@ -819,11 +859,15 @@ cdef class Core:
                 if not grow(s, <void**> &s.lanes[l].keys, &cap, j + 1, sizeof(Key)):
                     raise MemoryError
             cap = s.cap_agents
+            if not grow(s, <void**> &s.pasts, &cap, j + 1, sizeof(Past)):
+                raise MemoryError
+            cap = s.cap_agents
             if not grow(s, <void**> &s.counts, &cap, j + 1, POOLS * sizeof(i32)):
                 raise MemoryError
             if not grow(s, <void**> &s.agents, &s.cap_agents, j + 1, sizeof(Agent)):
                 raise MemoryError
         memset(&s.agents[j], 0, sizeof(Agent))
+        memset(&s.pasts[j], 0, sizeof(Past))
         memset(&s.counts[j * POOLS], 0, POOLS * sizeof(i32))
         for l in range(s.n_lanes):
             s.lanes[l].links[j].size = 0
@@ -843,11 +887,16 @@ cdef class Core:
         within("order", order, 0, ORDER_MAX)
         self.s.now = now
         hide(&self.s, j)
+        if self.s.agents[j].home != group:
+            memset(self.s.pasts[j].spent, 0, SHARES * sizeof(i64))
+            self.s.pasts[j].spent_at = 0
         self.s.groups[self.s.agents[j].home].members -= 1
         self.s.groups[group].members += 1
         self.s.agents[j].home = group
         self.s.agents[j].order = order
         climb(&self.s, j)
+        if self.s.looks_back:
+            rise(&self.s, j)
         moved(&self.s, j)
         wind_up(&self.s)
         return self.done()
@@ -1271,6 +1320,12 @@ cdef class Core:
     def obligation(self, i64 j):
         index("agent", j, self.s.n_agents)
         return self.s.agents[j].home, self.s.agents[j].until
+    def key(self, i64 j, i64 agent_key):
+        index("agent", j, self.s.n_agents)
+        within("agent key", agent_key, 0, WEIGHTED_RANDOM - 1)
+        if agent_key == FEWEST_HANDLED or agent_key > LOAD_RATIO:
+            return looked_up(&self.s, j, agent_key)
+        return key_of(&self.s, j, agent_key).b
 
     def queue(self, i64 q):
         index("queue", q, self.s.n_queues)
@@ -1423,7 +1478,7 @@ cdef class Core:
             "deadlines": s.cap_heap * sizeof(Deadline),
             "offers": s.cap_offers * sizeof(Offer) + s.cap_ties * sizeof(Tie),
             "agents": s.cap_agents * (
-                sizeof(Agent) + POOLS * sizeof(i32) + s.n_lanes * (sizeof(Link) + sizeof(Key))
+                sizeof(Agent) + sizeof(Past) + POOLS * sizeof(i32) + s.n_lanes * (sizeof(Link) + sizeof(Key))
             ),
             "tables": pairs * (sizeof(OutPair) + sizeof(InPair) + sizeof(i32)) + 3 * bits // 8
             + s.deep * sizeof(Class) + s.wide * sizeof(Group),
@@ -1449,23 +1504,4 @@ cdef class Core:
 
 include "fork.pxi"
 include "state.pxi"
-
-
-cdef bint sound(Link* links, Key* keys, Root* root, bint sized) noexcept nogil:
-    """Whether a tree is in order, has right sizes where it keeps them, and knows its ends."""
-    cdef i32 n = root.first
-    cdef i32 last = -1
-    cdef i32 count = 0
-    if root.root < 0:
-        return root.first < 0 and root.last < 0
-    while n >= 0:
-        if last >= 0 and not less(&keys[last], &keys[n]):
-            return False
-        count += 1
-        last = n
-        n = following(links, n)
-    return (last == root.last and (not sized or count == links[root.root].size) and not less(&root.head, &keys[root.first])
-            and not less(&keys[root.first], &root.head))
-
-
 include "driver.pxi"

@@ -12,10 +12,11 @@ cdef enum:
     NEVER = -1
     OFFERS_ALL = -1
     CHANNELS = 32
-    LANES = 192  # channels x agent keys
+    LANES = 512  # channels x agent keys
     POOLS = 32
     SLOT_BITS = 20
     TIES = 64
+    SHARES = 8
     ENTRIES = 8
     RUNGS = 16
     CANCEL = -2
@@ -117,6 +118,22 @@ cdef enum:  # AgentKey
     FIXED_ORDER = 3
     ROUND_ROBIN = 4
     LOAD_RATIO = 5
+    MOST_SPARE = 6
+    FEWEST_IN_HAND = 7
+    LONGEST_READY = 8
+    LONGEST_SINCE_ACCEPT = 9
+    LONGEST_SINCE_CONVERSATION = 10
+    LONGEST_SINCE_HANDLED = 11
+    LONGEST_SINCE_RELEASE = 12
+    LEAST_TALK_TIME = 13
+    LEAST_OCCUPIED = 14
+    WEIGHTED_RANDOM = 15
+
+cdef enum:  # what of an agent fades
+    HANDLED = 0
+    TALK = 1
+    OCCUPIED = 2
+    FADINGS = 3
 
 cdef struct Key:  # compared a, then b, then c; c is unique
     i64 a
@@ -173,12 +190,27 @@ cdef struct Channel:
     i32 base  # its own pool
     i32 flags
 
+cdef struct Fading:  # a number that counts half after each half-life
+    i64 value
+    i64 at
+
+cdef struct Past:  # what agent keys look back at; beside the agents, kept only where a class has such a key
+    i64 ready
+    i64 accepted
+    i64 talked
+    i64 released
+    i64 busy
+    Fading fading[FADINGS]
+    i64 spent[SHARES]  # ms of conversation for each share of his group, fading since
+    i64 spent_at
+
 cdef struct Group:
     i64 units
     i64 idle_rate
     i64 term
     i64 burst
     i64 burst_per
+    i64 weight
     i32 auto
     i32 members  # agents whose home it is, and once more those who are in it now
     i32 staffed  # agents signed in who are in it now
@@ -188,6 +220,10 @@ cdef struct Group:
     i32 at_most[POOLS]
     uint32_t allow[CHANNELS]
     uint32_t interrupts[CHANNELS]
+    Fading levels[FADINGS]  # of who was connected last
+    i32 n_shares
+    i32 share_of[SHARES]  # queues
+    i32 share[SHARES]  # of each agent's time, in thousandths
 
 cdef struct Class:  # what a scan over classes reads comes first, together
     i32 queue
@@ -345,6 +381,11 @@ cdef struct State:
     bint blind  # conditions stay as they are, while a dump is read
     bint interrupting  # some group has something that gives way
     bint stepping  # some class has had a step
+    bint looks_back  # some class has an agent key that looks back, or will have
+    bint drawing  # some class has WEIGHTED_RANDOM
+    bint sharing  # some group has shares
+    i64 half_life
+    u64 seed
     i64 estimates_every
     i64 estimates_due
     i32 estimates_at
@@ -397,6 +438,7 @@ cdef struct State:
     i32 n_fresh
 
     Agent* agents
+    Past* pasts
     i32* counts  # POOLS for each agent
     i32 n_agents
     i32 cap_agents

@@ -37,6 +37,17 @@ POOLS_MAX: Final = 32
 RUNGS_MAX: Final = 16
 """Groups that an agent goes through as the time to his obligation runs out."""
 
+WEIGHT_MAX: Final = 1_000
+"""Greatest weight of an agent in a random choice; the least is 1."""
+
+SHARES_MAX: Final = 8
+"""Queues between which an agent's time can be shared out."""
+
+SEED_MAX: Final = 2**62
+
+HALF_LIFE: Final = 3_600_000
+"""Milliseconds after which what agents did counts half, where nobody says otherwise."""
+
 TIES_MAX: Final = 64
 """Ties of one interaction to agents; one more drops the oldest that is not for as long as it lives, if there is one."""
 

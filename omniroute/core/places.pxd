@@ -1,9 +1,10 @@
 """Where interactions are: numbers, their places in the orders of classes, and what ties them to agents."""
 
+from omniroute.core.conditions cimport look
 from omniroute.core.deadlines cimport arm, disarm
 from omniroute.core.layout cimport *
 from omniroute.core.order cimport insert, remove
-from omniroute.core.selection cimport in_queue, is_bound, look, offers_full, omni_ctz
+from omniroute.core.selection cimport in_queue, is_bound, offers_full, omni_ctz
 
 cdef enum:
     FORGIVE_MS = 5000

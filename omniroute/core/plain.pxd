@@ -1,9 +1,10 @@
 """The two commands of most rows in the columns, written out for a plain world: the same moves, without the questions.
 
 A world is plain where agents take the best offer at once, nobody is told anything, and none of these is in use: gauges,
-conditions, interruptions, steps, bursts, obligations, control intervals, estimates, decision windows. Then an arrival
-that finds somebody, and a conversation that ends without wrap-up, are a few dozen writes. Everything else goes the
-general way. What they leave behind is the same to the last number, sequence numbers and free numbers included.
+conditions, interruptions, steps, bursts, obligations, control intervals, estimates, decision windows, agent keys that
+look back or draw lots, shares. Then an arrival that finds somebody, and a conversation that ends without wrap-up, are a
+few dozen writes. Everything else goes the general way. What they leave behind is the same to the last number, sequence
+numbers and free numbers included.
 """
 
 from omniroute.core.engine cimport serve
@@ -19,7 +20,7 @@ cdef inline bint is_plain(State* s) noexcept nogil:
     cdef i32 x
     if not (s.auto_accept and s.quiet) or s.n_gauges or s.n_conditions or s.interrupting or s.stepping:
         return False
-    if s.estimates_every > 0 or s.n_windows:
+    if s.estimates_every > 0 or s.n_windows or s.looks_back or s.drawing or s.sharing:
         return False
     for x in range(s.n_groups):
         if s.groups[x].burst or s.groups[x].n_rungs:

@@ -1,5 +1,7 @@
 """The two questions. Each costs the classes or groups that could answer it, plus the ties of the one who asks."""
 
+from omniroute.core.conditions cimport look, recount
+from omniroute.core.keys cimport due, key_of, lot_of, mixed, omni_rare
 from omniroute.core.layout cimport *
 from omniroute.core.order cimport first_of_later_tier, following, join, less, part
 
@@ -81,27 +83,6 @@ cdef inline bint barred(State* s, Interaction* it, i32 i, i32 j) noexcept nogil:
 # Agents in their lanes ------------------------------------------------------------------------------------------------
 
 
-cdef inline Key key_of(State* s, i32 j, i32 kind) noexcept nogil:
-    """What orders an agent among equals."""
-    cdef Agent* agent = &s.agents[j]
-    cdef Key key
-    key.a = agent.idle_since if s.groups[agent.group].idle_rate else 0
-    key.c = agent.stamp
-    if kind == LONGEST_IDLE:
-        key.b = agent.idle_since
-    elif kind == FEWEST_HANDLED:
-        key.b = agent.handled
-    elif kind == LEAST_LOADED:
-        key.b = agent.used
-    elif kind == FIXED_ORDER:
-        key.b = agent.order
-    elif kind == LOAD_RATIO:
-        key.b = (agent.used << 20) // (s.groups[agent.group].units if s.groups[agent.group].units else 1)
-    else:
-        key.b = agent.offered
-    return key
-
-
 cdef inline void leave_lane(State* s, Lane* lane, i32 j, i32 g, i32 band) noexcept nogil:
     cdef Root* root = &lane.roots[<i64> band * s.cap_groups + g]
     part(lane.links, lane.keys, root, j)
@@ -139,25 +120,6 @@ cdef inline bint fits(State* s, i32 j, i32 c, uint32_t held) noexcept nogil:
         if s.counts[j * POOLS + p] >= group.at_most[p]:
             return False
     return True
-
-
-cdef inline void recount(State* s, i32 j, uint32_t room, i32 shown) noexcept nogil:
-    """Bring what gauges count of an agent from what they counted last to this. O(gauges)."""
-    cdef Agent* agent = &s.agents[j]
-    cdef Gauge* gauge
-    cdef i32 x
-    for x in range(s.n_gauges):
-        gauge = &s.gauges[x]
-        if gauge.kind == LENGTH or gauge.kind == GIVEN:
-            continue
-        if not (gauge.members[agent.group >> 6] >> (agent.group & 63)) & 1:
-            continue
-        if gauge.kind == STAFFED:
-            gauge.value += (shown & 1) - (agent.shown & 1)
-        elif gauge.kind == IDLE:
-            gauge.value += ((shown >> 1) & 1) - ((agent.shown >> 1) & 1)
-        else:
-            gauge.value += <i64> ((room >> gauge.subject) & 1) - <i64> ((agent.room >> gauge.subject) & 1)
 
 
 cdef inline uint32_t rooms(State* s, i32 j, uint32_t* band_out) noexcept nogil:
@@ -240,63 +202,6 @@ cdef inline void hide(State* s, i32 j) noexcept nogil:
     s.agents[j].band = 0
 
 
-# Conditions -----------------------------------------------------------------------------------------------------------
-
-
-cdef inline void open_pair(State* s, i32 k, i32 g) noexcept nogil:
-    """Write the three bits of a pair: may ever, may now as its condition says, seen from both sides."""
-    cdef u64 bit = <u64> 1 << (g & 63)
-    cdef i64 at = <i64> k * (s.cap_groups >> 6) + (g >> 6)
-    cdef u64* serves = &s.serves[<i64> g * (s.cap_classes >> 6) + (k >> 6)]
-    cdef i32 condition = s.conditional[<i64> k * s.wide + g] - 1
-    cdef bint ever = s.out[<i64> k * s.wide + g].opens != NEVER
-    if ever:
-        s.ever[at] |= bit
-    else:
-        s.ever[at] &= ~bit
-    if ever and (condition < 0 or s.conditions[condition].holds):
-        s.openable[at] |= bit
-        serves[0] |= <u64> 1 << (k & 63)
-    else:
-        s.openable[at] &= ~bit
-        serves[0] &= ~(<u64> 1 << (k & 63))
-
-
-cdef inline i64 gauge_value(State* s, i32 x) noexcept nogil:
-    if s.gauges[x].kind == LENGTH:
-        return s.queues[s.gauges[x].subject].length
-    return s.gauges[x].value
-
-
-cdef inline void look(State* s) noexcept nogil:
-    """Look at every gauge again. O(conditions), and O(classes * groups) for one that flips."""
-    cdef Condition* cell
-    cdef i64 value
-    cdef i32 x, k, g
-    cdef bint holds
-    if s.blind:
-        return
-    for x in range(s.n_conditions):
-        cell = &s.conditions[x]
-        value = gauge_value(s, cell.gauge)
-        if cell.holds:
-            holds = value <= cell.off if cell.below else value >= cell.off
-        else:
-            holds = value <= cell.on if cell.below else value >= cell.on
-        if holds == cell.holds:
-            continue
-        cell.holds = holds
-        s.stale = s.stale or not holds
-        if holds and not cell.fresh:
-            cell.fresh = True
-            s.n_fresh += 1
-        for k in range(s.n_classes):
-            if s.classes[k].conditioned:
-                for g in range(s.n_groups):
-                    if s.conditional[<i64> k * s.wide + g] == x + 1:
-                        open_pair(s, k, g)
-
-
 # The questions --------------------------------------------------------------------------------------------------------
 
 
@@ -355,6 +260,57 @@ cdef struct Choice:  # an agent in agent selection; agent -1: none yet
     Key key
 
 
+cdef inline i32 drawn(State* s, Lane* lane, i32 i, i32 n, Key* lot_out) noexcept nogil:
+    """Of agent n and those equal to him in his tree, who draws the best lot. O(available agents of the group)."""
+    cdef Interaction* it = &s.interactions[i]
+    cdef u64 base = mixed(mixed(mixed(s.seed) ^ <u64> it.seq) ^ <u64> s.seq)
+    cdef u64 number, most = 0
+    cdef i32 best = -1
+    lot_out[0] = lane.keys[n]
+    while n >= 0 and lane.keys[n].a == lot_out.a:
+        number = mixed(base ^ <u64> n) >> 32
+        if (best < 0 or number > most) and not barred(s, it, i, n):
+            best = n
+            most = number
+        n = following(lane.links, n)
+    lot_out.b = lot_of(most, s.groups[s.agents[best].group].weight)
+    lot_out.c = lane.keys[best].c
+    return best
+
+
+cdef inline bint choose_by_lot(State* s, i32 i, i32 k, i64 since, i32 band, Choice* best) noexcept nogil:
+    """``choose`` where agents draw lots. O(available agents of the groups that could answer)."""
+    cdef i32 words = s.cap_groups >> 6
+    cdef i32 w, g, n
+    cdef i64 cost
+    cdef u64 bits
+    cdef Lane* lane = s.lanes[s.classes[k].lane]
+    cdef OutPair* pair
+    cdef Key lot
+    cdef bint better = False
+    for w in range(words):
+        bits = s.openable[<i64> k * words + w] & lane.available[band * words + w]
+        while bits:
+            g = (w << 6) + omni_ctz(bits)
+            bits &= bits - 1
+            pair = &s.out[<i64> k * s.wide + g]
+            n = lane.roots[<i64> band * s.cap_groups + g].first
+            while n >= 0 and barred(s, &s.interactions[i], i, n):
+                n = following(lane.links, n)
+            if n < 0 or not is_open(s, since, pair.opens):
+                continue
+            n = drawn(s, lane, i, n, &lot)
+            cost = pair.cost + s.groups[g].term - s.groups[g].idle_rate * (s.now - s.agents[n].idle_since)
+            if (best.agent < 0 or pair.rank < best.rank or (pair.rank == best.rank and (
+                    cost < best.cost or (cost == best.cost and less(&lot, &best.key))))):
+                best.agent = n
+                best.rank = pair.rank
+                best.cost = cost
+                best.key = lot
+                better = True
+    return better
+
+
 cdef inline bint choose(
     State* s, Interaction* it, i32 i, i32 k, i64 since, i32 band, Choice* best
 ) noexcept nogil:
@@ -411,11 +367,20 @@ cdef inline i32 pick_in_band(State* s, i32 i, i32 band, i32* entry_out, i64* sta
     """The best of those whom it would interrupt in something (band 1), or in nothing (0)."""
     cdef Interaction* it = &s.interactions[i]
     cdef i32 e = it.entries
+    cdef i32 k
+    cdef bint better
     cdef Choice best
     best.agent = -1
     best.rank = 0
     while e >= 0:
-        if not in_window(s, e) and choose(s, it, i, s.entries[e].class_, s.keys[e].b, band, &best):
+        k = s.entries[e].class_
+        if in_window(s, e):
+            better = False
+        elif omni_rare(s.drawing and s.classes[k].agent_key == WEIGHTED_RANDOM):
+            better = choose_by_lot(s, i, k, s.keys[e].b, band, &best)
+        else:
+            better = choose(s, it, i, k, s.keys[e].b, band, &best)
+        if better:
             entry_out[0] = e
         e = s.entries[e].next
     standing_out[0] = (<i64> band << 32) + best.rank
@@ -531,6 +496,8 @@ cdef inline i32 pick_of_classes(State* s, i32 j, u64* waiting, bint trusting) no
             found.rank = pair.rank
             found.key = class_.root.head
             found.weight = weigh(s, class_, found.key.b, pair.cost)
+            if omni_rare(s.sharing):
+                found.weight = due(s, j, class_.queue, found.weight)
             if not beats(&found, &best):
                 continue
             if not trusting or not is_open(s, found.key.b, pair.opens):
@@ -539,6 +506,8 @@ cdef inline i32 pick_of_classes(State* s, i32 j, u64* waiting, bint trusting) no
                     continue
                 found.key = s.keys[found.entry]
                 found.weight = weigh(s, class_, found.key.b, pair.cost)
+                if omni_rare(s.sharing):
+                    found.weight = due(s, j, class_.queue, found.weight)
                 if not beats(&found, &best):
                     continue
             best = found

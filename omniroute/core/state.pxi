@@ -7,7 +7,8 @@ cdef object dump_of(Core self):
     cdef OutPair* out
     cdef InPair* in_
     cdef i64 words = s.cap_groups >> 6
-    cdef list numbers = [FORMAT, s.now, s.seq, s.estimates_every, s.estimates_due, s.n_pools, s.n_channels]
+    cdef list numbers = [FORMAT, s.now, s.seq, s.estimates_every, s.estimates_due, s.half_life, s.seed, s.looks_back,
+                         s.n_pools, s.n_channels]
     cdef Channel* c
     cdef Queue* q
     for x in range(s.n_channels):
@@ -31,7 +32,13 @@ cdef object dump_of(Core self):
         numbers += [s.groups[g].allow[x] for x in range(s.n_channels)]
         numbers += [s.groups[g].interrupts[x] for x in range(s.n_channels)]
         numbers += (s.groups[g].idle_rate, s.groups[g].term, s.groups[g].auto, s.groups[g].burst,
-                    s.groups[g].burst_per, len(held), *held)
+                    s.groups[g].burst_per, s.groups[g].weight)
+        for y in range(FADINGS):
+            numbers += (s.groups[g].levels[y].value, s.groups[g].levels[y].at)
+        numbers.append(s.groups[g].n_shares)
+        for y in range(s.groups[g].n_shares):
+            numbers += (s.groups[g].share_of[y], s.groups[g].share[y])
+        numbers += (len(held), *held)
     for g in range(s.n_groups):
         numbers.append(s.groups[g].n_rungs)
         for x in range(s.groups[g].n_rungs):
@@ -69,14 +76,21 @@ cdef inline bint dated(int state) noexcept nogil:
 cdef int dump_traffic(Core self, list numbers) except -1:
     cdef State* s = &self.s
     cdef Agent* a
+    cdef Past* past
     cdef Interaction* it
     cdef Offer* offer
     cdef i32 x, y, e, n
     numbers.append(s.n_agents)
     for x in range(s.n_agents):
         a = &s.agents[x]
+        past = &s.pasts[x]
         numbers += (a.home, a.until, a.order, a.presence, a.used, a.idle_since, a.stamp, a.handled, a.offered, a.rest,
                     a.burst_from, a.burst_count, a.misses[0], a.misses[1], a.misses[2], a.misses[3])
+        numbers += (past.ready, past.accepted, past.talked, past.released, past.busy)
+        for y in range(FADINGS):
+            numbers += (past.fading[y].value, past.fading[y].at)
+        numbers += [past.spent[y] for y in range(SHARES)]
+        numbers.append(past.spent_at)
         numbers += [s.counts[x * POOLS + y] for y in range(s.n_pools)]
     numbers.append(s.n_interactions)
     for x in range(s.n_interactions):
@@ -144,6 +158,12 @@ cdef Core load_of(data):
     return core
 
 
+cdef tuple read_fading(State* s, numbers, i32 which):
+    """A number that fades, and its instant."""
+    value = read(numbers, "what fades", 0, 2**31 if which == OCCUPIED else BITS_32)
+    return value, read(numbers, "since when it fades", 0, s.now)
+
+
 cdef int load_tables(Core self, numbers) except -1:
     cdef State* s = &self.s
     cdef i32 x, y, n, g
@@ -154,6 +174,7 @@ cdef int load_tables(Core self, numbers) except -1:
     s.seq = read(numbers, "sequence", 0, SEQ_MAX)
     s.estimates_every = read(numbers, "estimates interval", -1, TIME_MAX)
     s.estimates_due = read(numbers, "estimates deadline", -1, TIME_MAX)
+    self.set_choice(next(numbers), next(numbers), next(numbers))
     if 0 <= s.estimates_due <= s.now:
         raise MisuseError(f"the estimates deadline {s.estimates_due} lies in the past")
     if s.estimates_due >= 0:
@@ -194,8 +215,14 @@ cdef int load_tables(Core self, numbers) except -1:
         units = next(numbers)
         at_most = [next(numbers) for _ in range(s.n_pools)]
         mix = [next(numbers) for _ in range(2 * s.n_channels)]
-        idle_rate, term, auto, burst, burst_per, y = [next(numbers) for _ in range(6)]
-        self.add_group([next(numbers) for _ in range(y)], units, at_most)
+        idle_rate, term, auto, burst, burst_per, weight = [next(numbers) for _ in range(6)]
+        levels = [read_fading(s, numbers, y) for y in range(FADINGS)]
+        shares = [next(numbers) for _ in range(2 * read(numbers, "shares", 0, SHARES))]
+        self.add_group([next(numbers) for _ in range(next(numbers))], units, at_most)
+        self.set_shares(g, shares[::2], shares[1::2])
+        self.set_weight(g, weight)
+        for y in range(FADINGS):
+            s.groups[g].levels[y].value, s.groups[g].levels[y].at = levels[y]
         self.set_group(g, idle_rate, term)
         self.set_manners(g, auto, burst, burst_per)
         for x in range(s.n_channels):
@@ -230,6 +257,7 @@ cdef int load_tables(Core self, numbers) except -1:
 cdef int load_traffic(Core self, numbers) except -1:
     cdef State* s = &self.s
     cdef Agent* a
+    cdef Past* past
     cdef Interaction* it
     cdef i32 x, y, e, n, g, slot
     cdef i64 until
@@ -256,6 +284,17 @@ cdef int load_traffic(Core self, numbers) except -1:
         a.burst_count = read(numbers, "offers in a burst", 0, COUNT_MAX)
         for y in range(4):
             a.misses[y] = read(numbers, "misses", 0, COUNT_MAX)
+        past = &s.pasts[x]
+        past.ready = read(numbers, "ready since", 0, s.now)
+        past.accepted = read(numbers, "accepted at", 0, s.now)
+        past.talked = read(numbers, "talked until", 0, s.now)
+        past.released = read(numbers, "released at", 0, s.now)
+        past.busy = read(numbers, "whether busy", 0, 1)
+        for y in range(FADINGS):
+            past.fading[y].value, past.fading[y].at = read_fading(s, numbers, y)
+        for y in range(SHARES):
+            past.spent[y] = read(numbers, "what fades", 0, BITS_32)
+        past.spent_at = read(numbers, "since when it fades", 0, s.now)
         for y in range(s.n_pools):
             s.counts[x * POOLS + y] = read(numbers, "in use", 0, UNITS_MAX)
             if s.counts[x * POOLS + y]:
@@ -475,11 +514,29 @@ cdef int check_states(Core self, list found) except -1:
     return 0
 
 
+cdef bint sound(Link* links, Key* keys, Root* root, bint sized) noexcept nogil:
+    """Whether a tree is in order, has right sizes where it keeps them, and knows its ends."""
+    cdef i32 n = root.first
+    cdef i32 last = -1
+    cdef i32 count = 0
+    if root.root < 0:
+        return root.first < 0 and root.last < 0
+    while n >= 0:
+        if last >= 0 and not less(&keys[last], &keys[n]):
+            return False
+        count += 1
+        last = n
+        n = following(links, n)
+    return (last == root.last and (not sized or count == links[root.root].size) and not less(&root.head, &keys[root.first])
+            and not less(&keys[root.first], &root.head))
+
+
 cdef int check_structures(Core self, list found) except -1:
     cdef State* s = &self.s
     cdef i32 k, l, g, x
     cdef Lane* lane
     cdef Root* root
+    cdef Key key
     for k in range(s.n_classes):
         if not (sound(s.links, s.keys, &s.classes[k].root, True)
                 and sound(s.links, s.keys, &s.classes[k].bound, True)):
@@ -498,6 +555,9 @@ cdef int check_structures(Core self, list found) except -1:
         for x in range(s.n_agents):
             if (lane.links[x].size > 0) != ((s.agents[x].room >> lane.channel) & 1):
                 found.append(f"lanes: agent {x} is in the wrong place")
+            key = key_of(s, x, lane.key)
+            if lane.links[x].size and (less(&key, &lane.keys[x]) or less(&lane.keys[x], &key)):
+                found.append(f"lanes: agent {x} stands by what was so before")
     for x in range(1, s.n_heap):
         if sooner(&s.heap[x], &s.heap[(x - 1) >> 1]):
             found.append(f"time: the deadlines are out of order at {x}")

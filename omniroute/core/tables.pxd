@@ -4,10 +4,11 @@ from libc.stdlib cimport calloc, free, malloc, qsort
 from libc.string cimport memcpy
 
 from omniroute.core.blocks cimport common, drop_list, new_list
+from omniroute.core.conditions cimport open_pair
 from omniroute.core.layout cimport *
 from omniroute.core.places cimport rearm_class
 from omniroute.core.order cimport clear_root
-from omniroute.core.selection cimport open_pair, show
+from omniroute.core.selection cimport show
 
 cdef enum:  # operators of a requirement program; >= 0 pushes that atom
     AND = -1

@@ -15,6 +15,7 @@ from attrs import field, frozen
 from omniroute import core as active
 from omniroute.core.codes import AgentKey
 from omniroute.core.lifecycle import PresenceMove
+from omniroute.core.limits import HALF_LIFE
 from omniroute.world.workload import ENDLESS, Column
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class BareGroup:
     idle_rate: int = 0
     term: int = 0
     orders: tuple[int, ...] | None = None
+    weight: int = 1
 
 
 @frozen(kw_only=True)
@@ -113,6 +115,8 @@ class BareWorld:
     queues: tuple[BareQueue, ...] = (BareQueue(),)
     loads: tuple[int, ...] = (1,)
     atoms: int = 0
+    half_life: int = HALF_LIFE
+    seed: int = 0
 
     def build(self, core_type: Callable[[], Core] | None = None) -> Core:
         """Make a core (of the active kind, or ``core_type``) with these tables and all agents signed out.
@@ -120,6 +124,7 @@ class BareWorld:
         Agents are numbered group by group. O(classes x groups + agents).
         """
         core: Core = (core_type or active.Core)()
+        core.set_choice(self.half_life, self.seed)
         for load in self.loads:
             core.add_channel(load)
         for number, queue in enumerate(self.queues):
@@ -147,6 +152,7 @@ class BareWorld:
         at_most = group.at_most if group.at_most is not None else (2**30,) * len(self.loads)
         number = core.add_group(group.atoms, group.units, at_most)
         core.set_group(number, group.idle_rate, group.term)
+        core.set_weight(number, group.weight)
         for place in range(group.agents):
             core.add_agent(number, place if group.orders is None else group.orders[place])
 

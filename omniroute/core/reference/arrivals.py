@@ -14,7 +14,7 @@ from omniroute.core.lifecycle import (
     Presence,
     PresenceMove,
 )
-from omniroute.core.reference import selection
+from omniroute.core.reference import keys, selection
 from omniroute.core.reference.state import (
     IN_QUEUE,
     RESERVES_OFFERED,
@@ -259,6 +259,7 @@ def _accept(self: Core, offer: Offer, setup: int) -> None:
 def _take_up(self: Core, i: int) -> None:
     """An agent has it in hand, his capacity is taken."""
     self._restart_idle(self.live(i).agent)
+    keys.has_taken(self, self.live(i).agent)
     self._look()
 
 
@@ -267,6 +268,7 @@ def _together(self: Core, i: int, number: int, *, routed: bool = True) -> None:
     interaction = self.live(i)
     interaction.connected_at, interaction.due, interaction.gap = self.now, -1, 0
     self.agents[interaction.agent].handled += 1
+    keys.connected(self, interaction.agent)
     self._look()
     if routed:
         queue = self.tables.queues[self.queue_of(interaction.entries[0])]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from omniroute.core import limits
 from omniroute.core.codes import Clause, TieKind
 from omniroute.core.lifecycle import InteractionState, Presence
-from omniroute.core.reference import deadlines, reading, selection
+from omniroute.core.reference import deadlines, keys, reading, selection
 from omniroute.core.reference.staff import rung
 from omniroute.core.reference.state import (
     HELD,
@@ -22,11 +22,13 @@ from omniroute.core.reference.state import (
     Class,
     Condition,
     Entry,
+    Fading,
     Gauge,
     Group,
     Interaction,
     Offer,
     Pair,
+    Past,
     Queue,
     Tie,
     Window,
@@ -37,19 +39,25 @@ from omniroute.errors import MisuseError
 if TYPE_CHECKING:
     from omniroute.core.reference.engine import Core
 
-FORMAT = 6
+FORMAT = 7
 """The number of this layout; another layout gets another number."""
 
 
 def dump(core: Core) -> array[int]:
     """The whole state, canonical: the same for both cores after the same commands. O(state)."""
     out = array("q", [FORMAT, core.now, core.seq, core.estimates_every, core.estimates_due])
+    out.extend((core.half_life, core.seed, int(keys.looks_back(core))))
     _dump_tables(core, out)
     out.append(len(core.agents))
     for agent in core.agents:
         out.extend((agent.home, agent.until, agent.order, agent.presence, agent.used, agent.idle_since, agent.stamp))
         out.extend((agent.handled, agent.offered, agent.rest, agent.burst_from, agent.burst_count))
-        out.extend((*agent.misses, *agent.counts))
+        past = agent.past
+        out.extend((*agent.misses, past.ready, past.accepted, past.talked, past.released, past.busy))
+        for fading in (past.handled, past.talk, past.occupied):
+            out.extend((fading.value, fading.at))
+        out.extend((*past.spent, past.spent_at))
+        out.extend(agent.counts)
     out.append(len(core.interactions))
     for interaction in core.interactions:
         if interaction is None:
@@ -83,6 +91,11 @@ def _dump_tables(core: Core, out: array[int]) -> None:
     out.extend((tables.atoms, len(tables.groups)))
     for g in tables.groups:
         out.extend((g.units, *g.at_most, *g.allow, *g.interrupts, g.idle_rate, g.term, g.auto, g.burst, g.burst_per))
+        out.append(g.weight)
+        for level in g.levels:
+            out.extend((level.value, level.at))
+        out.append(len(g.shares))
+        out.extend(number for share in g.shares for number in share)
         out.extend((len(g.atoms), *sorted(g.atoms)))
     for g in tables.groups:
         out.extend((len(g.ladder), *(number for rung in g.ladder for number in rung)))
@@ -133,13 +146,16 @@ def _load(core: Core, data: array[int]) -> None:
     if layout != FORMAT:
         raise limits.out_of_range("layout of the dump", layout, FORMAT, FORMAT)
     within("now", core.now, 0, limits.TIME_MAX)
+    core.set_choice(*take(3))
     _load_tables(core, take)
     pools = core.tables.pools
     for _ in range(next(it)):
         home, until, order, presence, *numbers = take(12)
         misses = take(4)
+        past = _load_past(core, take)
         core.agents.append(_agent(home, order, Presence(presence), numbers, misses, take(pools)))
         core.agents[-1].until = within("obligation", until, -1, limits.TIME_MAX)
+        core.agents[-1].past = past
     for _ in range(next(it)):
         state = InteractionState(next(it))
         core.interactions.append(None if state == InteractionState.GONE else _load_interaction(state, take))
@@ -173,6 +189,27 @@ def _agent(
     return Agent(
         group, order, presence, used, counts, idle_since, stamp, handled, offered, rest, burst_from, burst_count, misses
     )
+
+
+def _load_past(core: Core, take: Callable[[int], list[int]]) -> Past:
+    """What is kept of an agent for agent keys."""
+    ready, accepted, talked, released, busy = instants = take(5)
+    for instant in instants[:4]:
+        within("instant of an agent", instant, 0, core.now)
+    handled, talk, occupied = [_load_fading(core, take, which) for which in range(3)]
+    *spent, spent_at = take(limits.SHARES_MAX + 1)
+    for value in spent:
+        within("what fades", value, 0, keys.VALUE_MAX)
+    within("since when it fades", spent_at, 0, core.now)
+    within("whether busy", busy, 0, 1)
+    return Past(ready, accepted, talked, released, handled, talk, occupied, busy, spent, spent_at)
+
+
+def _load_fading(core: Core, take: Callable[[int], list[int]], which: int) -> Fading:
+    """A number that fades, and its instant; the last of the three is a share."""
+    value, at = take(2)
+    within("what fades", value, 0, keys.ONE if which == 2 else keys.VALUE_MAX)
+    return Fading(value, within("since when it fades", at, 0, core.now))
 
 
 def _check_tables(core: Core) -> None:
@@ -242,8 +279,13 @@ def _load_tables(core: Core, take: Callable[[int], list[int]]) -> None:
     for _ in range(take(1)[0]):
         units = take(1)[0]
         at_most, allow, interrupts = take(tables.pools), take(channels), take(channels)
-        *manners, atoms = take(6)
-        tables.groups.append(Group(set(take(atoms)), units, at_most, allow, interrupts, *manners))  # type: ignore[arg-type]
+        *manners, weight = take(6)
+        levels = [_load_fading(core, take, which) for which in range(3)]
+        shares = take(2 * within("shares", take(1)[0], 0, limits.SHARES_MAX))
+        group = Group(set(take(take(1)[0])), units, at_most, allow, interrupts, *manners)  # type: ignore[arg-type]
+        group.weight, group.levels = within("weight", weight, 1, limits.WEIGHT_MAX), levels
+        tables.groups.append(group)
+        core.set_shares(len(tables.groups) - 1, shares[::2], shares[1::2])
     for g in range(len(tables.groups)):
         numbers = take(2 * within("rungs", take(1)[0], 0, limits.RUNGS_MAX))
         core.set_ladder(g, list(zip(numbers[::2], numbers[1::2], strict=True)))

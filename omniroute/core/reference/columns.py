@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from omniroute.core import limits
 from omniroute.core.codes import Cause, EventKind, PresenceReason, Reason
 from omniroute.core.lifecycle import InteractionState, Presence, PresenceMove
+from omniroute.core.reference.keys import mixed
 from omniroute.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -20,18 +21,9 @@ OPEN, SERVED, LEFT, FULL, DROPPED = range(5)
 """How a row has ended; DROPPED by a step that cancels."""
 BLOCKED = -2
 """The agent of a row that found its queue full; the transfer of a row whose second queue was full."""
-MASK = 2**64 - 1
 
 Given: TypeAlias = tuple[Sequence[int], ...]
 Told: TypeAlias = tuple[MutableSequence[int], ...]
-
-
-def mixed(z: int) -> int:
-    """One step of splitmix64 (Steele, Lea and Flood 2014)."""
-    z = (z + 0x9E3779B97F4A7C15) & MASK
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 & MASK
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EB & MASK
-    return z ^ (z >> 31)
 
 
 def chance(seed: int, number: int, attempt: int) -> int:

@@ -15,7 +15,7 @@ from omniroute.core.lifecycle import (
     InteractionState,
     OfferMove,
 )
-from omniroute.core.reference import arrivals, asking, audit, deadlines, reading, selection, staff, turns, windows
+from omniroute.core.reference import arrivals, asking, audit, deadlines, keys, reading, selection, staff, turns, windows
 from omniroute.core.reference.state import (
     HELD,
     IN_QUEUE,
@@ -51,6 +51,9 @@ class Core:
         self.events: list[Event] = []
         self.estimates_every = -1
         self.estimates_due = -1
+        self.half_life = limits.HALF_LIFE
+        self.seed = 0
+        self.looks_back = False
         self.auto_accept = False
         """Agents take the best offer the moment it is made; the columns are driven like this."""
         self.freed: list[int] = []
@@ -107,6 +110,10 @@ class Core:
     def obligation(self, j: int) -> tuple[int, int]:
         """See ``reading``."""
         return reading.obligation(self, j)
+
+    def key(self, j: int, agent_key: int) -> int:
+        """See ``reading``."""
+        return reading.key(self, j, agent_key)
 
     def queue(self, q: int) -> tuple[int, ...]:
         """See ``reading``."""
@@ -426,6 +433,10 @@ class Core:
     _exclude = asking._exclude
     _forgive = asking._forgive
     _untie = asking._untie
+    # keys.py
+    set_choice = keys.set_choice
+    set_weight = keys.set_weight
+    set_shares = keys.set_shares
     # staff.py
     add_pool = staff.add_pool
     add_channel = staff.add_channel

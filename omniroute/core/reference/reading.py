@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from omniroute.core.codes import GaugeKind, TieKind
+from omniroute.core.codes import AgentKey, GaugeKind, TieKind
 from omniroute.core.lifecycle import InteractionState, Presence
 from omniroute.core.limits import NEVER
 from omniroute.core.reference import selection
+from omniroute.core.reference.keys import key_value
 from omniroute.core.reference.state import BOUND, IN_QUEUE, STILL, TOGETHER
-from omniroute.core.reference.tables import index, true
+from omniroute.core.reference.tables import index, true, within
 
 if TYPE_CHECKING:
     from omniroute.core.reference.engine import Core
@@ -45,6 +46,13 @@ def obligation(core: Core, j: int) -> tuple[int, int]:
     """(the group with time enough left, the instant of the obligation or -1). O(1)."""
     it = core.agents[index("agent", j, len(core.agents))]
     return it.home, it.until
+
+
+def key(core: Core, j: int, agent_key: int) -> int:
+    """By what number an agent stands among equals, for any agent key but random choice; the least goes first. O(1)."""
+    index("agent", j, len(core.agents))
+    within("agent key", agent_key, 0, AgentKey.WEIGHTED_RANDOM - 1)
+    return key_value(core, -1, j, agent_key)
 
 
 def queue(core: Core, q: int) -> tuple[int, ...]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from omniroute.core import limits
-from omniroute.core.codes import AgentKey, Clause, TieKind
+from omniroute.core.codes import Clause, TieKind
 from omniroute.core.lifecycle import Presence
 from omniroute.core.limits import NEVER
+from omniroute.core.reference import keys
+from omniroute.core.reference.keys import key_value
 from omniroute.core.reference.state import ANY, BOUND, IN_QUEUE, RESERVES_OFFERED, Agent, Class, Entry, Tie
 
 if TYPE_CHECKING:
@@ -112,19 +114,6 @@ def why_not(core: Core, i: int, entry: Entry, j: int, *, further: bool = False) 
     return None
 
 
-def key_value(core: Core, agent: Agent, key: int) -> int:
-    """The named column that orders equal agents; the ratio of load to capacity is in parts of 2**20, rounded down."""
-    columns = {
-        AgentKey.LONGEST_IDLE: agent.idle_since,
-        AgentKey.FEWEST_HANDLED: agent.handled,
-        AgentKey.LEAST_LOADED: agent.used,
-        AgentKey.FIXED_ORDER: agent.order,
-        AgentKey.ROUND_ROBIN: agent.offered,
-        AgentKey.LOAD_RATIO: (agent.used << 20) // max(core.tables.groups[agent.group].units, 1),
-    }
-    return columns[AgentKey(key)]
-
-
 def agents_for(core: Core, i: int, *, further: bool = False) -> list[tuple[tuple[int, int], int, int]]:
     """Who should get interaction ``i``: (standing, entry position, agent), best first, one place for each agent.
 
@@ -147,7 +136,7 @@ def agents_for(core: Core, i: int, *, further: bool = False) -> list[tuple[tuple
             cost = pair.cost_out + group.term - group.idle_rate * (core.now - agent.idle_since)
             idle = agent.idle_since if group.idle_rate else 0
             standing = (int(yields(core, agent, class_.channel) > 0), pair.rank_out)
-            found.append((standing, cost, idle, key_value(core, agent, class_.agent_key), agent.stamp, e, j))
+            found.append((standing, cost, idle, key_value(core, i, j, class_.agent_key), agent.stamp, e, j))
     best, seen = [], set()
     for standing, *_, e, j in sorted(found):
         if j not in seen:
@@ -156,13 +145,18 @@ def agents_for(core: Core, i: int, *, further: bool = False) -> list[tuple[tuple
     return best
 
 
-def weight(core: Core, class_: Class, group: int, since: int) -> int:
-    """What a class's entry weighs for a group's agent: rates times age (capped) and length, and what is conceded."""
+def weigh(core: Core, class_: Class, since: int, cost: int) -> int:
+    """What an entry of a class weighs: rates times age (capped) and length, and what is conceded."""
     age = core.now - since
     if class_.age_cap >= 0:
         age = min(age, class_.age_cap)
-    length = class_.length_rate * core.length(class_.queue)
-    return class_.age_rate * age + length + class_.offset - class_.pairs[group].cost_in
+    return class_.age_rate * age + class_.length_rate * core.length(class_.queue) + class_.offset - cost
+
+
+def weight(core: Core, class_: Class, j: int, since: int) -> int:
+    """What an entry weighs for an agent; for one whose time is shared out, how far its queue is behind."""
+    due = keys.due(core, j, class_.queue)
+    return weigh(core, class_, since, class_.pairs[core.agents[j].group].cost_in) if due is None else due
 
 
 def interaction_for(core: Core, j: int, *, window: int = -1) -> tuple[int, int] | None:
@@ -195,5 +189,5 @@ def interaction_for(core: Core, j: int, *, window: int = -1) -> tuple[int, int] 
     found = []
     for k, ((tier, since, seq), i, e) in first.items():
         class_ = core.tables.classes[k]
-        found.append((class_.pairs[group].rank_in, tier, -weight(core, class_, group, since), since, seq, i, e))
+        found.append((class_.pairs[group].rank_in, tier, -weight(core, class_, j, since), since, seq, i, e))
     return min(found)[-2:] if found else None

@@ -16,7 +16,7 @@ from omniroute.core.lifecycle import (
     PresenceMove,
     presence_refusal,
 )
-from omniroute.core.reference import selection
+from omniroute.core.reference import keys, selection
 from omniroute.core.reference.state import (
     KEPT,
     Agent,
@@ -60,8 +60,11 @@ def move_agent(self: Core, now: int, j: int, group: int, order: int) -> int:
     index("group", group, len(self.tables.groups))
     within("order", order, 0, limits.ORDER_MAX)
     self.now = now
+    if agent.home != group:
+        agent.past.spent, agent.past.spent_at = [0] * limits.SHARES_MAX, 0
     agent.home, agent.order = group, order
     self._climb(j)
+    keys.rise(self, j)
     self._moved(j)
     return self._done()
 
@@ -148,6 +151,7 @@ def _anchored(self: Core, j: int) -> bool:
 def _set_presence(self: Core, j: int, move: PresenceMove, reason: PresenceReason, first: int = -1) -> None:
     """Move, withdraw what he was offered, and ask for those who lost it, and for ``first``."""
     agent = self.agents[j]
+    signs_in = agent.presence == Presence.SIGNED_OUT
     if first >= 0:
         self._place_later(first)
     if agent.presence == Presence.READY:
@@ -159,6 +163,7 @@ def _set_presence(self: Core, j: int, move: PresenceMove, reason: PresenceReason
     if agent.presence == Presence.READY:
         agent.misses = [0] * len(agent.misses)
         self._restart_idle(j)
+        keys.came(self, j, signed_in=signs_in)
     self._look()
     if agent.presence == Presence.READY:
         self._serve(j)

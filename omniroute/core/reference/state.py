@@ -6,7 +6,7 @@ from attrs import Factory, define
 
 from omniroute.core.codes import Cause, EventKind, PresenceReason, TieKind
 from omniroute.core.lifecycle import InteractionState, OfferState, Presence
-from omniroute.core.limits import NEVER
+from omniroute.core.limits import NEVER, SHARES_MAX
 
 ALL_POOLS = 2**32 - 1
 RESERVES_OFFERED, RESERVES_WRAP_UP, RESERVES_HOLD, KEPT = 1, 2, 4, 8
@@ -99,12 +99,41 @@ class Class:
 
 
 @define(slots=True)
+class Fading:
+    """A number that counts half after each half-life: what it was at an instant."""
+
+    value: int = 0
+    at: int = 0
+
+
+@define(slots=True)
+class Past:
+    """What agent keys look back at: instants, and what is fading; ``busy`` whether he had something in hand then.
+
+    ``spent`` is the ms of conversation for each of his group's shares, fading since ``spent_at``.
+    """
+
+    ready: int = 0
+    accepted: int = 0
+    talked: int = 0
+    released: int = 0
+    handled: Fading = Factory(Fading)
+    talk: Fading = Factory(Fading)
+    occupied: Fading = Factory(Fading)
+    busy: int = 0
+    spent: list[int] = Factory(lambda: [0] * SHARES_MAX)
+    spent_at: int = 0
+
+
+@define(slots=True)
 class Group:
     """Agents that no table can tell apart; ``atoms`` are the atoms that hold for them.
 
     ``at_most`` counts by pool. ``allow`` and ``interrupts`` are bitmaps of pools for each channel: what may be held
     beside it, and what gives way to it. ``burst`` offers in ``burst_per`` ms make an agent rest (0: never). ``ladder``
-    has (ms, group), most ms first: with so little time left its agents are in that group.
+    has (ms, group), most ms first: with so little time left its agents are in that group. ``levels`` is what the agent
+    of the group who was connected last had fading: handled, talk, occupied. ``shares`` are queues with the parts of
+    each agent's time, in thousandths, that are to go to them.
     """
 
     atoms: set[int]
@@ -118,6 +147,9 @@ class Group:
     burst: int = 0
     burst_per: int = 0
     ladder: list[tuple[int, int]] = Factory(list)
+    weight: int = 1
+    levels: list[Fading] = Factory(lambda: [Fading(), Fading(), Fading()])
+    shares: list[tuple[int, int]] = Factory(list)
 
 
 @define(slots=True)
@@ -144,6 +176,7 @@ class Agent:
     home: int = Factory(lambda agent: agent.group, takes_self=True)
     until: int = -1
     edge: int = -1
+    past: Past = Factory(Past)
 
 
 @define(slots=True)

@@ -12,6 +12,7 @@ from omniroute.core.lifecycle import (
     InteractionState,
     Presence,
 )
+from omniroute.core.reference import keys
 from omniroute.core.reference.state import (
     ABANDONED,
     CANCELLED,
@@ -81,6 +82,7 @@ def _finish(self: Core, i: int, wrap_up: int) -> None:
     self._move(i, InteractionMove.FINISH)
     interaction.due = -1 if wrap_up < 0 else self.now + wrap_up
     handled, interaction.connected_at = self.now - interaction.connected_at, -1
+    keys.ended(self, interaction.agent, handled, self.queue_of(interaction.entries[0]))
     self._tell(EventKind.FINISHED, i, interaction.agent, handled, interaction.due)
     self._change_hold(interaction, took)
 
@@ -125,6 +127,7 @@ def _let_go(self: Core, j: int, channel: int, *, took: bool = True) -> None:
     if took:
         self._hold(j, channel, -1)
     self._restart_idle(j)
+    keys.has_given(self, j)
     self._look()
     self._continue(j)
     self._empty(j)
@@ -177,6 +180,7 @@ def requeue(self: Core, now: int, i: int, due: int = -1) -> int:
     queue = self.queue_of(interaction.entries[0])
     self._tell(EventKind.REQUEUED, i, j, queue, self._wait(interaction))
     interaction.agent, interaction.connected_at = -1, -1
+    keys.ended(self, j, away, queue)
     if due >= 0:
         self._move(i, InteractionMove.PARK)
         interaction.due = due
@@ -209,6 +213,7 @@ def transfer(
     self._move(i, InteractionMove.TRANSFER)
     if j >= 0:
         interaction.wait_from += now - interaction.connected_at
+        keys.ended(self, j, now - interaction.connected_at, self.queue_of(interaction.entries[0]))
     interaction.step_from = now
     self._part_for_now(i)
     interaction.agent = interaction.connected_at = interaction.due = -1
@@ -340,6 +345,7 @@ def take_over(self: Core, now: int, i: int, c: int) -> int:
     first.agent = b
     self._hold(b, first.channel, +1)
     self._tell(EventKind.TAKEN_OVER, i, b, a)
+    keys.ended(self, a, 0)
     self._take_up(i)
     self._finish(c, 0)
     self._release(c)

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, TypeAlias
 from attrs import Factory, define, evolve
 
 from omniroute.core import limits
-from omniroute.core.codes import Clause
+from omniroute.core.codes import AgentKey, Clause
 from omniroute.core.lifecycle import Presence
-from omniroute.core.reference import selection, transport
+from omniroute.core.reference import keys, selection, transport
 from omniroute.core.reference.state import IN_QUEUE, RESERVES_OFFERED, Entry
 
 if TYPE_CHECKING:
@@ -273,7 +273,7 @@ def _cell(core: Core, place: Place, j: int) -> Cell:
     class_, group = core.tables.classes[entry.class_], core.tables.groups[agent.group]
     pair = class_.pairs[agent.group]
     standing = (int(selection.yields(core, agent, class_.channel) > 0), pair.rank_in, entry.tier)
-    value = selection.weight(core, class_, agent.group, entry.since)
+    value = selection.weigh(core, class_, entry.since, pair.cost_in)
     return Cell(standing, value, place, pair.rank_out, pair.cost_out + group.term)
 
 
@@ -313,7 +313,7 @@ def _served(core: Core, found: Round) -> list[int]:
         class_ = core.tables.classes[first.class_]
         for place in row.places if cells else ():
             _, entry = _entry(core, place)
-            weighs.append(selection.weight(core, class_, 0, entry.since) + class_.pairs[0].cost_in)
+            weighs.append(selection.weigh(core, class_, entry.since, 0))
         weights.append(weighs)
         cost |= {at: class_.pairs[core.agents[found.columns[at[1]].agents[0]].group].cost_in for at in cells}
     heavy, dear = max(abs(w) for row in weights for w in row), max(map(abs, cost.values()))
@@ -348,7 +348,8 @@ def _first(core: Core, place: Place, taken: dict[int, int], places: int) -> int:
     def order(j: int) -> tuple[int, ...]:
         agent = core.agents[j]
         idle = agent.idle_since if core.tables.groups[agent.group].idle_rate else 0
-        return taken[j], idle, selection.key_value(core, agent, key), agent.stamp, j
+        stands = 0 if key == AgentKey.WEIGHTED_RANDOM else keys.key_value(core, -1, j, key)
+        return taken[j], idle, stands, agent.stamp, j
 
     return min((j for j in taken if taken[j] < places), key=order)
 

@@ -22,11 +22,12 @@ __all__ = ["asterisk"]
 
 _KEYS: Final = {
     "ringall": "longest_idle",
-    "leastrecent": "longest_idle",
+    "leastrecent": "longest_since_conversation",
     "fewestcalls": "fewest_handled",
     "rrmemory": "round_robin",
     "rrordered": "round_robin",
     "linear": "fixed_order",
+    "random": "weighted_random",
 }
 """Which agent key a strategy becomes."""
 
@@ -138,9 +139,10 @@ def _queue(
     name: str, table: Table, members: list[tuple[str, int, str]], windows: Mapping[str, list[tuple[int, _Window]]]
 ) -> Queue:
     """Build one queue."""
-    strategy = table.choice("strategy", (*_KEYS, "random", "wrandom"), "ringall")
+    strategy = table.choice("strategy", (*_KEYS, "wrandom"), "ringall")
     if strategy not in _KEYS:
-        raise PlanError("cannot be expressed in a plan: no dice are rolled", field=table.at("strategy"))
+        why = "its chances are in proportion to nothing; give agents a weight and the queue random"
+        raise PlanError(f"cannot be expressed in a plan: {why}", field=table.at("strategy"))
     table.only("autofill", True, table.flag("autofill", True), "every free agent is asked at once")
     table.only("ringinuse", False, table.flag("ringinuse", False), "an agent in use has no room")
     table.only("timeoutpriority", "app", table.choice("timeoutpriority", ("app", "conf"), "app"), "the host counts it")

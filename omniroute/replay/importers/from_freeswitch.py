@@ -18,17 +18,15 @@ from omniroute.strategies.membership import ByMembership
 __all__ = ["freeswitch"]
 
 _KEYS: Final = {
-    "longest-idle-agent": "longest_idle",
+    "longest-idle-agent": "longest_since_conversation",
     "agent-with-fewest-calls": "fewest_handled",
+    "agent-with-least-talk-time": "least_talk_time",
+    "random": "weighted_random",
     "round-robin": "round_robin",
     "top-down": "fixed_order",
     "sequentially-by-agent-order": "fixed_order",
     "ring-all": "longest_idle",
     "ring-progressively": "fixed_order",
-}
-_NO_KEY: Final = {
-    "agent-with-least-talk-time": "no agent key counts time connected",
-    "random": "no dice are rolled",
 }
 _QUEUE_KEYS: Final = (
     "strategy",
@@ -142,9 +140,7 @@ def _rona(manners: Mapping[str, int]) -> dict[str, Rona]:
 
 def _queue(name: str, table: Table, levels: list[int], manners: Mapping[str, int]) -> Queue:
     """Build one queue; how long an agent's telephone rings is the plan's default of 20 s."""
-    strategy = table.choice("strategy", (*_KEYS, *_NO_KEY), "longest-idle-agent")
-    if strategy in _NO_KEY:
-        raise PlanError(f"cannot be expressed in a plan: {_NO_KEY[strategy]}", field=table.at("strategy"))
+    strategy = table.choice("strategy", tuple(_KEYS), "longest-idle-agent")
     if strategy == "ring-all" and len(levels) > 1:
         message = "cannot be expressed in a plan: levels that join while others ring"
         raise PlanError(message, field=table.at("strategy"))

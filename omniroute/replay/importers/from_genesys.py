@@ -19,7 +19,9 @@ from omniroute.strategies.membership import ByMembership
 __all__ = ["genesys"]
 
 _RINGS_MAX: Final = 6
-_KNOWN: Final = ("evaluation", "scoring", "skills", "rings", "members", "alerting_timeout", "wrap_up")
+_KNOWN: Final = (
+    *("evaluation", "scoring", "skills", "rings", "members", "alerting_timeout", "wrap_up", "include_presence"),
+)
 _REFUSED: Final = {
     "preferred_agents": "bind each interaction to its agents",
     "predictive": "scores of single agents cannot be given",
@@ -33,9 +35,11 @@ def genesys(queues: Mapping[str, Mapping[str, object]], agents: Mapping[str, Map
     Of a queue: ``members``, the ring of each agent (1..6); ``rings``, from the first, each with its ``timeout`` in
     seconds (the last one has none) and ``skills_to_remove``; ``skills``, what its conversations ask; ``evaluation``
     ``"ALL"`` skills or ``"NONE"``; ``alerting_timeout`` in seconds; ``wrap_up`` in seconds, or ``"until released"``. Of
-    an agent also ``acd_auto_answer``. Rings and removals become steps over a label ``ring:QUEUE``: ring k joins the
-    rings before it when their timeouts have passed, and skills stay removed from the exit of their ring on, those that
-    a conversation asks itself as well. Agents are ordered by idleness in all open rings alike; a point of priority is
+    an agent also ``acd_auto_answer``. Agents are idle since their last accept or end of a conversation, and with
+    ``include_presence`` of a queue since turning ready. Rings and removals become steps over a label ``ring:QUEUE``:
+    ring k joins the rings before it when their timeouts have passed, and skills stay removed from the exit of their
+    ring on, those that a conversation asks itself as well. Agents are ordered by idleness in all open rings alike; a
+    point of priority is
     60 s of waiting. Raises PlanError. O(members + rings).
 
     >>> rings = [{"timeout": 30, "skills_to_remove": ["fr"]}, {}]
@@ -98,7 +102,8 @@ def _queue(name: str, table: Table) -> Queue:
     timeout = table.seconds("alerting_timeout", 8)
     if not timeout:
         raise PlanError("must be longer than nothing", field=table.at("alerting_timeout"))
-    strategy = ByMembership(prefers="agent_key", takes="longest_waiting", point="60s")
+    idle = "longest_idle" if table.flag("include_presence", False) else "longest_since_handled"
+    strategy = ByMembership(prefers="agent_key", takes="longest_waiting", point="60s", agent_key=idle)
     return Queue(
         name,
         patient=True,
