@@ -202,6 +202,10 @@ def _auto_accept(value: object) -> bool:
     return _bool(value, "auto_accept")
 
 
+def _paced(value: object) -> bool:
+    return _bool(value, "paced")
+
+
 def _patient(value: object) -> bool:
     return _bool(value, "patient")
 
@@ -459,7 +463,8 @@ class Plan:
     where interactions go; without ``journey`` nobody keeps journeys. ``csv`` (a column mapping) and ``replay`` are kept
     for the readers of logs; they are dictionaries that nobody may change. ``labels`` are those of interactions that
     limits of agents name. ``value_bands`` are the values, in minor units and ascending, from which on interactions are
-    told apart. Where a condition needs estimates, they are made every ``estimates_ms`` while anything waits.
+    told apart. Where a condition needs estimates, they are made every ``estimates_ms`` while anything waits. ``paced``
+    has arrivals, handle times and service levels kept for :meth:`omniroute.Router.room`.
     Cost of the checks: O(size of the plan). Raises PlanError.
 
     >>> plan = Plan(queues=[Queue("sales"), Queue("support", needs="spanish")], agents=[Agent("ana")])
@@ -481,6 +486,7 @@ class Plan:
     conditions: tuple[Condition, ...] = attrs.field(default=(), converter=_conditions)
     estimates_ms: int | None = attrs.field(default=5_000, converter=_estimates)
     value_bands: tuple[int, ...] = attrs.field(default=(), converter=_value_bands)
+    paced: bool = attrs.field(default=False, converter=_paced)
 
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.limits, Limits):

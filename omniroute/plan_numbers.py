@@ -99,8 +99,8 @@ def handle_permille(queue: Queue) -> int | None:
 
 
 def wants_estimates(plan: Plan) -> bool:
-    """Whether a plan has a condition on an estimate, or a strategy that wants to know handle times. O(queues)."""
-    asked = any(condition.of in ESTIMATED for condition in plan.conditions)
+    """Whether a plan is paced, has a condition on an estimate, or a strategy that wants handle times. O(queues)."""
+    asked = plan.paced or any(condition.of in ESTIMATED for condition in plan.conditions)
     return asked or any(handle_permille(queue) is not None for queue in plan.queues)
 
 

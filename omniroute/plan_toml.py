@@ -165,6 +165,8 @@ def written_plan(plan: Plan) -> str:
         top["labels"] = plan.labels
     if plan.value_bands:
         top["value_bands"] = plan.value_bands
+    if plan.paced:
+        top["paced"] = True
     blocks = [block("", top)] if top else []
     changed = {key: getattr(plan.limits, key) for key in _LIMITS_KEYS}
     changed = {key: value for key, value in changed.items() if value != getattr(defaults, key)}

@@ -8,12 +8,32 @@ from attrs import frozen
 
 from omniroute.commands import Ref
 from omniroute.errors import MisuseError
+from omniroute.model import nearest, shown
 
-__all__ = ["AgentView", "Audit", "InteractionView", "Preview", "Previewed", "QueueView", "UnknownNameError", "Why"]
+__all__ = [
+    "AgentView",
+    "Audit",
+    "InteractionView",
+    "Preview",
+    "Previewed",
+    "QueueView",
+    "UnknownNameError",
+    "Why",
+    "number_of",
+]
 
 
 class UnknownNameError(MisuseError, LookupError):
     """A read asked for a queue, an agent or an interaction that the router does not know (any more)."""
+
+
+def number_of(what: str, name: str, known: Mapping[str, int]) -> int:
+    """The number of a name. O(1). Raises UnknownNameError, with the nearest name where there are few."""
+    number = known.get(name) if isinstance(name, str) else None
+    if number is None:
+        hint = nearest(name, known) if len(known) < 1_000 else ""
+        raise UnknownNameError(f"unknown {what} {shown(name)}{hint}")
+    return number
 
 
 @frozen(kw_only=True)

@@ -52,6 +52,8 @@ FLOORS = [
         "forms",
         "answers",
         "audit",
+        "room",
+        "reasons",
         "records",
     },
     {"formats", "world", "calendar"},
