@@ -39,6 +39,7 @@ __all__ = ["COUNT_MAX", "Prospect", "Room", "check", "room"]
 
 COUNT_MAX: Final = 100_000
 """Most customers that are approached at one time, or have been."""
+_SPARE: Final = 32
 _TAIL: Final = 1e-13
 """What is left out at either end of a distribution; it counts against the promise."""
 
@@ -90,6 +91,8 @@ class _Sum:
 
     low: int
     mass: npt.NDArray[np.float64]
+    widest: int = 64
+    """So many cells are kept before the ends are looked at."""
 
     def add(self, amount: int, chance: float) -> None:
         """Add an amount that comes with some chance. O(spread)."""
@@ -100,7 +103,7 @@ class _Sum:
         found[at : at + len(self.mass)] = self.mass * (1.0 - chance)
         found[at + amount : at + amount + len(self.mass)] += self.mass * chance
         self.low, self.mass = self.low - at, found
-        if len(found) > 64:
+        if len(found) > self.widest:
             self.trim()
 
     def take(self, amount: int, mass: npt.NDArray[np.float64]) -> None:
@@ -117,6 +120,7 @@ class _Sum:
         first = int(np.searchsorted(upto, _TAIL))
         last = int(np.searchsorted(upto, upto[-1] - _TAIL))
         self.low, self.mass = self.low + first, self.mass[first : last + 1]
+        self.widest = len(self.mass) + _SPARE
 
     def enough(self, size: int, chance: float) -> Callable[[int], float]:
         """The chance that 0 or more is left when ``n`` may take ``size`` each, as a function of n. O(spread), once."""
