@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from typing import Any, Final
 
 from omniroute.answers import TIER_BASE
@@ -24,6 +26,7 @@ __all__ = [
     "edges_of",
     "handle_permille",
     "holds",
+    "lane_of",
     "queue_numbers",
     "strategy_of",
     "view_of",
@@ -46,6 +49,12 @@ def chain_of(queue: Queue, part: Requirement) -> list[tuple[Requirement, bool]]:
         whole = step.applied(whole)
         found.append((whole, step.leads_out))
     return found
+
+
+def lane_of(bands: Sequence[int], value: int) -> int:
+    """The value with which the band of a value begins, 0 below the first, doubled. O(log bands)."""
+    at = bisect_right(bands, value)
+    return 2 * bands[at - 1] if at else 0
 
 
 def strategy_of(queue: Queue) -> Any:

@@ -186,10 +186,12 @@ class Router:
         owner: str = "",
         resume_key: str = "",
         ref: c.Ref = None,
+        value: int = 0,
+        held_out: bool = False,
     ) -> list[Event]:
         """An interaction comes, and the intake of the plan decides where it goes. See :class:`commands.Arrive`."""
-        command = c.Arrive(interaction, channel, dict(context or {}), customer, topic, owner, resume_key, ref)
-        return self._apply(now, command)
+        who = (customer, topic, owner, resume_key, ref, value, held_out)
+        return self._apply(now, c.Arrive(interaction, channel, dict(context or {}), *who))
 
     def note(self, now: int, interaction: str, context: Mapping[str, bool | int | str | None]) -> list[Event]:
         """Something was learnt about a customer; it travels with the journey."""

@@ -31,7 +31,7 @@ __all__ = ["FORMAT", "SEMANTICS", "digest", "read", "write"]
 
 FORMAT: Final = 11
 """The number of this layout; another layout gets another number."""
-SEMANTICS: Final = 3
+SEMANTICS: Final = 4
 """The number of what commands mean; it changes when the same commands would give other events."""
 _CHECKSUM: Final = 16
 
