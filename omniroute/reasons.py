@@ -1,16 +1,19 @@
-"""Why an agent does not get an interaction, in the words of a plan."""
+"""Why an agent does not get an interaction, and what it would earn, in the words of a plan."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from omniroute.core.codes import Clause
-from omniroute.views import Why
+from omniroute.core.lifecycle import Presence
+from omniroute.core.limits import NEVER
+from omniroute.views import Price, Why
 
 if TYPE_CHECKING:
     from omniroute.door import Door
+    from omniroute.strategies.revenue import Revenue
 
-__all__ = ["why"]
+__all__ = ["prices", "why"]
 
 
 def why(door: Door, i: int, j: int) -> tuple[Why, ...]:
@@ -34,3 +37,47 @@ def why(door: Door, i: int, j: int) -> tuple[Why, ...]:
         name = Clause(clause).name.lower() if clause else None
         found.append(Why(queue=view.queue, clause=name, detail=detail))
     return tuple(found)
+
+
+def prices(door: Door, i: int, j: int) -> tuple[Price, ...]:
+    """Answer :meth:`omniroute.Router.price` of an interaction and an agent by number."""
+    from omniroute.strategies.revenue import Revenue  # a router that does not route for value does not pay for it
+
+    naming, numbers = door.naming, door.core.interaction(i)
+    found = []
+    for k, since in zip(numbers[6::3], numbers[8::3], strict=True):
+        name = naming.class_names[k]
+        strategy = naming.queue_values[name.queue].strategy
+        if isinstance(strategy, Revenue) and name.view.queue in naming.queues:
+            found.append(_price(door, strategy, k, j, door.now - since))
+    return tuple(found)
+
+
+def _price(door: Door, strategy: Revenue, k: int, j: int, age_ms: int) -> Price:
+    """The price of a pair in one class. O(agents), and O(metrics) for each group with a ready agent."""
+    naming, core = door.naming, door.core
+    view, first = naming.class_names[k].view, dict[int, int]()
+    for agent in range(len(naming.agent_ids)):
+        presence, group = core.agent(agent)[:2]
+        if presence == Presence.READY:
+            first.setdefault(group, agent)
+    able = [
+        (core.pair(k, group)[2], -strategy.total(view, naming.group_views[group]), group)
+        for group in first
+        if core.pair(k, group)[0] != NEVER
+    ]
+    best_cost, less, best = min(able, default=(0, 0, -1))
+    mine = core.agent(j)[1]
+    opens, _, cost, *_ = core.pair(k, mine)
+    return Price(
+        queue=view.queue,
+        worth=strategy.worth(view, naming.group_views[mine]),
+        value=strategy.total(view, naming.group_views[mine]),
+        opens_ms=None if opens == NEVER else opens,
+        age_ms=age_ms,
+        cost_ms=cost,
+        best_agent=naming.agent_ids[first[best]] if able else None,
+        best_segment=strategy.segment(naming.group_views[best]) if able else None,
+        best_value=-less if able else None,
+        best_cost_ms=best_cost if able else None,
+    )

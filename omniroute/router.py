@@ -25,7 +25,7 @@ from omniroute.naming import TIER_BASE, Naming
 from omniroute.plan import Plan
 from omniroute.preview import previewed
 from omniroute.strategies.protocol import ClassView, GroupView, Tables
-from omniroute.views import AgentView, Audit, InteractionView, Preview, QueueView, Why, number_of
+from omniroute.views import AgentView, Audit, InteractionView, Preview, Price, QueueView, Why, number_of
 
 if TYPE_CHECKING:
     from omniroute.checks import Duration
@@ -528,6 +528,15 @@ class Router:
         """
         i = number_of("interaction", interaction, self._ledger.numbers)
         return reasons.why(self._door, i, number_of("agent", agent, self._naming.agents))
+
+    def price(self, interaction: str, agent: str) -> tuple[Price, ...]:
+        """What the match would earn and concede, for each queue of the interaction that has the revenue strategy.
+
+        O(agents), and O(metrics) for each group with a ready agent. Raises UnknownNameError, and MisuseError where the
+        strategy's rule answers no integer.
+        """
+        i = number_of("interaction", interaction, self._ledger.numbers)
+        return reasons.prices(self._door, i, number_of("agent", agent, self._naming.agents))
 
     def timeline(self, interaction: str, *, within_ms: int = 3_600_000, limit: int = 100) -> list[Event]:
         """What will happen to an interaction if nobody does anything more: its next events, in order.

@@ -204,6 +204,53 @@ def test_prices_look_ahead() -> None:
     assert asked_at == sorted(set(asked_at))
 
 
+def test_a_match_says_what_it_earns_and_concedes() -> None:
+    """Value from the strategy, opening and cost from the tables; the best pair is that which concedes least.
+
+    Cost times gamma is the regret, 50, and opening times beta as well; agents who are not ready are no alternative.
+    Seen to fail: agents counted who are not ready, the best pair's cost told as this one's, the dearest pair the best.
+    """
+    tables = {"sale": {"a": {"*": 150}, "b": {"*": 100}}, "stay": {"*": {"both": 3, "*": 40}}}
+    asked = Revenue(values=tables, weights={"stay": 0.5}, handle="1m", interval="1m")
+    router, desk = Router(small(asked)), Desk()
+    drive(router, desk, 0, 600_000)
+    assert desk.prices is not None
+    now = router.now
+    for agent in ("both", "second"):
+        router.apply(now, commands.SetPresence(agent, "not_ready"))
+    router.apply(now, commands.Enqueue("late", "b"))
+    router.advance(now + 1_000)
+    digest = router.digest()
+    (nobody,) = router.price("late", "both")
+    assert (nobody.best_agent, nobody.best_value, nobody.best_cost_ms) == (None, None, None)
+    assert (nobody.worth, nobody.value, nobody.age_ms) == ({"sale": 100, "stay": 3}, 102, 1_000)
+    regret = float((desk.prices.agent * 60_000)[0] + desk.prices.interaction[-1] - 101.5)
+    assert nobody.cost_ms * desk.gamma("b") == pytest.approx(regret, abs=0.01)
+    assert nobody.opens_ms is not None
+    assert nobody.cost_ms == pytest.approx(nobody.opens_ms * desk.beta("b"), rel=1e-3)
+    assert router.digest() == digest
+    (never,) = router.price("late", "second")
+    assert (never.value, never.cost_ms, never.opens_ms) == (120, 0, 0)
+    router.apply(now + 1_000, commands.Park("late"))
+    for agent in ("both", "second"):
+        router.apply(now + 1_000, commands.SetPresence(agent, "ready"))
+    (chosen,) = router.price("late", "both")
+    assert (chosen.best_agent, chosen.best_segment, chosen.best_value, chosen.best_cost_ms) == (
+        "second",
+        "second",
+        120,
+        0,
+    )
+    router.apply(now + 1_000, commands.Enqueue("only", "a"))
+    (apart,) = router.price("only", "second")
+    assert (apart.opens_ms, apart.best_agent) == (None, "both")
+    with pytest.raises(LookupError):
+        router.price("nobody", "both")
+    plain = Router(small(SkillsFirst()))
+    plain.enqueue(0, "x", "a")
+    assert plain.price("x", "both") == ()
+
+
 def test_a_record_with_the_answers_replays_without_a_desk() -> None:
     """Prices travel as commands: the same commands on another router give the same digest, with nobody to solve.
 
