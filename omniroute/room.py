@@ -201,6 +201,8 @@ def _wanted(door: Door, estimates: Estimates, moment: _Moment) -> None:
 def _eligible(door: Door, estimates: Estimates, asked: _Question) -> int:
     """The groups that may take it within the horizon, by the tables where its class is known. O(groups)."""
     naming, q = door.naming, door.naming.queues[asked.queue]
+    if asked.queue in door.ledger.closed:
+        return 0
     part = naming.requirement(asked.needs)
     k = naming.classes.get((q, naming.channels[asked.channel], part.text, 0, 0))
     if k is None:

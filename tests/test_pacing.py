@@ -135,6 +135,8 @@ def exact(prospect: Prospect, take: float, sure: float, invited: int) -> int:
     for chance, places in prospect.waiting:
         outcomes = step(outcomes, -places, chance)
     for n in range(invited + 400):
+        if n == invited and sum(weight for value, weight in outcomes.items() if value >= prospect.size) < sure:
+            return 0
         if sum(weight for value, weight in outcomes.items() if value >= 0) < sure:
             return max(0, n - 1 - invited)
         outcomes = step(outcomes, -prospect.size, take * prospect.share)
@@ -157,9 +159,10 @@ def test_it_is_the_greatest_number_that_keeps_the_promise(
     sure: float,
     invited: int,
 ) -> None:
-    """Against enumeration of everything that may end, come and be taken.
+    """Against enumeration of everything that may end, come and be taken; nobody where even one would not be taken.
 
-    Seen to fail: one too many where the chance falls from one number to the next, invited ones left out.
+    Seen to fail: one too many where the chance falls from one number to the next, invited ones left out, many
+    approached with nobody there because hardly one in a hundred comes.
     """
     more = {"releases": releases, "waiting": waiting, "share": share, "size": size}
     seen = Prospect(available=available, watched_ms=1_000, within_ms=100, **more)  # type: ignore[arg-type]
@@ -170,6 +173,7 @@ def test_it_is_the_greatest_number_that_keeps_the_promise(
     least = room([seen, attrs.evolve(seen, available=available // 2, queue="half")], sure=sure, take=take)
     assert least.count <= room([seen], sure=sure, take=take).count
     assert room([seen], sure=sure, take=take, short=("q",)).count == 0
+    assert room([attrs.evolve(seen, available=0, releases=())], sure=sure, take=0.01).count == 0
 
 
 def test_arrivals_are_poisson_of_a_rate_that_is_not_known() -> None:
@@ -214,6 +218,10 @@ def test_without_data_there_is_no_answer() -> None:
         router.room("r")
     with pytest.raises(UnknownNameError):
         router.room("q", channel="fax")
+    router.close_queue(600_000, "q")
+    shut = router.room("q", take=0.01)
+    assert shut is not None
+    assert (shut.count, shut.available) == (0, 0)
     router.change_plan(600_001, attrs.evolve(plan(3), paced=False))
     assert router.room("q") is None
     with pytest.raises(PlanError):

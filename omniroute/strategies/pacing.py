@@ -16,10 +16,11 @@ horizon nobody is left waiting if ``net >= 0``. The terms are independent sums:
   (Jeffreys' prior). Those approached come with the chance ``take``.
 
 There is a pool of all agents who may take who is approached, and one for each kind of others who want some of them, in
-places of their own channel. The answer is the greatest number for which ``P(net >= 0) >= sure`` in every pool; what
-``E[net]`` then is in the tightest is the reserve. The rule is that of a reserve for a protected class, and a predictive
-dialler's: Samuelson, Predictive dialing for outbound telephone call centers, Interfaces 29 (1999). Floats live here:
-what is computed is read, and moves nothing.
+places of their own channel. The answer is the greatest number for which ``P(net >= 0) >= sure`` in every pool, and 0
+where one customer who came for certain would not be taken as surely: an invitation that hardly anybody takes is no
+reason to make one that cannot be kept. What ``E[net]`` then is in the tightest pool is the reserve. The rule is that of
+a reserve for a protected class, and a predictive dialler's: Samuelson, Predictive dialing for outbound telephone call
+centers, Interfaces 29 (1999). Floats live here: what is computed is read, and moves nothing.
 """
 
 from __future__ import annotations
@@ -194,8 +195,11 @@ def room(
     for prospect in prospects:
         if tightest is not None and not (count and prospect.share):
             continue
-        fits = _net(prospect).enough(prospect.size, take * prospect.share)
+        net, chance = _net(prospect), take * prospect.share
+        fits = net.enough(prospect.size, chance)
         most = _most(lambda n, fits=fits: fits(invited + n) >= sure, count)  # type: ignore[misc]
+        if tightest is None and _Sum(net.low - prospect.size, net.mass).enough(prospect.size, chance)(invited) < sure:
+            most = 0
         if tightest is None or most < count:
             tightest, count = prospect, most
     if tightest is None:
