@@ -229,6 +229,22 @@ def test_without_data_there_is_no_answer() -> None:
     assert Plan.from_toml_text(plan(1).to_toml()).paced
 
 
+def test_the_first_moment_is_answered_as_soon_as_any_other() -> None:
+    """Few arrivals in a millisecond may mean anything for an hour: nobody is approached, and no time is spent on it.
+
+    Seen to fail, by not ending: every number of arrivals looked at that was not impossible (30 million).
+    """
+    router = Router(plan(30))
+    router.sign_in_many(0, [f"a{n}" for n in range(30)])
+    for n in range(5):
+        router.enqueue(1_000, f"x{n}", "q")
+    router.advance(1_001)
+    found = router.room("q", within="1h")
+    assert found is not None
+    assert (found.count, found.available) == (0, 25)
+    assert found.arriving > 1_000_000
+
+
 def test_asking_moves_nothing_and_the_answer_survives() -> None:
     """Both cores answer alike, so do a copy and what is restored, and the state is what it was."""
     answers = []

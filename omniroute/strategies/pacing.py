@@ -99,6 +99,9 @@ class _Sum:
         """Add an amount that comes with some chance. O(spread)."""
         if chance <= 0 or not amount:
             return
+        if chance >= 1:
+            self.low += amount
+            return
         found = np.zeros(len(self.mass) + abs(amount))
         at = max(-amount, 0)
         found[at : at + len(self.mass)] = self.mass * (1.0 - chance)
@@ -118,6 +121,9 @@ class _Sum:
     def trim(self) -> None:
         """Leave out the ends that hardly ever happen. O(spread)."""
         upto = np.cumsum(self.mass)
+        if upto[-1] <= 2 * _TAIL:  # whatever else may be, it does not keep the promise
+            self.mass = np.zeros(1)
+            return
         first = int(np.searchsorted(upto, _TAIL))
         last = int(np.searchsorted(upto, upto[-1] - _TAIL))
         self.low, self.mass = self.low + first, self.mass[first : last + 1]
@@ -136,10 +142,10 @@ class _Sum:
         return found
 
 
-def _predicted(seen: float, watched_ms: int, within_ms: int) -> npt.NDArray[np.float64]:
-    """The chances of 0, 1, 2... arrivals over a horizon. O(greatest number with a chance)."""
+def _predicted(seen: float, watched_ms: int, within_ms: int, upto: int) -> npt.NDArray[np.float64]:
+    """The chances of 0, 1, 2... arrivals over a horizon, no more than ``upto``. O(greatest number with a chance)."""
     shape, mean = seen + 0.5, (seen + 0.5) * within_ms / watched_ms
-    most = int(mean + 12.0 * math.sqrt(mean * (1.0 + within_ms / watched_ms)) + 30.0)
+    most = min(upto, int(mean + 12.0 * math.sqrt(mean * (1.0 + within_ms / watched_ms)) + 30.0))
     log_none = shape * math.log(watched_ms / (watched_ms + within_ms))
     log_next = math.log(within_ms / (watched_ms + within_ms))
     logs = [
@@ -228,7 +234,8 @@ def _net(prospect: Prospect) -> _Sum:
     for chance, places in prospect.waiting:
         net.add(-places, chance)
     for places, seen in sorted(prospect.arrived.items()):
-        net.take(places, _predicted(seen, prospect.watched_ms, prospect.within_ms))
+        most = max(0, net.low + len(net.mass) - 1) // places  # more than that leaves nobody a place
+        net.take(places, _predicted(seen, prospect.watched_ms, prospect.within_ms, most))
     return net
 
 
