@@ -24,12 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["POOLS_MAX", "room"]
 
-_IN_HAND = (
-    InteractionState.CONNECTED,
-    InteractionState.ON_HOLD,
-    InteractionState.INTERRUPTED,
-    InteractionState.WRAP_UP,
-)
+_RESERVES = {InteractionState.CONNECTED: "", InteractionState.WRAP_UP: "wrap_up", InteractionState.ON_HOLD: "hold"}
+"""What is in hand and will be over, and when its channel may say that it takes no capacity."""
 _MILLION = 1_000_000
 
 POOLS_MAX: Final = 64
@@ -160,7 +156,7 @@ def _moment(door: Door, estimates: Estimates, within_ms: int) -> _Moment:
         found.units[hand.group] = found.units.get(hand.group, 0.0) + hand.agent.units - hand.used
     for i in door.ledger.numbers.values():
         state, j, channel, _, connected_at, due, *_ = (*door.core.interaction(i), -1, -1, -1, -1, -1)
-        if state not in _IN_HAND or j not in hands:
+        if j not in hands or not _holds(naming.capacity, state, channel):
             continue
         if state == InteractionState.WRAP_UP and due >= 0:
             chance = float(due <= door.now + within_ms)
@@ -226,6 +222,12 @@ def _places(capacity: Capacity, agent: Agent, channel: str, used: int, held: Map
             return 0
     room = agent.at_most.get(channel, agent.units) - held[channel]
     return max(0, min((agent.units - used) // capacity.values[channel].load, room))
+
+
+def _holds(capacity: Capacity, state: int, channel: int) -> bool:
+    """Whether what is in this state takes its agent's capacity until it is over. O(1)."""
+    word = _RESERVES.get(InteractionState(state))
+    return word is not None and (not word or word in capacity.values[capacity.kinds[channel][0]].reserves)
 
 
 def _ends(estimates: Estimates, i: int, now: int, connected_at: int, within_ms: int) -> float:

@@ -295,6 +295,26 @@ def test_who_is_counted() -> None:
     assert (available("20s"), available("30s")) == (1, 3)
 
 
+def test_what_holds_nothing_frees_nothing() -> None:
+    """A wrap-up that takes no capacity is no release; one that does is, when it is over within the horizon.
+
+    Seen to fail: a wrap-up that holds nothing counted as a place to come.
+    """
+    for reserves, available, releasing in ((("offered",), 3, 0.0), (("offered", "wrap_up"), 2, 1.0)):
+        asked = attrs.evolve(plan(3, wrap_up_ms=10_000), channels=[Channel("voice", reserves=reserves)])
+        router = Router(asked)
+        router.sign_in_many(0, ["a0", "a1", "a2"])
+        router.enqueue(0, "x", "q")
+        router.finish(60_000, "x")
+        router.advance(61_000)
+        found = router.room("q")
+        assert found is not None
+        assert (found.available, found.releasing) == (available, releasing)
+        soon = router.room("q", within="5s")
+        assert soon is not None
+        assert soon.releasing == 0
+
+
 def test_who_waits_for_the_same_agents_comes_first() -> None:
     """One who waits takes the part of these agents that they are of all who may serve him.
 
