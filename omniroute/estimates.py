@@ -110,13 +110,17 @@ class Estimates:
     # What happens ----------------------------------------------------------------------------------------------------
 
     def arrived(self, at: int, i: int) -> None:
-        """It begins to wait, or an agent has passed it on: an arrival of its first class. O(1)."""
-        if not self.naming.plan.paced:
+        """It begins to wait, or an agent has passed it on: an arrival of its first class. O(1).
+
+        What a step has cancelled by now wanted nobody.
+        """
+        numbers = self.core.interaction(i) if self.naming.plan.paced else ()
+        if len(numbers) < 7:
             return
         if self.first_arrival < 0:
             self.first_arrival = at
             return
-        k = self.core.interaction(i)[6]
+        k = numbers[6]
         if k not in self.arrivals:
             self.arrivals[k] = Arrivals(HALF_LIFE_MS)
         self.arrivals[k].add(at)

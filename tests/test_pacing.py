@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pacing_world import Day, Host
 
-from omniroute import Agent, Channel, Plan, Queue, Router, Target
+from omniroute import Agent, Channel, Plan, Queue, Router, Step, Target
 from omniroute.core.estimate import Arrivals, HandleTimes, memory
 from omniroute.errors import MisuseError, PlanError, TimeError
 from omniroute.strategies.pacing import Prospect, Room, room
@@ -293,6 +293,27 @@ def test_who_is_counted() -> None:
     router.enqueue(1_000_000, "call", "call", needs="chat")
     assert router.interaction("call").agent == "both"
     assert (available("20s"), available("30s")) == (1, 3)
+
+
+def test_what_is_over_as_it_comes_is_no_arrival() -> None:
+    """An interaction that a step without a wait cancels wants nobody; one that an agent passes on wants somebody else.
+
+    Seen to fail: the class asked of an interaction that was gone.
+    """
+    queues = [Queue("q", auto_accept=True), Queue("never", steps=[Step(0, cancel=True)])]
+    router = Router(Plan(queues=queues, agents=[Agent("ana"), Agent("ben")], paced=True))
+    router.sign_in_many(0, ["ana", "ben"])
+    for n in range(3):
+        router.enqueue(n, f"gone-{n}", "never")
+    assert router.room("q") is None
+    router.enqueue(10, "first", "q")
+    router.advance(10_000)
+    before = router.room("q")
+    router.transfer(10_000, "first", "q")
+    after = router.room("q")
+    assert before is not None
+    assert after is not None
+    assert (before.arriving, after.arriving) == (0, pytest.approx(1.5 * 20_000 / 9_990, rel=0.01))
 
 
 def test_what_holds_nothing_frees_nothing() -> None:
