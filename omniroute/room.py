@@ -1,4 +1,7 @@
-"""What :meth:`omniroute.Router.room` knows of the next moments: who is free, who will be, and who else wants them."""
+"""What :meth:`omniroute.Router.room` knows of the next moments: who is free, who will be, and who else wants them.
+
+What is computed here is read by a host and comes back into no state, so chances may be floats.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import attrs
 
 from omniroute.checks import Duration, milliseconds
+from omniroute.conditions import share
 from omniroute.core import limits
 from omniroute.core.estimate import memory
 from omniroute.core.estimate.waits import bits
@@ -119,7 +123,9 @@ class _Moment:
         )
 
 
-def room(door: Door, asked: tuple[str, str, str, Duration], *, sure: float, take: float, invited: int) -> Room | None:
+def room(
+    door: Door, asked: tuple[str, str, str, Duration], *, sure: float | str, take: float | str, invited: int
+) -> Room | None:
     """Answer :meth:`omniroute.Router.room`: ``asked`` is queue, channel, needs and horizon."""
     from omniroute.strategies import pacing  # a router that is never asked does not pay for it
 
@@ -128,7 +134,8 @@ def room(door: Door, asked: tuple[str, str, str, Duration], *, sure: float, take
     number_of("channel", channel, door.naming.channels)
     within_ms = checked_integer(milliseconds(within, "within"), "within", 1, limits.TIME_MAX)
     question = _Question(queue, channel, needs, within_ms)
-    pacing.check(sure, take, invited)
+    chances = share(sure, "sure"), share(take, "take")
+    pacing.check(*chances, invited)
     estimates = door.ledger.estimates
     if estimates is None or not 0 <= estimates.first_arrival < door.now:
         return None
@@ -139,7 +146,8 @@ def room(door: Door, asked: tuple[str, str, str, Duration], *, sure: float, take
         if groups & mine and (groups & mine, kind) not in [pool[1:] for pool in pools] and len(pools) < POOLS_MAX:
             pools.append((name, groups & mine, kind))
     prospects = (moment.prospect(*pool, (mine, channel)) for pool in pools)
-    return pacing.room(prospects, sure=sure, take=take, invited=invited, short=_short(door, estimates, mine))
+    short = _short(door, estimates, mine)
+    return pacing.room(prospects, sure=chances[0], take=chances[1], invited=invited, short=short)
 
 
 def _moment(door: Door, estimates: Estimates, within_ms: int) -> _Moment:
@@ -247,8 +255,8 @@ def _short(door: Door, estimates: Estimates, mine: int) -> tuple[str, ...]:
     naming, found = door.naming, []
     for name, q in naming.queues.items():
         target, level = naming.queue_values[q].target, estimates.levels.get(q)
-        share = None if level is None else level.share(door.now)
-        if target is None or share is None or share >= round(1_000 * target.share):
+        good = None if level is None else level.share(door.now)
+        if target is None or good is None or good >= round(1_000 * target.share):
             continue
         if any(door.core.serving(k) & mine for k in naming.queue_classes[q]):
             found.append(name)

@@ -505,8 +505,8 @@ class Router:
         queue: str,
         *,
         within: Duration = "20s",
-        sure: float = 0.9,
-        take: float = 1.0,
+        sure: float | str = "90%",
+        take: float | str = "100%",
         invited: int = 0,
         channel: str = "voice",
         needs: str = "",
@@ -517,7 +517,7 @@ class Router:
         come because they were approached, each with the chance ``take``, as far as they want the same agents.
         ``invited`` were approached before and may still come. Nothing while a queue with these agents is below its
         target. How it is counted: :mod:`omniroute.strategies.pacing`. O(agents + live + classes * groups), and O(in
-        hand * standard deviation). Raises UnknownNameError, MisuseError, PlanError for a duration that is none.
+        hand * standard deviation). Raises UnknownNameError, MisuseError, PlanError for no duration or share.
         """
         return room.room(self._door, (queue, channel, needs, within), sure=sure, take=take, invited=invited)
 

@@ -209,8 +209,9 @@ def test_without_data_there_is_no_answer() -> None:
     assert found is not None
     assert (found.available, found.releasing, found.count) == (2, 0.0, 2)
     for wrong in ({"sure": 1.0}, {"sure": 0}, {"take": 0.0}, {"take": 1.1}, {"take": math.nan}, {"invited": -1}):
-        with pytest.raises(MisuseError):
+        with pytest.raises((MisuseError, PlanError)):
             router.room("q", **wrong)  # type: ignore[arg-type]
+    assert router.room("q", sure="95%", take=0.3) == router.room("q", sure=0.95, take="30%")
     for within in ("0s", "soon", -1):
         with pytest.raises(PlanError):
             router.room("q", within=within)
