@@ -1,19 +1,20 @@
-"""Why an agent does not get an interaction, and what it would earn, in the words of a plan."""
+"""An interaction in the words of a plan: where it stands, why an agent does not get it, and what it would earn."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from omniroute.core.codes import Clause
-from omniroute.core.lifecycle import Presence
+from omniroute.core.lifecycle import InteractionState, Presence
 from omniroute.core.limits import NEVER
-from omniroute.views import Price, Why
+from omniroute.naming import TIER_BASE
+from omniroute.views import InteractionView, Price, Why
 
 if TYPE_CHECKING:
     from omniroute.door import Door
     from omniroute.strategies.revenue import Revenue
 
-__all__ = ["prices", "why"]
+__all__ = ["prices", "seen", "why"]
 
 
 def why(door: Door, i: int, j: int) -> tuple[Why, ...]:
@@ -41,13 +42,15 @@ def why(door: Door, i: int, j: int) -> tuple[Why, ...]:
 
 def prices(door: Door, i: int, j: int) -> tuple[Price, ...]:
     """Answer :meth:`omniroute.Router.price` of an interaction and an agent by number."""
-    from omniroute.strategies.revenue import Revenue  # a router that does not route for value does not pay for it
+    from omniroute.strategies.composed import Composed  # a router that does not route for value does not pay for it
+    from omniroute.strategies.revenue import Revenue
 
     naming, numbers = door.naming, door.core.interaction(i)
     found = []
     for k, since in zip(numbers[6::3], numbers[8::3], strict=True):
         name = naming.class_names[k]
-        strategy = naming.queue_values[name.queue].strategy
+        strategy: object = naming.queue_values[name.queue].strategy
+        strategy = strategy.part(Revenue) if isinstance(strategy, Composed) else strategy
         if isinstance(strategy, Revenue) and name.view.queue in naming.queues:
             found.append(_price(door, strategy, k, j, door.now - since))
     return tuple(found)
@@ -80,4 +83,30 @@ def _price(door: Door, strategy: Revenue, k: int, j: int, age_ms: int) -> Price:
         best_segment=strategy.segment(naming.group_views[best]) if able else None,
         best_value=-less if able else None,
         best_cost_ms=best_cost if able else None,
+    )
+
+
+def seen(door: Door, name: str, i: int) -> InteractionView:
+    """Answer :meth:`omniroute.Router.interaction` of an interaction by name and number."""
+    numbers = door.core.interaction(i)
+    state, agent, _, wait_from, connected_at, due, _, tier, since, *_ = numbers
+    ask = door.ledger.asks[i]
+    assert ask is not None
+    return InteractionView(
+        id=name,
+        state=InteractionState(state).name.lower(),
+        queues=door.ledger.standing(numbers),
+        channel=ask.channel,
+        needs=ask.needs,
+        priority=ask.priority,
+        value=ask.lane >> 1,
+        held_out=bool(ask.lane & 1),
+        agent=door.naming.agent_ids[agent] if agent >= 0 else None,
+        wait_from=wait_from,
+        since=since,
+        tier=tier - TIER_BASE,
+        connected_at=connected_at if connected_at >= 0 else None,
+        due=due if due >= 0 else None,
+        offers=tuple(sorted(offer for offer, (owner, _, _) in door.ledger.offers.items() if owner == i)),
+        ref=door.ledger.refs[i],
     )

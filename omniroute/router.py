@@ -13,7 +13,6 @@ from omniroute import audit, closing, contacts, reasons, reconcile, replan, room
 from omniroute import commands as c
 from omniroute.answers import Answer
 from omniroute.core import Core
-from omniroute.core.lifecycle import InteractionState
 from omniroute.core.limits import TIME_MAX
 from omniroute.door import Door
 from omniroute.errors import InvariantError, MisuseError
@@ -21,7 +20,7 @@ from omniroute.events import PRESENCES, Event
 from omniroute.forms import integer
 from omniroute.ledger import Ledger
 from omniroute.model import INTEGER_MAX, Agent, shown
-from omniroute.naming import TIER_BASE, Naming
+from omniroute.naming import Naming
 from omniroute.plan import Plan
 from omniroute.preview import previewed
 from omniroute.strategies.protocol import ClassView, GroupView, Tables
@@ -465,29 +464,7 @@ class Router:
 
     def interaction(self, name: str) -> InteractionView:
         """A live interaction. O(entries + live offers). Raises UnknownNameError, also for one that has gone."""
-        i = number_of("interaction", name, self._ledger.numbers)
-        numbers = self._core.interaction(i)
-        state, agent, _, wait_from, connected_at, due, _, tier, since, *_ = numbers
-        ask = self._ledger.asks[i]
-        assert ask is not None
-        return InteractionView(
-            id=name,
-            state=InteractionState(state).name.lower(),
-            queues=self._ledger.standing(numbers),
-            channel=ask.channel,
-            needs=ask.needs,
-            priority=ask.priority,
-            value=ask.lane >> 1,
-            held_out=bool(ask.lane & 1),
-            agent=self._naming.agent_ids[agent] if agent >= 0 else None,
-            wait_from=wait_from,
-            since=since,
-            tier=tier - TIER_BASE,
-            connected_at=connected_at if connected_at >= 0 else None,
-            due=due if due >= 0 else None,
-            offers=tuple(sorted(offer for offer, (owner, _, _) in self._ledger.offers.items() if owner == i)),
-            ref=self._ledger.refs[i],
-        )
+        return reasons.seen(self._door, name, number_of("interaction", name, self._ledger.numbers))
 
     def waiting(self, queue: str, limit: int = 100) -> list[str]:
         """Who waits in a queue without all its offers made, in order. O(limit * classes). Raises UnknownNameError."""

@@ -171,7 +171,7 @@ def test_an_offer_that_is_never_accepted_is_told():
 @settings(max_examples=200, deadline=None)
 @given(cases())
 def test_the_door_decides_the_same(case):
-    """Skills, needs, steps, delays, capacity, shifts, guards, limits, answers, transfers, values: all columns are equal.
+    """Skills, needs, steps, delays, capacity, shifts, guards, limits, answers, transfers, values: all are equal.
 
     Seen to fail with the second handling time taken for the first, with attempts counted from 0, and with the band of
     the first row of a kind taken for all.
