@@ -214,7 +214,8 @@ class Arrive(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
     ``customer`` and ``topic`` make it a contact of a journey, where the plan keeps journeys; ``owner`` is the agent who
     owns the customer. What the rules leave to self-service is parked in its queue: Activate brings it to a person,
-    Cancel says that it was solved.
+    Cancel says that it was solved. ``value`` and ``held_out`` are those of Enqueue; of ``value`` and what the rules say
+    the greatest counts.
     """
 
     interaction: str
@@ -225,6 +226,8 @@ class Arrive(msgspec.Struct, frozen=True, array_like=True, tag=True):
     owner: str = ""
     resume_key: str = ""
     ref: Ref = None
+    value: int = 0
+    held_out: bool = False
 
 
 class Note(msgspec.Struct, frozen=True, array_like=True, tag=True):

@@ -50,6 +50,7 @@ def _arrive(door: Door, now: int, command: c.Arrive) -> list[Event]:
         forms.text(what, value, _TEXT_MAX, empty=True)
     forms.text("resume_key", command.resume_key, empty=True)
     forms.text("channel", command.channel)
+    door.lane(command.value, command.held_out)
     events = door.begin(now)
     name = command.interaction
     problem = door.name_problem(name)
@@ -61,7 +62,7 @@ def _arrive(door: Door, now: int, command: c.Arrive) -> list[Event]:
         decision = intake.classify(
             context, intake.live(now, command.channel, lambda *what: _count(door, command, *what))
         )
-        wish = door.naming.wish(decision.queue, command.channel, decision.needs, decision.priority)
+        wish = _wish(door, command, decision)
     except RequirementError as error:
         return door.refuse(events, command, Reason.LIMIT_REACHED, name, error.message, command.ref)
     closed = door.closed_queue(wish.queues)
@@ -73,6 +74,12 @@ def _arrive(door: Door, now: int, command: c.Arrive) -> list[Event]:
         return door.refuse(events, command, Reason.QUEUE_FULL, name, full, command.ref)
     contact = _contact(door, command)
     return _begin(door, events, command, decision, ask, contact)
+
+
+def _wish(door: Door, command: c.Arrive, decision: Decision) -> Wish:
+    """What an arrival asks for under a decision. Raises RequirementError, MisuseError for a value that is none."""
+    lane = door.lane(max(command.value, decision.value), command.held_out)
+    return door.naming.wish(decision.queue, command.channel, decision.needs, decision.priority, (), lane)
 
 
 def _travelling(values: Mapping[str, object]) -> dict[str, ContextValue | None]:
@@ -126,9 +133,10 @@ def _begin(
         _, since, waited, arrived = kept
         ledger.kept.pop(command.resume_key)
     due = limits.UNTIL_ACTIVATED if decision.treatment == "self_service" else -1
+    value = max(command.value, decision.value)
     events.append(
         Classified(
-            ledger.next_seq(), now, name, decision.rules, ask.queues, ask.needs, ask.priority, decision.value, credit,
+            ledger.next_seq(), now, name, decision.rules, ask.queues, ask.needs, ask.priority, value, credit,
             decision.treatment, contact.journey, contact.repeat, contact.hops,
             None if preferred is None else preferred.agent, command.ref,
         )
@@ -194,7 +202,7 @@ def _may_arrive(door: Door, command: c.Arrive) -> list[Wish] | None:
     found = []
     for decision in possible:
         with suppress(RequirementError):
-            found.append(door.naming.wish(decision.queue, command.channel, decision.needs, decision.priority))
+            found.append(_wish(door, command, decision))
     return found
 
 

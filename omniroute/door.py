@@ -7,7 +7,6 @@ time. Then :meth:`Door.begin` fires the deadlines up to ``now``. Then it is judg
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -23,6 +22,7 @@ from omniroute.ledger import Ledger
 from omniroute.model import INTEGER_MAX, INTEGER_MIN, Agent, shown
 from omniroute.naming import Ask, Naming, Wish
 from omniroute.obligations import is_obliged, new_groups
+from omniroute.plan_numbers import lane_of
 
 if TYPE_CHECKING:
     from omniroute.core import Core
@@ -245,20 +245,18 @@ class Door:
         if command.at is not None or command.due is not None or command.resume_key or command.binds:
             forms.place(command)
         plain = type(command.value) is int and command.value == 0 and command.held_out is False
-        lane = 0 if plain else self._lane(command)
+        lane = 0 if plain else self.lane(command.value, command.held_out)
         try:
             ask = self._asks.get((command.queue, command.channel, command.needs, priority, command.labels, lane))
         except TypeError:
             ask = None
         return ask or self.naming.wish(command.queue, command.channel, command.needs, priority, command.labels, lane)
 
-    def _lane(self, command: c.Enqueue) -> int:
+    def lane(self, value: int, held_out: bool) -> int:
         """What a class tells apart of the value of an interaction. O(log bands). Raises MisuseError."""
-        forms.integer("value", command.value, 0, INTEGER_MAX)
-        forms.flag("held_out", command.held_out)
-        bands = self.naming.plan.value_bands
-        at = bisect_right(bands, command.value)
-        return 2 * (bands[at - 1] if at else 0) + command.held_out
+        forms.integer("value", value, 0, INTEGER_MAX)
+        forms.flag("held_out", held_out)
+        return lane_of(self.naming.plan.value_bands, value) + held_out
 
     def checked_name(self, name: object, ref: c.Ref) -> None:
         """Look at the form of a new interaction's name and reference. O(length). Raises MisuseError."""

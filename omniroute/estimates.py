@@ -1,6 +1,7 @@
 """What conditions on waits and service levels compare: estimates of each queue, made anew when the interval is over.
 
-A router whose plan has no such condition, and no strategy that wants to know handle times, has none of this.
+A router whose plan has no such condition, and no strategy that wants to know handle times, has none of this, unless it
+is ``paced``: then arrivals are counted as well.
 Everything is integers and belongs to the state: what has been handled and answered is kept in the decaying sums of
 ``core.estimate``, the rest is read from the core at the instant. How it is defined, and why, is in
 ``docs/explanation/decisions.md``.
@@ -16,7 +17,7 @@ import attrs
 
 from omniroute.conditions import ESTIMATED
 from omniroute.core import limits
-from omniroute.core.estimate import HandleTimes, ServiceLevel, drain
+from omniroute.core.estimate import Arrivals, HandleTimes, ServiceLevel, drain
 from omniroute.core.estimate.integers import COUNT_MAX, HANDLE_MAX, rounded
 from omniroute.core.estimate.waits import bits
 from omniroute.core.lifecycle import InteractionState
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["BLOCKS_MAX", "ENDLESS", "HALF_LIFE_MS", "SETS_MAX", "Estimates"]
 
 HALF_LIFE_MS: Final = 600_000
-"""After so long an outcome counts half in a service level."""
+"""After so long an outcome counts half in a service level, an arrival in a rate."""
 
 SETS_MAX: Final = 256
 """Most different sets of agents that an estimated wait tells apart; beyond that queues are taken as one."""
@@ -64,12 +65,16 @@ class Estimates:
         self.handled: dict[int, HandleTimes] = {}
         """How long interactions of a queue take an agent's capacity; of queues that have let one go."""
         self.levels: dict[int, ServiceLevel] = {}
-        """Of the queues of which a condition asks it."""
+        """Of the queues of which a condition asks it; where the plan is paced, of all that have a target."""
         self.in_hand: dict[int, tuple[int, int]] = {}
         """Queue of each interaction that was connected, and during its wrap-up when it would have begun, else -1."""
         self.told: dict[int, int] = {}
         """What gauges were given, where there was something to tell."""
         self.wanted: list[Estimated] = naming.estimated
+        self.first_arrival = -1
+        """Since when arrivals are counted, which is a paced plan's business only; -1 before the first."""
+        self.arrivals: dict[int, Arrivals] = {}
+        """By class, but for the first."""
 
     @classmethod
     def begin(cls, core: Core, naming: Naming, live: Iterable[int]) -> Estimates:
@@ -91,13 +96,34 @@ class Estimates:
         kept = dict.fromkeys(self.naming.queues.values())
         gauges = {gauge: of for gauge, of, _ in self.wanted}
         self.handled = {q: times for q, times in self.handled.items() if q in kept}
-        levels = {q: self.levels.get(q) for _, of, q in self.wanted if of == "service_level"}
+        asked = [q for _, of, q in self.wanted if of == "service_level"]
+        paced = self.naming.plan.paced
+        aimed = [q for q in kept if self.naming.queue_values[q].target is not None] if paced else []
+        levels = {q: self.levels.get(q) for q in (*asked, *aimed)}
+        if not paced:
+            self.first_arrival, self.arrivals = -1, {}
         self.levels = {q: level or ServiceLevel(HALF_LIFE_MS) for q, level in levels.items()}
         self.told = {gauge: value for gauge, value in self.told.items() if gauge in gauges}
         self.in_hand = {i: row for i, row in self.in_hand.items() if row[0] in kept}
         return [(gauge, 0 if of == "wait" else ALL_IN_TIME) for gauge, of, _ in before if gauge not in gauges]
 
     # What happens ----------------------------------------------------------------------------------------------------
+
+    def arrived(self, at: int, i: int) -> None:
+        """It begins to wait, or an agent has passed it on: an arrival of its first class. O(1).
+
+        What a step has cancelled by now wanted nobody.
+        """
+        numbers = self.core.interaction(i) if self.naming.plan.paced else ()
+        if len(numbers) < 7:
+            return
+        if self.first_arrival < 0:
+            self.first_arrival = at
+            return
+        k = numbers[6]
+        if k not in self.arrivals:
+            self.arrivals[k] = Arrivals(HALF_LIFE_MS)
+        self.arrivals[k].add(at)
 
     def connected(self, at: int, i: int, wait_ms: int, *, routed: bool) -> None:
         """An agent has it: in time or not, if it was routed. O(1)."""
@@ -197,7 +223,7 @@ class Estimates:
         ]
         means = {q: times.mean_ms() or 0 for q, times in self.handled.items()}
         usual = rounded(sum(means.values()), len(means)) if means else 0
-        apart = {q: self._apart(q) for q in {**present, **dict.fromkeys(wanted)}}
+        apart = {q: self.apart(q) for q in {**present, **dict.fromkeys(wanted)}}
         found = []
         for classes in (*amounts, *newcomers):
             first, groups = names[classes[0]], 0
@@ -209,7 +235,7 @@ class Estimates:
             found.append(_Line(queues, groups, 1 << first.channel, work, newcomer=not count))
         return found
 
-    def _apart(self, q: int) -> int:
+    def apart(self, q: int) -> int:
         """The groups that do not serve a queue now, or only because of an estimate. O(rules * groups)."""
         queue, numbers = self.naming.queue_values[q], self.naming.gauges.names
         if not queue.only_while:
@@ -252,13 +278,16 @@ class Estimates:
             [(q, level.state()) for q, level in sorted(self.levels.items())],
             [(i, *row) for i, row in sorted(self.in_hand.items())],
             sorted(self.told.items()),
+            self.first_arrival,
+            [(k, arrivals.state()) for k, arrivals in sorted(self.arrivals.items())],
         )
 
     @classmethod
     def of_state(cls, core: Core, naming: Naming, state: EstimatesState) -> Estimates:
         """The estimates that had this :meth:`state`. O(state). Raises MisuseError if none can have had it."""
         found = cls(core, naming)
-        handled, levels, in_hand, told = state
+        handled, levels, in_hand, told, found.first_arrival, arrivals = state
+        found.arrivals = {k: Arrivals.of_state(row) for k, row in arrivals}
         found.handled = {q: HandleTimes.of_state(row) for q, row in handled}
         found.levels = {q: ServiceLevel.of_state(row) for q, row in levels}
         found.in_hand = {i: (q, began) for i, q, began in in_hand}

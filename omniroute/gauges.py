@@ -28,8 +28,10 @@ EstimatesState: TypeAlias = tuple[
     list[tuple[int, tuple[int, ...]]],
     list[tuple[int, int, int]],
     list[tuple[int, int]],
+    int,
+    list[tuple[int, tuple[int, ...]]],
 ]
-"""Handle times and service levels by queue, who is in hand, and the last values by gauge."""
+"""Handle times and service levels by queue, who is in hand, the last values by gauge; first arrival, and arrivals."""
 
 _KINDS: Final = {
     "waiting": GaugeKind.LENGTH,

@@ -260,6 +260,8 @@ class Ledger:
 
     def _queued(self, seq: int, at: int, i: int, _j: int, x: int, y: int) -> Event:
         kept, self.kept_ms = self.kept_ms, 0
+        if self.estimates is not None:
+            self.estimates.arrived(at, i)
         return Queued(seq, at, self.ids[i], self.naming.queue_names[x], y - TIER_BASE, self.refs[i], kept)
 
     def _offered(self, seq: int, at: int, i: int, j: int, x: int, y: int) -> Event:
@@ -390,6 +392,8 @@ class Ledger:
 
     def _transferred(self, seq: int, at: int, i: int, j: int, x: int, y: int) -> Event:
         agent = self.naming.agent_ids[j] if j >= 0 else None
+        if self.estimates is not None and agent is not None:
+            self.estimates.arrived(at, i)
         if self.journeys is not None:
             self.journeys.transferred(at, self.ids[i])
         return Transferred(seq, at, self.ids[i], agent, self.naming.queue_names[x], y, self.refs[i])

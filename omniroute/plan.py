@@ -210,6 +210,10 @@ def _auto_accept(value: object) -> bool:
     return _bool(value, "auto_accept")
 
 
+def _paced(value: object) -> bool:
+    return _bool(value, "paced")
+
+
 def _patient(value: object) -> bool:
     return _bool(value, "patient")
 
@@ -469,6 +473,7 @@ class Plan:
     limits of agents name. ``value_bands`` are the values, in minor units and ascending, from which on interactions are
     told apart. Where a condition needs estimates, they are made every ``estimates_ms`` while anything waits. What
     agents did counts half after ``agent_window_ms`` for agent keys that look back; random ones take ``agent_seed``.
+    ``paced`` has arrivals, handle times and service levels kept for :meth:`omniroute.Router.room`.
     Cost of the checks: O(size of the plan). Raises PlanError.
 
     >>> plan = Plan(queues=[Queue("sales"), Queue("support", needs="spanish")], agents=[Agent("ana")])
@@ -492,6 +497,7 @@ class Plan:
     value_bands: tuple[int, ...] = attrs.field(default=(), converter=_value_bands)
     agent_window_ms: int = attrs.field(default=HALF_LIFE, converter=_agent_window)
     agent_seed: int = attrs.field(default=0, converter=_agent_seed)
+    paced: bool = attrs.field(default=False, converter=_paced)
 
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.limits, Limits):

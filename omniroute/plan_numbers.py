@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,6 +29,7 @@ __all__ = [
     "edges_of",
     "handle_permille",
     "holds",
+    "lane_of",
     "queue_numbers",
     "strategy_of",
     "tell_manners",
@@ -51,6 +53,12 @@ def chain_of(queue: Queue, part: Requirement) -> list[tuple[Requirement, bool]]:
         whole = step.applied(whole)
         found.append((whole, step.leads_out))
     return found
+
+
+def lane_of(bands: Sequence[int], value: int) -> int:
+    """The value with which the band of a value begins, 0 below the first, doubled. O(log bands)."""
+    at = bisect_right(bands, value)
+    return 2 * bands[at - 1] if at else 0
 
 
 def strategy_of(queue: Queue) -> Any:
@@ -104,8 +112,8 @@ def handle_permille(queue: Queue) -> int | None:
 
 
 def wants_estimates(plan: Plan) -> bool:
-    """Whether a plan has a condition on an estimate, or a strategy that wants to know handle times. O(queues)."""
-    asked = any(condition.of in ESTIMATED for condition in plan.conditions)
+    """Whether a plan is paced, has a condition on an estimate, or a strategy that wants handle times. O(queues)."""
+    asked = plan.paced or any(condition.of in ESTIMATED for condition in plan.conditions)
     return asked or any(handle_permille(queue) is not None for queue in plan.queues)
 
 

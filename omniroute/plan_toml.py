@@ -199,6 +199,8 @@ def _top_table(plan: Plan) -> dict[str, object]:
         top["labels"] = plan.labels
     if plan.value_bands:
         top["value_bands"] = plan.value_bands
+    if plan.paced:
+        top["paced"] = True
     return top
 
 

@@ -9,27 +9,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from omniroute import audit, closing, contacts, reconcile, replan, snapshot, staffing, turns
+from omniroute import audit, closing, contacts, reasons, reconcile, replan, room, snapshot, staffing, turns
 from omniroute import commands as c
 from omniroute.answers import Answer
 from omniroute.core import Core
-from omniroute.core.codes import Clause
-from omniroute.core.lifecycle import InteractionState
 from omniroute.core.limits import TIME_MAX
 from omniroute.door import Door
 from omniroute.errors import InvariantError, MisuseError
 from omniroute.events import PRESENCES, Event
 from omniroute.forms import integer
 from omniroute.ledger import Ledger
-from omniroute.model import INTEGER_MAX, Agent, nearest, shown
-from omniroute.naming import TIER_BASE, Naming
+from omniroute.model import INTEGER_MAX, Agent, shown
+from omniroute.naming import Naming
 from omniroute.plan import Plan
 from omniroute.preview import previewed
 from omniroute.strategies.protocol import ClassView, GroupView, Tables
-from omniroute.views import AgentView, Audit, InteractionView, Preview, QueueView, UnknownNameError, Why
+from omniroute.views import AgentView, Audit, InteractionView, Preview, Price, QueueView, Why, number_of
 
 if TYPE_CHECKING:
+    from omniroute.checks import Duration
     from omniroute.journey_facts import JourneyReport, JourneyView
+    from omniroute.strategies.pacing import Room
 
 __all__ = ["Router"]
 
@@ -185,10 +185,12 @@ class Router:
         owner: str = "",
         resume_key: str = "",
         ref: c.Ref = None,
+        value: int = 0,
+        held_out: bool = False,
     ) -> list[Event]:
         """An interaction comes, and the intake of the plan decides where it goes. See :class:`commands.Arrive`."""
-        command = c.Arrive(interaction, channel, dict(context or {}), customer, topic, owner, resume_key, ref)
-        return self._apply(now, command)
+        who = (customer, topic, owner, resume_key, ref, value, held_out)
+        return self._apply(now, c.Arrive(interaction, channel, dict(context or {}), *who))
 
     def note(self, now: int, interaction: str, context: Mapping[str, bool | int | str | None]) -> list[Event]:
         """Something was learnt about a customer; it travels with the journey."""
@@ -425,16 +427,9 @@ class Router:
 
     # Reading ---------------------------------------------------------------------------------------------------------
 
-    def _number(self, what: str, name: str, known: Mapping[str, int]) -> int:
-        number = known.get(name) if isinstance(name, str) else None
-        if number is None:
-            hint = nearest(name, known) if len(known) < 1_000 else ""
-            raise UnknownNameError(f"unknown {what} {shown(name)}{hint}")
-        return number
-
     def queue(self, name: str) -> QueueView:
         """A queue of the plan. O(1), or O(conditions) where it is estimated. Raises UnknownNameError."""
-        q, estimates = self._number("queue", name, self._naming.queues), self._ledger.estimates
+        q, estimates = number_of("queue", name, self._naming.queues), self._ledger.estimates
         numbers = self._core.queue(q)
         waiting, version, entered, connected, in_target, abandoned = numbers
         return QueueView(
@@ -451,7 +446,7 @@ class Router:
 
     def agent(self, name: str) -> AgentView:
         """An agent that the plan or a card made known. O(channels + live offers). Raises UnknownNameError."""
-        j = self._number("agent", name, self._naming.agents)
+        j = number_of("agent", name, self._naming.agents)
         presence, group, used, idle_since, handled, rest, *counts = self._core.agent(j)
         return AgentView(
             id=name,
@@ -469,66 +464,56 @@ class Router:
 
     def interaction(self, name: str) -> InteractionView:
         """A live interaction. O(entries + live offers). Raises UnknownNameError, also for one that has gone."""
-        i = self._number("interaction", name, self._ledger.numbers)
-        numbers = self._core.interaction(i)
-        state, agent, _, wait_from, connected_at, due, _, tier, since, *_ = numbers
-        ask = self._ledger.asks[i]
-        assert ask is not None
-        return InteractionView(
-            id=name,
-            state=InteractionState(state).name.lower(),
-            queues=self._ledger.standing(numbers),
-            channel=ask.channel,
-            needs=ask.needs,
-            priority=ask.priority,
-            value=ask.lane >> 1,
-            held_out=bool(ask.lane & 1),
-            agent=self._naming.agent_ids[agent] if agent >= 0 else None,
-            wait_from=wait_from,
-            since=since,
-            tier=tier - TIER_BASE,
-            connected_at=connected_at if connected_at >= 0 else None,
-            due=due if due >= 0 else None,
-            offers=tuple(sorted(offer for offer, (owner, _, _) in self._ledger.offers.items() if owner == i)),
-            ref=self._ledger.refs[i],
-        )
+        return reasons.seen(self._door, name, number_of("interaction", name, self._ledger.numbers))
 
     def waiting(self, queue: str, limit: int = 100) -> list[str]:
         """Who waits in a queue without all its offers made, in order. O(limit * classes). Raises UnknownNameError."""
         if type(limit) is not int or limit < 0:
             raise MisuseError(f"limit is {shown(limit)}, expected an integer >= 0")
-        q = self._number("queue", queue, self._naming.queues)
+        q = number_of("queue", queue, self._naming.queues)
         return [self._ledger.ids[i] for i in self._core.waiting(q, limit)]
 
     def position(self, interaction: str) -> int:
         """1 + who is ahead in its first queue, 0 when it does not wait. O(classes * log). Raises UnknownNameError."""
-        return self._core.position(self._number("interaction", interaction, self._ledger.numbers))
+        return self._core.position(number_of("interaction", interaction, self._ledger.numbers))
+
+    def room(
+        self,
+        queue: str,
+        *,
+        within: Duration = "20s",
+        sure: float | str = "90%",
+        take: float | str = "100%",
+        invited: int = 0,
+        channel: str = "voice",
+        needs: str = "",
+    ) -> Room | None:
+        """How many customers may be approached now; None where ``Plan.paced`` has not let anything be known.
+
+        With the chance ``sure`` or more, nobody waits ``within`` from now of those who wait, who arrive by then and who
+        come because they were approached, each with the chance ``take``, as far as they want the same agents.
+        ``invited`` were approached before and may still come. Nothing while a queue with these agents is below its
+        target. How it is counted: :mod:`omniroute.strategies.pacing`. O(agents + live + classes * groups), and O(in
+        hand * standard deviation). Raises UnknownNameError, MisuseError, PlanError for no duration or share.
+        """
+        return room.room(self._door, (queue, channel, needs, within), sure=sure, take=take, invited=invited)
 
     def why(self, interaction: str, agent: str) -> tuple[Why, ...]:
         """Why the agent does not get the interaction, for each of its queues; empty when it does not wait.
 
         O(entries * (exclusions + live offers) + atoms). Raises UnknownNameError.
         """
-        i = self._number("interaction", interaction, self._ledger.numbers)
-        j = self._number("agent", agent, self._naming.agents)
-        clauses = self._core.why_not(i, j)
-        found = []
-        for clause, k in zip(clauses, self._core.interaction(i)[6::3] if clauses else (), strict=True):
-            view, who = self._naming.class_names[k].view, self._naming.group_views[self._core.agent(j)[1]]
-            detail = None
-            if clause == Clause.NOT_ALLOWED:
-                detail = view.requirement.why_not(who.skills, who.labels)
-                if detail is None and who.queues is not None and view.queue not in who.queues:
-                    detail = f"is not a member of {view.queue}"
-                elif detail is None and who.time_left_ms is not None:
-                    detail = "has too little time left"
-            if clause == Clause.IN_WINDOW:
-                window = self._naming.queue_values[self._naming.class_names[k].queue].window
-                assert window is not None
-                detail = f"until {self._core.window(self._naming.windows[window.name])[1]} at the latest"
-            name = Clause(clause).name.lower() if clause else None
-            found.append(Why(queue=view.queue, clause=name, detail=detail))
-        return tuple(found)
+        i = number_of("interaction", interaction, self._ledger.numbers)
+        return reasons.why(self._door, i, number_of("agent", agent, self._naming.agents))
+
+    def price(self, interaction: str, agent: str) -> tuple[Price, ...]:
+        """What the match would earn and concede, for each queue of the interaction that has the revenue strategy.
+
+        O(agents), and O(metrics) for each group with a ready agent. Raises UnknownNameError, and MisuseError where the
+        strategy's rule answers no integer.
+        """
+        i = number_of("interaction", interaction, self._ledger.numbers)
+        return reasons.prices(self._door, i, number_of("agent", agent, self._naming.agents))
 
     def timeline(self, interaction: str, *, within_ms: int = 3_600_000, limit: int = 100) -> list[Event]:
         """What will happen to an interaction if nobody does anything more: its next events, in order.
@@ -536,7 +521,7 @@ class Router:
         Steps, openings, offers and their ends, retries, activations: a copy of the router goes on by itself, for at
         most ``within_ms`` and ``limit`` events. O(state + what happens). Raises UnknownNameError, MisuseError.
         """
-        self._number("interaction", interaction, self._ledger.numbers)
+        number_of("interaction", interaction, self._ledger.numbers)
         for what, value in (("within_ms", within_ms), ("limit", limit)):
             integer(what, value, 0, INTEGER_MAX)
         copied, found = self.fork(), list[Event]()
@@ -556,7 +541,7 @@ class Router:
 
     def revision_views(self, queue: str) -> tuple[list[ClassView], list[GroupView]]:
         """The classes and groups that a revision of a queue answers for. O(both). Raises UnknownNameError."""
-        q = self._number("queue", queue, self._naming.queues)
+        q = number_of("queue", queue, self._naming.queues)
         views = [self._naming.class_names[k].view for k in self._naming.queue_classes[q]]
         return views, self._naming.group_views.copy()
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT", "SEMANTICS", "digest", "read", "write"]
 
-FORMAT: Final = 10
+FORMAT: Final = 11
 """The number of this layout; another layout gets another number."""
 SEMANTICS: Final = 4
 """The number of what commands mean; it changes when the same commands would give other events."""

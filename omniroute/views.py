@@ -8,12 +8,33 @@ from attrs import frozen
 
 from omniroute.commands import Ref
 from omniroute.errors import MisuseError
+from omniroute.model import nearest, shown
 
-__all__ = ["AgentView", "Audit", "InteractionView", "Preview", "Previewed", "QueueView", "UnknownNameError", "Why"]
+__all__ = [
+    "AgentView",
+    "Audit",
+    "InteractionView",
+    "Preview",
+    "Previewed",
+    "Price",
+    "QueueView",
+    "UnknownNameError",
+    "Why",
+    "number_of",
+]
 
 
 class UnknownNameError(MisuseError, LookupError):
     """A read asked for a queue, an agent or an interaction that the router does not know (any more)."""
+
+
+def number_of(what: str, name: str, known: Mapping[str, int]) -> int:
+    """The number of a name. O(1). Raises UnknownNameError, with the nearest name where there are few."""
+    number = known.get(name) if isinstance(name, str) else None
+    if number is None:
+        hint = nearest(name, known) if len(known) < 1_000 else ""
+        raise UnknownNameError(f"unknown {what} {shown(name)}{hint}")
+    return number
 
 
 @frozen(kw_only=True)
@@ -90,6 +111,29 @@ class Why:
     queue: str
     clause: str | None
     detail: str | None
+
+
+@frozen(kw_only=True)
+class Price:
+    """What a match earns and concedes in a queue that routes for value: as its strategy and its tables have it.
+
+    ``worth`` is by metric and ``value`` with the strategy's weights, in minor units. The pair opens at the ordering age
+    ``opens_ms``, None: never; the interaction is ``age_ms`` old. ``cost_ms`` is what the match concedes, as the waiting
+    that outweighs it. The other four are those of the pair that concedes least, of agents who are ready and may; of
+    such pairs the one that earns most: ``segment`` is the agents' label, ``best_agent`` the first of them; None if
+    there is none.
+    """
+
+    queue: str
+    worth: Mapping[str, int]
+    value: int
+    opens_ms: int | None
+    age_ms: int
+    cost_ms: int
+    best_agent: str | None
+    best_segment: str | None
+    best_value: int | None
+    best_cost_ms: int | None
 
 
 @frozen(kw_only=True)

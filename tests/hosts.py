@@ -94,6 +94,7 @@ class Host:
             needs=work.requirements[work.needs[row]],
             priority=int(work.priority[row]),
             head_start_ms=int(work.head_start_ms[row]),
+            value=int(work.value[row]),
         )
         self._be_patient(now, row)
         return heard

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock, Thread
+from typing import ClassVar
 
+import attrs
 import numpy as np
 import pytest
 from cores import kernel_only
@@ -18,6 +21,7 @@ from omniroute.errors import MisuseError
 from omniroute.model import Agent
 from omniroute.plan import Channel, Plan, Queue, Step, Window
 from omniroute.strategies.priority import Priority
+from omniroute.strategies.protocol import ClassView, GroupView, Tables
 from omniroute.strategies.schedule import Schedule
 from omniroute.strategies.skills import SkillsFirst
 from omniroute.world.bare import Arrivals, BareClass, BareGroup, BareWorld, sign_in_all, views
@@ -31,6 +35,21 @@ GUARDS = (
     Schedule(longest={"chat": 30, "*": 9}, grace=2, edges=(17,)),
     SkillsFirst() | Schedule(handle=20, hard=False, overtime=1, edges=(15, 40)),
 )
+
+
+@attrs.frozen
+class ByValue(SkillsFirst):
+    """What is worth more goes first, opens later to who has no skill for billing, and ranks him behind."""
+
+    name: ClassVar[str] = "by_value"
+
+    def tables(self, classes: Sequence[ClassView], groups: Sequence[GroupView]) -> Tables:
+        """Rows that differ from band to band, as prices would make them."""
+        cells = [(view.value, "billing" in group.skills) for view in classes for group in groups]
+        opens = [0 if able else value // 50 for value, able in cells]
+        return Tables(  # type: ignore[call-arg]
+            opens=opens, rank_out=[not able for _, able in cells], cost_in=[-value for value, _ in cells]
+        )
 
 
 @st.composite
@@ -58,7 +77,7 @@ def plans(draw, *, at_once: bool) -> Plan:
         Queue(
             NAMES[at],
             needs=draw(st.sampled_from(NEEDS)),
-            strategy=draw(st.sampled_from((None, SkillsFirst(), Priority(), *GUARDS))),
+            strategy=draw(st.sampled_from((None, SkillsFirst(), Priority(), ByValue(), *GUARDS))),
             steps=draw(steps(NAMES[:at])),
             offers=draw(st.sampled_from((1, 1, 2))),
             offer_timeout_ms=draw(st.sampled_from((5, 20))),
@@ -81,7 +100,8 @@ def plans(draw, *, at_once: bool) -> Plan:
         )
         for number in range(draw(st.integers(1, 4)))
     ]
-    return Plan(channels=[Channel("voice", 2), Channel("chat", 1)], queues=queues, agents=agents)
+    bands = draw(st.sampled_from(((), (100, 1_000))))
+    return Plan(channels=[Channel("voice", 2), Channel("chat", 1)], queues=queues, agents=agents, value_bands=bands)
 
 
 @st.composite
@@ -100,6 +120,11 @@ def workloads(draw, plan: Plan, *, answers: bool) -> Workload:
         columns |= {"keeps_age": numbers(0, 1)}
     if draw(st.booleans()):
         columns |= {"wrap_up_ms": numbers(0, 6)}
+    kinds = len(NEEDS) - 1
+    if draw(st.booleans()):
+        values = st.sampled_from((0, 99, 100, 999, 1_000, 5_000))
+        columns |= {"value": draw(st.lists(values, min_size=rows, max_size=rows))}
+        kinds = draw(st.sampled_from((0, kinds)))  # little else to tell them apart
     return Workload(
         arrival_ms=np.cumsum(numbers(0, 6)),
         handle_ms=numbers(0, 40),
@@ -108,8 +133,8 @@ def workloads(draw, plan: Plan, *, answers: bool) -> Workload:
         requirements=NEEDS,
         queue=numbers(0, len(plan.queues) - 1),
         channel=numbers(0, 1),
-        needs=numbers(0, len(NEEDS) - 1),
-        priority=numbers(-1, 1),
+        needs=numbers(0, kinds),
+        priority=numbers(-1, 1) if kinds else numbers(0, 0),
         head_start_ms=numbers(0, 10),
         patience_ms=numbers(0 if answers else -1, 30),  # who is offered too late waits for ever
         **columns,
@@ -146,10 +171,10 @@ def test_an_offer_that_is_never_accepted_is_told():
 @settings(max_examples=200, deadline=None)
 @given(cases())
 def test_the_door_decides_the_same(case):
-    """Skills, needs, steps, delays, capacity, shifts, guards, limits, answers and transfers: every column is equal.
+    """Skills, needs, steps, delays, capacity, shifts, guards, limits, answers, transfers, values: all are equal.
 
-    Seen to fail with the second handling time taken for the first, and with attempts counted
-    from 0.
+    Seen to fail with the second handling time taken for the first, with attempts counted from 0, and with the band of
+    the first row of a kind taken for all.
     """
     plan, work, seed, habits, until = case
     done = simulate(plan, work, seed=seed, habits=habits, until_ms=until)

@@ -388,6 +388,7 @@ STRATEGIES = {
     "preferences": "",
     "priority": "",
     "revenue": "",
+    "schedule": "",
     "service_objective": ', objective = "20s"',
     "skills_first": "",
 }

@@ -113,6 +113,7 @@ def full_plans(draw: st.DrawFn) -> Plan:
         labels=labels,
         conditions=made,
         estimates_ms=draw(milliseconds),
+        paced=draw(st.booleans()),
     )
 
 

@@ -13,7 +13,7 @@ import pytest
 from cores import kernel_only
 from revenue_world import HANDLE_MS, instance, listener, plan, run, score, strategy, workload
 
-from omniroute import Agent, Plan, Queue, Router, Step, commands, events
+from omniroute import Agent, Intake, Plan, Queue, Router, Rule, Step, commands, events
 from omniroute.errors import MisuseError, PlanError
 from omniroute.requirements import parse
 from omniroute.strategies import catalogue
@@ -204,6 +204,53 @@ def test_prices_look_ahead() -> None:
     assert asked_at == sorted(set(asked_at))
 
 
+def test_a_match_says_what_it_earns_and_concedes() -> None:
+    """Value from the strategy, opening and cost from the tables; the best pair is that which concedes least.
+
+    Cost times gamma is the regret, 50, and opening times beta as well; agents who are not ready are no alternative.
+    Seen to fail: agents counted who are not ready, the best pair's cost told as this one's, the dearest pair the best.
+    """
+    tables = {"sale": {"a": {"*": 150}, "b": {"*": 100}}, "stay": {"*": {"both": 3, "*": 40}}}
+    asked = Revenue(values=tables, weights={"stay": 0.5}, handle="1m", interval="1m")
+    router, desk = Router(small(asked)), Desk()
+    drive(router, desk, 0, 600_000)
+    assert desk.prices is not None
+    now = router.now
+    for agent in ("both", "second"):
+        router.apply(now, commands.SetPresence(agent, "not_ready"))
+    router.apply(now, commands.Enqueue("late", "b"))
+    router.advance(now + 1_000)
+    digest = router.digest()
+    (nobody,) = router.price("late", "both")
+    assert (nobody.best_agent, nobody.best_value, nobody.best_cost_ms) == (None, None, None)
+    assert (nobody.worth, nobody.value, nobody.age_ms) == ({"sale": 100, "stay": 3}, 102, 1_000)
+    regret = float((desk.prices.agent * 60_000)[0] + desk.prices.interaction[-1] - 101.5)
+    assert nobody.cost_ms * desk.gamma("b") == pytest.approx(regret, abs=0.01)
+    assert nobody.opens_ms is not None
+    assert nobody.cost_ms == pytest.approx(nobody.opens_ms * desk.beta("b"), rel=1e-3)
+    assert router.digest() == digest
+    (never,) = router.price("late", "second")
+    assert (never.value, never.cost_ms, never.opens_ms) == (120, 0, 0)
+    router.apply(now + 1_000, commands.Park("late"))
+    for agent in ("both", "second"):
+        router.apply(now + 1_000, commands.SetPresence(agent, "ready"))
+    (chosen,) = router.price("late", "both")
+    assert (chosen.best_agent, chosen.best_segment, chosen.best_value, chosen.best_cost_ms) == (
+        "second",
+        "second",
+        120,
+        0,
+    )
+    router.apply(now + 1_000, commands.Enqueue("only", "a"))
+    (apart,) = router.price("only", "second")
+    assert (apart.opens_ms, apart.best_agent) == (None, "both")
+    with pytest.raises(LookupError):
+        router.price("nobody", "both")
+    plain = Router(small(SkillsFirst()))
+    plain.enqueue(0, "x", "a")
+    assert plain.price("x", "both") == ()
+
+
 def test_a_record_with_the_answers_replays_without_a_desk() -> None:
     """Prices travel as commands: the same commands on another router give the same digest, with nobody to solve.
 
@@ -283,6 +330,48 @@ def test_interactions_are_told_apart_by_the_band_of_their_value() -> None:
     for bands in ([0], [5, 5], list(range(1, 17))):
         with pytest.raises(PlanError):
             Plan(queues=[Queue("q")], value_bands=bands)
+
+
+def test_an_arrival_has_a_value_from_the_host_or_from_the_rules() -> None:
+    """The greatest of what the host and the rules say decides the band; a record with the answers is read alike.
+
+    The price of an interaction of a band follows from it: propensity times value. Seen to fail: the rule's value left
+    out of the class, and left out of what a replay expects to be asked.
+    """
+    rules = [Rule("rich", "tier == 2", value=5_000), Rule("poor", "tier == 1", value=50)]
+    asked = Revenue(propensity={"q": {"*": 500}}, solver="steps")
+    wanted = Plan(
+        queues=[Queue("q", strategy=asked, auto_accept=True)],
+        agents=[Agent("ana")],
+        value_bands=[100, 1_000],
+        intake=Intake(rules, default=Rule("else", queue="q")),
+    )
+    router, replayed = Router(wanted), Router(wanted)
+    tiers = {
+        "plain": (0, 0, 0),
+        "poor": (1, 0, 0),
+        "rich": (2, 0, 1_000),
+        "told": (1, 150, 100),
+        "less": (2, 150, 1_000),
+    }
+    for name, (tier, value, band) in tiers.items():
+        command = commands.Arrive(name, context={"tier": tier}, value=value, held_out=name == "less")
+        told = router.apply(1, command)
+        answers = router.answers
+        (classified,) = (event for event in told if isinstance(event, events.Classified))
+        assert classified.value == max(value, {0: 0, 1: 50, 2: 5_000}[tier])
+        assert (router.interaction(name).value, router.interaction(name).held_out) == (band, name == "less")
+        if answers:
+            with pytest.raises(MisuseError):
+                replayed.apply(1, command, ())
+        assert replayed.apply(1, commands.decode(commands.encode(command)), answers) == told
+    assert replayed.digest() == router.digest()
+    views = router.revision_views("q")
+    found = [asked.worth(seen, views[1][0])["value"] for seen in views[0]]
+    assert found == [0, 500, 50, 500]
+    for wrong in ({"value": -1}, {"value": True}, {"held_out": 1}):
+        with pytest.raises(MisuseError):
+            router.arrive(2, "wrong", **wrong)  # type: ignore[arg-type]
 
 
 def test_a_plan_with_other_bands_keeps_who_waits_in_the_old_ones() -> None:

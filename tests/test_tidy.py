@@ -52,6 +52,8 @@ FLOORS = [
         "forms",
         "answers",
         "audit",
+        "room",
+        "reasons",
         "records",
     },
     {"formats", "world", "calendar"},
@@ -159,9 +161,10 @@ def test_files_fit_a_head() -> None:
     """A file has about 500 lines; the few longer ones are named here, with how far they may grow."""
     longer = {
         "core/kernel.pyx": 1550,  # one class, which Cython wants in one file
+        "core/turns.pxd": 600,
         "core/selection.pxd": 600,  # both questions, on the hot path
         "naming.py": 600,
-        "core/engine.pxd": 720,
+        "core/engine.pxd": 760,
         "door.py": 600,  # the door itself: judging, handing over, and the commands of every day
         "requirements.py": 650,
         "commands.py": 600,

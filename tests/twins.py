@@ -522,6 +522,8 @@ class Twins:
         self.both("census")
         for k in range(self.classes):
             self.both("serving", k)
+            for g in range(self.groups):
+                self.both("pair", k, g)
         for x in range(self.windows):
             self.both("window", x)
         for x in range(self.gauges):

@@ -1359,6 +1359,13 @@ cdef class Core:
             found |= word << 64 * w
         return found
 
+    def pair(self, i64 k, i64 g):
+        index("class", k, self.s.n_classes)
+        index("group", g, self.s.n_groups)
+        cdef OutPair* out = &self.s.out[k * self.s.wide + g]
+        cdef InPair* in_ = &self.s.in_[g * self.s.deep + k]
+        return out.opens, out.rank, out.cost, in_.rank, in_.cost
+
     def waiting(self, i64 q, i64 limit):
         cdef State* s = &self.s
         cdef i32 k, e, best

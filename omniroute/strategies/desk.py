@@ -173,6 +173,8 @@ class _Line:
     good: float = 0.0
     open_for: int = 0
     """Intervals in a row with the gate wide open and the target missed."""
+    gamma: float = math.nan
+    """Minor units per ms of waiting, as of the last answer."""
 
     def learn(
         self,
@@ -288,6 +290,13 @@ class Desk:
         """The regret conceded per unit of waiting, in mean values per handle time. Raises KeyError."""
         return math.exp(self._lines[queue].log_beta)
 
+    def gamma(self, queue: str) -> float:
+        """What a ms of waiting weighs against regret, in minor units: a cost of the tables times this is a regret.
+
+        NaN before the queue's first answer. Raises KeyError.
+        """
+        return self._lines[queue].gamma
+
     def service_level(self, queue: str) -> float:
         """The share answered in time over the strategy's memory; NaN before the first outcome. Raises KeyError."""
         line = self._lines[queue]
@@ -400,6 +409,7 @@ class Desk:
         conceded[[k for k, view in enumerate(line.classes) if view.held_out]] = 0.0
         unit = self._scale / strategy.handle_ms
         beta, gamma = math.exp(line.log_beta) * unit, strategy.gamma * unit
+        line.gamma = gamma
         tables = strategy.priced(line.plain, conceded.ravel().tolist(), beta, gamma)
         if line.whole is not None:
             known = {strategy.name: tables}

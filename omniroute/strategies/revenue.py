@@ -197,9 +197,9 @@ class Revenue:
 
         Raises MisuseError where the rule answers something else than an integer.
         """
-        found = {metric: _cell(_row(table, view), self._label(group)) for metric, table in self.values.items()}
+        found = {metric: _cell(_row(table, view), self.segment(group)) for metric, table in self.values.items()}
         if self.propensity:
-            found[BY_VALUE] = view.value * _cell(_row(self.propensity, view), self._label(group)) // 1_000
+            found[BY_VALUE] = view.value * _cell(_row(self.propensity, view), self.segment(group)) // 1_000
         if self.rule is not None:
             said = self.rule(view, group)
             if type(said) is not int:
@@ -215,7 +215,12 @@ class Revenue:
         """What a lost customer of a class costs, in minor units. O(1)."""
         return _cell(self.loss, _key(self.loss, view))
 
-    def _label(self, group: GroupView) -> str:
+    def total(self, view: ClassView, group: GroupView) -> int:
+        """What a match is worth in all, by the strategy's own weights, rounded. O(metrics). Raises as :meth:`worth`."""
+        return round(sum(self.weights.get(metric, 1.0) * amount for metric, amount in self.worth(view, group).items()))
+
+    def segment(self, group: GroupView) -> str:
+        """The label by which the values of a group are found. O(1)."""
         return str(group.labels.get(self.group_label, ANY))
 
     def _skills(self) -> SkillsFirst:

@@ -22,6 +22,7 @@ from omniroute.model import Agent, nearest
 from omniroute.naming import Ask, Naming
 from omniroute.obligations import new_groups, prepare
 from omniroute.plan import Plan
+from omniroute.plan_numbers import lane_of
 from omniroute.world.bare import BLOCKED, NOBODY, views
 from omniroute.world.outcome import Outcome, OutcomeCode
 from omniroute.world.workload import NOWHERE, Column, Habits, Presences, Workload
@@ -338,7 +339,7 @@ def _agents(naming: Naming, names: tuple[str, ...], field: str) -> Column:
 
 @define
 class _Asked:
-    """What rows ask of the core: every distinct (queue, channel, needs, priority) is asked for once."""
+    """What rows ask of the core: every distinct (queue, channel, needs, band of value, priority) is asked for once."""
 
     columns: Table
 
@@ -367,7 +368,7 @@ class _Asked:
 
 def _answered(naming: Naming, workload: Workload, rows: npt.NDArray[np.intp], queue: Column) -> npt.NDArray[np.int64]:
     """Class, tier and head start of rows that go to ``queue``."""
-    kinds, kind = _kinds(workload, rows, queue)
+    kinds, kind = _kinds(workload, rows, queue, naming.plan.value_bands)
     asks = [_ask(naming, workload, *values) for values in kinds]
     table = np.array([(ask.classes[0], ask.tier, ask.head_start) for ask in asks], np.int64)
     found: npt.NDArray[np.int64] = table.reshape(-1, 3)[kind]
@@ -375,9 +376,9 @@ def _answered(naming: Naming, workload: Workload, rows: npt.NDArray[np.intp], qu
 
 
 def _kinds(
-    workload: Workload, rows: npt.NDArray[np.intp], queue: Column
-) -> tuple[list[tuple[int, int, int, int]], npt.NDArray[np.intp]]:
-    """The distinct (queue, channel, needs, priority) in the order of their first arrival, and the kind of each row."""
+    workload: Workload, rows: npt.NDArray[np.intp], queue: Column, bands: tuple[int, ...]
+) -> tuple[list[tuple[int, int, int, int, int]], npt.NDArray[np.intp]]:
+    """The distinct (queue, channel, needs, priority, lane) in the order of their first arrival, and each row's kind."""
     priorities, level = np.unique(workload.priority[rows], return_inverse=True)
     key = queue[rows]
     for column, size in (
@@ -386,18 +387,26 @@ def _kinds(
     ):
         key = key * size + column[rows]
     key = key * max(len(priorities), 1) + level
+    if bands:
+        key = key * (len(bands) + 1) + np.searchsorted(bands, workload.value[rows], side="right")
     _, first, kind = np.unique(key, return_index=True, return_inverse=True)
     order = np.argsort(first)
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
     kinds = [
-        (int(queue[r]), int(workload.channel[r]), int(workload.needs[r]), int(workload.priority[r]))
+        (
+            int(queue[r]),
+            int(workload.channel[r]),
+            int(workload.needs[r]),
+            int(workload.priority[r]),
+            lane_of(bands, int(workload.value[r])),
+        )
         for r in rows[first[order]]
     ]
     return kinds, place[kind]
 
 
-def _ask(naming: Naming, workload: Workload, queue: int, channel: int, needs: int, priority: int) -> Ask:
+def _ask(naming: Naming, workload: Workload, queue: int, channel: int, needs: int, priority: int, lane: int) -> Ask:
     """Number what one kind of interaction asks for. Raises InputError and PlanError."""
     for field, name, known in (
         (f"queues[{queue}]", workload.queues[queue], naming.queues),
@@ -407,7 +416,8 @@ def _ask(naming: Naming, workload: Workload, queue: int, channel: int, needs: in
             word = field.split("s[")[0]
             raise InputError(f"unknown {word} {name!r}{nearest(name, known)}", source="workload", field=field)
     try:
-        wish = naming.wish(workload.queues[queue], workload.channels[channel], workload.requirements[needs], priority)
+        what = workload.queues[queue], workload.channels[channel], workload.requirements[needs]
+        wish = naming.wish(*what, priority, (), lane)
     except InputError as error:
         raise InputError(error.message, source="workload", field=f"requirements[{needs}]: {error.field}") from error
     most = naming.plan.limits.classes

@@ -169,7 +169,8 @@ class Workload:
     them (and without :class:`Habits`) agents accept at once. ``transfer`` indexes ``queues``: where the interaction
     goes when its handling ends (:data:`NOWHERE`: it ends), without wrap-up; it is handled for ``handle2_ms`` there, and
     its customer has the whole patience again. ``keeps_age`` 1 orders it by its age, 0 as if it came then. ``value``
-    (cents) and ``customer`` (any number) mean nothing to routing and come back in the outcome.
+    is in minor units, and what a plan with bands of value tells apart; ``customer`` is any number. Both come back in
+    the outcome.
 
     What is not given is 0, the first name, endless, nowhere; the age is kept. O(rows). Raises InputError naming column
     and row.

@@ -10,6 +10,7 @@ from typing import Final, Self
 from attrs import define, field
 
 from omniroute.core.estimate.integers import HANDLE_MAX, checked, rounded
+from omniroute.core.limits import TIME_MAX
 from omniroute.errors import MisuseError
 
 REMEMBERED_MAX: Final = 2**20
@@ -101,6 +102,27 @@ class HandleTimes:
     def mean_ms(self) -> int | None:
         """Return the mean in ms to the nearest, old values fading as counts do; ``None`` without data. O(1)."""
         return rounded(self._sum, self._total) if self._total else None
+
+    def beyond(self, value_ms: int) -> int:
+        """Return how many of a million handle times lasted longer, 0 without data. O(buckets).
+
+        ``value_ms`` is 0 or more, otherwise :class:`MisuseError`. Inside a bucket they are taken as evenly spread;
+        those above the last bound count as longer than anything.
+        """
+        checked("value_ms", value_ms, 0, TIME_MAX)
+        if not self._total:
+            return 0
+        bucket = bisect_right(_BOUNDS, value_ms) - 1
+        longer = 1000 * sum(self._counts[bucket + 1 :])
+        if bucket == len(_BOUNDS) - 1:
+            return 1000 * 1000 * self._counts[bucket] // self._total
+        low, high = _BOUNDS[bucket], _BOUNDS[bucket + 1]
+        return 1000 * (longer + 1000 * self._counts[bucket] * (high - value_ms) // (high - low)) // self._total
+
+    @property
+    def total(self) -> int:
+        """How many are remembered. O(1)."""
+        return self._total
 
     def state(self) -> tuple[int, ...]:
         """Return everything it knows: how much it remembers, the sum, the count of each bucket. O(buckets)."""

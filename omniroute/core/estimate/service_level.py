@@ -31,7 +31,7 @@ def _roots() -> tuple[int, ...]:
 _ROOTS: Final = _roots()
 
 
-def _weight(passed_ms: int, half_life_ms: int) -> int:
+def weight_of(passed_ms: int, half_life_ms: int) -> int:
     """Return ``2 ** (passed / half-life)`` in 2**-30, less than 2**-29 of it too small; never falls. O(1)."""
     part = (passed_ms << _FRACTION_BITS) // half_life_ms
     found = _ONE
@@ -80,7 +80,7 @@ class ServiceLevel:
         checked("good", good, 0, n)
         if n == 0:
             return
-        weight = _weight(now % self.half_life_ms, self.half_life_ms)
+        weight = weight_of(now % self.half_life_ms, self.half_life_ms)
         offered = (self._offered >> halvings) + n * weight
         if offered > WEIGHT_MAX:
             raise MisuseError(f"{n} outcomes are too many in one half-life of {self.half_life_ms} ms")
@@ -93,7 +93,7 @@ class ServiceLevel:
         a thousand. Until then at most .51 per mille off the exact value. Raises :class:`TimeError` as :meth:`add`.
         """
         left = self._offered >> self._halvings(now)
-        if left << 10 < _weight(now % self.half_life_ms, self.half_life_ms):
+        if left << 10 < weight_of(now % self.half_life_ms, self.half_life_ms):
             return None
         return rounded(1000 * self._good, self._offered)
 
@@ -119,7 +119,7 @@ class ServiceLevel:
         found._last = checked("last", last, 0, TIME_MAX)
         found._offered = checked("offered", offered, 0, WEIGHT_MAX)
         found._good = checked("good", good, 0, offered)
-        least = _weight(last % half_life_ms, half_life_ms)
+        least = weight_of(last % half_life_ms, half_life_ms)
         if offered < least and (last or offered):
             raise MisuseError(f"offered is {offered}, but an addition at {last} leaves at least {least}")
         return found

@@ -139,6 +139,10 @@ class Core:
         """See ``reading``."""
         return reading.serving(self, k)
 
+    def pair(self, k: int, g: int) -> tuple[int, int, int, int, int]:
+        """See ``reading``."""
+        return reading.pair(self, k, g)
+
     def waiting(self, q: int, limit: int) -> list[int]:
         """See ``reading``."""
         return reading.waiting(self, q, limit)

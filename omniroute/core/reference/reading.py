@@ -131,6 +131,13 @@ def serving(core: Core, k: int) -> int:
     return sum(1 << g for g, pair in enumerate(pairs) if pair.opens != NEVER)
 
 
+def pair(core: Core, k: int, g: int) -> tuple[int, int, int, int, int]:
+    """(opens, rank out, cost out, rank in, cost in) of a class and a group, as they hold now. O(1)."""
+    row = core.tables.classes[index("class", k, len(core.tables.classes))].pairs
+    cell = row[index("group", g, len(core.tables.groups))]
+    return (cell.opens, cell.rank_out, cell.cost_out, cell.rank_in, cell.cost_in)
+
+
 def waiting(core: Core, q: int, limit: int) -> list[int]:
     """Who waits in a queue without all its offers made, by (tier, since, seq), at most ``limit``.
 
