@@ -22,10 +22,10 @@ class _Able:
     def __init__(self, door: Door) -> None:
         self.core = door.core
         self.members: dict[int, int] = {}
-        """Agents signed in, by group."""
+        """Agents signed in, by the group that they are in with time enough left."""
         self.known: dict[tuple[int, ...], int] = {}
         for j in range(len(door.naming.agent_ids)):
-            presence, group, *_ = door.core.agent(j)
+            presence, group = door.core.agent(j)[0], door.core.obligation(j)[0]
             if presence != Presence.SIGNED_OUT:
                 self.members[group] = self.members.get(group, 0) | 1 << j
 
