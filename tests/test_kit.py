@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -29,6 +32,7 @@ from omniroute.testing.moves import Scene, drawn_moves
 from omniroute.testing.verdict import shortest
 from omniroute.testing.worlds import another, default_plans, with_strategy
 
+ROOT = Path(__file__).resolve().parents[1]
 CATALOGUE = (
     FirstComeFirstServed(),
     FirstComeFirstServed(agent_key="round_robin"),
@@ -106,6 +110,35 @@ def test_what_cannot_be_built_again_is_told() -> None:
 
     report = check_strategy(Local(), plays=1)
     assert "outside of functions" in report.skipped["process"]
+
+
+def test_beside_a_profiler_nothing_is_trapped() -> None:
+    """Whoever measures a test keeps his profiler; the report says that clocks and dice were not looked for."""
+    seen: list[str] = []
+
+    def profiler(frame: Any, event: str, arg: Any) -> None:
+        seen.append(event)
+
+    sys.setprofile(profiler)
+    try:
+        report = check_strategy(wicked.Watching(), plays=0)
+        assert sys.getprofile() is profiler
+    finally:
+        sys.setprofile(None)
+    assert report.skipped["outside"] == "a profiler is running"
+    assert "outside" not in report.checked
+    assert seen
+
+
+def test_the_kit_needs_nothing_else() -> None:
+    """Who checks a strategy needs no test library and no arrays. Seen to fail with the dice of numpy."""
+    code = (
+        "import sys; from omniroute import Priority; from omniroute.testing import check_strategy\n"
+        "assert check_strategy(Priority(), plays=1).events\n"
+        "print([name for name in ('hypothesis', 'pytest', 'numpy', 'random') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
 
 
 def test_plans_of_ones_own() -> None:

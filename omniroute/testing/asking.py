@@ -140,7 +140,10 @@ def _read(question: Question, said: object) -> Answered:
 
 
 class Trap:
-    """Sees whoever looks outside while it is set: clocks, dice, files, other processes, routers."""
+    """Sees whoever looks outside while it is set: clocks, dice, files, other processes, routers.
+
+    It is not set where a profiler runs already, which would not survive it.
+    """
 
     MODULES: Final = frozenset({"omniroute.router", "omniroute.door", "random", "secrets", "socket", "subprocess"})
     CLOCKS: Final = frozenset({"now", "today", "utcnow"})
@@ -148,13 +151,16 @@ class Trap:
 
     def __init__(self) -> None:
         self.seen = ""
+        self.is_free = sys.getprofile() is None
 
     def __enter__(self) -> Self:
-        sys.setprofile(self._see)
+        if self.is_free:
+            sys.setprofile(self._see)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        sys.setprofile(None)
+        if self.is_free:
+            sys.setprofile(None)
 
     def _see(self, frame: FrameType, event: str, called: Any) -> None:
         module = str(frame.f_globals.get("__name__", ""))

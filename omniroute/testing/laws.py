@@ -16,7 +16,7 @@ from omniroute.core import reference
 from omniroute.door import Door
 from omniroute.errors import InvariantError, MisuseError
 from omniroute.plan import Plan, Queue
-from omniroute.plan_numbers import control_interval, strategy_of
+from omniroute.plan_numbers import strategy_of
 from omniroute.router import Router
 from omniroute.strategies.protocol import Absent, Strategy
 from omniroute.testing.asking import Refuses
@@ -49,13 +49,9 @@ def all_absent(plan: Plan) -> Plan:
 
 
 def _absent(queue: Queue) -> Absent:
-    strategy, interval = strategy_of(queue), control_interval(queue)
-    return Absent(
-        name=strategy.name,
-        version=strategy.version,
-        agent_key=strategy.agent_key,
-        interval_ms=None if interval < 0 else interval,
-    )
+    strategy = strategy_of(queue)
+    terms = [term.name for term in attrs.fields(Absent) if hasattr(strategy, term.name)]
+    return Absent(**{name: getattr(strategy, name) for name in terms})
 
 
 def reread(router: Router, written: Sequence[records.Record]) -> list[bytes]:

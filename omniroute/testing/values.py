@@ -120,7 +120,7 @@ def state_of(strategy: object) -> object:
     return _state(strategy, 0), [_state(vars(kind).get(name), 0) for kind in kinds for name in _values_of(kind)]
 
 
-@functools.cache
+@functools.lru_cache(maxsize=256)
 def _values_of(kind: type) -> tuple[str, ...]:
     """The names of what a class holds that is neither a method nor Python's own."""
     items = vars(kind).items()
