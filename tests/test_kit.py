@@ -53,7 +53,10 @@ CATALOGUE = (
 
 @pytest.mark.parametrize("strategy", CATALOGUE, ids=str)
 def test_the_catalogue_keeps_the_rules(strategy: Any) -> None:
-    """Whatever the library offers keeps every rule that it asks of others."""
+    """Whatever the library offers keeps every rule that it asks of others.
+
+    Seen to fail, not planted: points of priority made a head start that is out of range.
+    """
     report = check_strategy(strategy, plays=6)
     assert report.checked == tuple(RULES) if len(CORES) > 1 else set(report.skipped) == {"cores"}
     assert report.events["Offered"] > 50
