@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +132,24 @@ def test_beside_a_profiler_nothing_is_trapped() -> None:
         sys.setprofile(None)
     assert report.skipped["outside"] == "a profiler is running"
     assert "outside" not in report.checked
+    assert seen
+
+
+def test_whoever_measures_the_collection_of_garbage_is_not_the_strategy() -> None:
+    """A clock that is read whenever garbage is collected is nobody's question. Seen to fail beside hypothesis."""
+    seen, before = [], gc.get_threshold()
+
+    def measure(phase: str, info: object) -> None:
+        seen.append(time.perf_counter())
+
+    gc.callbacks.append(measure)
+    gc.set_threshold(1)
+    try:
+        assert "outside" in check_strategy(wicked.Good(), plays=0).checked
+        assert gc.isenabled()
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.remove(measure)
     assert seen
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from array import array
 from collections.abc import Callable, Sequence
@@ -142,7 +143,8 @@ def _read(question: Question, said: object) -> Answered:
 class Trap:
     """Sees whoever looks outside while it is set: clocks, dice, files, other processes, routers.
 
-    It is not set where a profiler runs already, which would not survive it.
+    It is not set where a profiler runs already, which would not survive it. No garbage is collected meanwhile, because
+    others may measure that.
     """
 
     MODULES: Final = frozenset({"omniroute.router", "omniroute.door", "random", "secrets", "socket", "subprocess"})
@@ -151,16 +153,19 @@ class Trap:
 
     def __init__(self) -> None:
         self.seen = ""
-        self.is_free = sys.getprofile() is None
+        self.is_free, self.collects = sys.getprofile() is None, gc.isenabled()
 
     def __enter__(self) -> Self:
         if self.is_free:
+            gc.disable()
             sys.setprofile(self._see)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self.is_free:
             sys.setprofile(None)
+        if self.collects:
+            gc.enable()
 
     def _see(self, frame: FrameType, event: str, called: Any) -> None:
         module = str(frame.f_globals.get("__name__", ""))
