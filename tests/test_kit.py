@@ -27,7 +27,10 @@ from omniroute import (
 )
 from omniroute.core.reference import Core as Reference
 from omniroute.strategies import catalogue
+from omniroute.strategies.by_step import ByStep
+from omniroute.strategies.preferences import Preferences
 from omniroute.strategies.revenue import Revenue
+from omniroute.strategies.schedule import Schedule
 from omniroute.testing import RULES, BrokenRuleError, check_strategy
 from omniroute.testing.laws import check_play
 from omniroute.testing.moves import Scene, drawn_moves
@@ -48,6 +51,12 @@ CATALOGUE = (
     ByMembership(prefers="agent_key", takes="longest_waiting", tier=3),
     ServiceObjective(objective="20s"),
     ServiceObjective(objective="45s", metric="pwt", next_agent="1m", interval="5s"),
+    ByStep(stages={0: SkillsFirst(), 1: BestMatch()}),
+    BestMatch() | Priority(head_start={2: "9s"}),
+    ServiceObjective(objective="20s", metric="pwt", interval="5s") | ByMembership(opens={1: "5s"}),
+    Preferences(group_label="region", prefers={"sales": {"north": 1, "*": 3}}, takes={"care": {"south": 2, "*": 0}}),
+    Schedule(),
+    Schedule(learn="5s", edges=("5m", "10m")),
     Revenue(values={"sale": {"sales": {"north": 900, "*": 500}}}, group_label="region", loss={"care": 70}),
 )
 """Every strategy of the catalogue at least once, with its defaults and with its knobs."""

@@ -18,7 +18,7 @@ from omniroute.errors import PlanError
 from omniroute.requirements import parse
 from omniroute.strategies import catalogue
 from omniroute.strategies.best_match import score
-from omniroute.strategies.protocol import Observed
+from omniroute.strategies.protocol import GroupView, Observed
 
 
 @pytest.fixture(params=CORES)

@@ -24,11 +24,12 @@ __all__ = ["Answered", "Cell", "Question", "needs_of", "questions_of", "views_of
 Cell: TypeAlias = tuple[int, ...]
 
 PRIORITIES: Final = (0, 1, 2, 3, 5, 10, 100, -1, -7, INTEGER_MAX, INTEGER_MIN)
+TIMES_LEFT_MS: Final = (0, 1, 60_000, 600_000, 7_200_000)
 _DEFAULTS: Final = dict.fromkeys((*PAIR_COLUMNS, *CLASS_COLUMNS), 0) | {"age_rate": 1, "age_cap": -1}
 """What a column that is None stands for."""
 _CELLS, _PARTS = 24, 4
 """Pairs of a queue that are asked alone; parts of a queue that are asked."""
-_CLASSES, _GROUPS = 16, 14
+_CLASSES, _GROUPS = 16, 16
 """Classes and groups of a queue at most."""
 
 
@@ -69,6 +70,7 @@ def told_group(view: GroupView) -> str:
     parts = [f"skills {dict(view.skills)}"]
     parts += [f"labels {dict(view.labels)}"] * bool(view.labels)
     parts += [f"queues {None if view.queues is None else dict(view.queues)}"] * (view.queues is not None)
+    parts += [f"time left {view.time_left_ms} ms"] * (view.time_left_ms is not None)
     return ", ".join([*parts, f"units {view.units}", *[f"delays {dict(view.delays)}"] * bool(view.delays)])
 
 
@@ -147,6 +149,7 @@ def views_of(plan: Plan, needs: Sequence[str]) -> list[tuple[list[ClassView], li
                 for lane in lanes:
                     naming.grant(naming.wish(queue.name, channel.name, text, 0, (), lane))
     groups = [*naming.group_views, *(view_of(agent) for agent in invented(plan))]
+    groups += [attrs.evolve(view, time_left_ms=left) for view, left in zip(groups, TIMES_LEFT_MS, strict=False)]
     return [([naming.class_names[k].view for k in ks], groups) for ks in naming.queue_classes]
 
 
