@@ -36,6 +36,14 @@ __all__ = ["Router"]
 assert all((closing, contacts, reconcile, replan, staffing, turns))  # each adds its handlers to those of the door
 
 
+def _begun(core: type[Core], plan: Plan, answers: Sequence[Answer] | None) -> Door:
+    naming = Naming.of_plan(core(), plan, answers)
+    ledger = Ledger(naming.core, naming)
+    ledger.keep_journeys(0)
+    ledger.keep_estimates()
+    return Door(naming.core, naming, ledger)
+
+
 class Router:
     """Answer who should handle which interaction, and when.
 
@@ -57,16 +65,17 @@ class Router:
         """Take a plan; with ``answers`` those of a record are read and no strategy is asked, as in :meth:`apply`."""
         if not isinstance(plan, Plan):
             raise MisuseError(f"plan is {shown(plan)}, expected a Plan")
-        naming = Naming.of_plan(Core(), plan, answers)
-        ledger = Ledger(naming.core, naming)
-        ledger.keep_journeys(0)
-        ledger.keep_estimates()
-        self._take(Door(naming.core, naming, ledger))
+        self._take(_begun(Core, plan, answers))
 
     def _take(self, door: Door) -> None:
         self._door = door
         self._apply = door.apply
         self._core, self._naming, self._ledger = door.core, door.naming, door.ledger
+
+    @classmethod
+    def _on(cls, core: type[Core], plan: Plan, answers: Sequence[Answer] | None = None) -> Router:
+        """A router on this core, whichever was chosen for the others."""
+        return cls._of(_begun(core, plan, answers))
 
     @classmethod
     def _of(cls, door: Door) -> Router:

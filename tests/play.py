@@ -19,9 +19,8 @@ from omniroute.strategies.priority import Priority
 from omniroute.strategies.protocol import ClassView, GroupView, Observed, Place, Revision, Tables
 from omniroute.strategies.schedule import Schedule
 from omniroute.strategies.skills import SkillsFirst
-
-Move = tuple[int, int, int, int]
-"""What to do, two choices, and how far time goes: see :func:`instant`."""
+from omniroute.testing.moves import Move, instant
+from omniroute.testing.moves import live_offers as offers_of
 
 IDS = tuple(f"c{n}" for n in range(18))
 NEEDS = ("", "", "", "es", "es >= 2 and not trainee", "klingon")
@@ -125,15 +124,6 @@ FIRST = ("agent", "customer")
 WAITING = ("keep", "cancel", "move")
 QUEUES: tuple[str | tuple[str, ...], ...] = ("sales", "care", "mail", ("care", "sales"), "nowhere")
 AGENTS = ("ana", "ben", "cy", "dee")
-
-
-def instant(router: Router, gap: int) -> int:
-    """When: now, soon, later, or within a millisecond of the next deadline, where most bugs are."""
-    due = router.next_deadline()
-    around = router.now if due is None else due
-    now = router.now
-    when = (now, now, now, now + 1, now + 1, now + 400, now + 2_500, now + 10_000, around - 1, around, around + 1)
-    return max(now, when[gap % 11])
 
 
 def command(
@@ -242,7 +232,7 @@ def some(router: Router, a: int, states: tuple[str, ...]) -> str:
 
 def live_offers(router: Router) -> list[int]:
     """The offers that agents are looking at."""
-    return [offer for agent in AGENTS[:3] for offer in router.agent(agent).offers]
+    return offers_of(router, AGENTS[:3])
 
 
 def play(router: Router, moves: list[Move]) -> tuple[list[tuple[int, commands.Command]], list[list[events.Event]]]:

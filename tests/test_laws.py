@@ -9,22 +9,20 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-import attrs
 import msgspec
 import pytest
 from cores import CORES, using
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from play import AGENTS, OTHER, PLAN, Move, fixed_moves, instant, live_offers, opened, play, recorded, whimsical
+from play import AGENTS, OTHER, PLAN, Move, fixed_moves, live_offers, opened, play, recorded, whimsical
 
 import omniroute
-from omniroute import Plan, Queue, Router, commands, events, records
+from omniroute import Plan, Router, commands, events, records
 from omniroute.answers import Answer, Kind
 from omniroute.errors import InputError, InvariantError, MisuseError
-from omniroute.plan_numbers import control_interval, strategy_of
-from omniroute.strategies.protocol import Absent
+from omniroute.testing.laws import all_absent, reread
+from omniroute.testing.moves import instant
 
 HERE = Path(__file__).parent
 PACKAGE = Path(omniroute.__file__).parent
@@ -335,39 +333,6 @@ def without_code(plan: Plan) -> Plan:
     command = records.decode(records.encode(records.Record(0, commands.ChangePlan(plan)))).command
     assert isinstance(command, commands.ChangePlan)
     return command.plan if isinstance(command.plan, Plan) else Plan.from_toml_text(command.plan)
-
-
-def all_absent(plan: Plan) -> Plan:
-    """A plan of which no strategy has code, not even those of the catalogue."""
-    return attrs.evolve(plan, queues=[attrs.evolve(queue, strategy=absent(queue)) for queue in plan.queues])
-
-
-def absent(queue: Queue) -> Absent:
-    """What stands for the strategy of a queue."""
-    strategy: Any = strategy_of(queue)
-    interval = control_interval(queue)
-    return Absent(
-        name=strategy.name,
-        version=strategy.version,
-        agent_key=strategy.agent_key,
-        interval_ms=None if interval < 0 else interval,
-        edges_ms=getattr(strategy, "edges_ms", ()),
-        handle_permille=getattr(strategy, "handle_permille", None),
-    )
-
-
-def reread(router: Router, written: list[records.Record]) -> list[bytes]:
-    """What records do to a router that asks nobody, each read from its bytes; their answers are read to the end."""
-    happened = []
-    for record in written:
-        found = records.decode(records.encode(record))
-        if isinstance(found.command, commands.ChangePlan):
-            plan = found.command.plan
-            plan = plan if isinstance(plan, Plan) else Plan.from_toml_text(plan)
-            found = records.Record(found.now, commands.ChangePlan(all_absent(plan)), found.answers)
-        happened.append(events.encode(router.apply(found.now, found.command, found.answers)))
-        assert router.answers == record.answers
-    return happened
 
 
 @pytest.mark.parametrize("whims", [False, True])

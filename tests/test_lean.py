@@ -23,6 +23,7 @@ UNASKED = (
     "omniroute.journey_facts",
     "omniroute.plan_toml",
     "omniroute.replay",
+    "omniroute.testing",
     "omniroute.world",
     "sqlite3",
     "tomllib",

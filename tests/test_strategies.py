@@ -111,18 +111,6 @@ def test_packed_ranks_compare_as_tuples(one: tuple[int, int, int], two: tuple[in
     assert 0 <= _packed(2**40, 2**40, 2**40) <= RANK_MAX
 
 
-@pytest.mark.parametrize("strategy", [FirstComeFirstServed(), Priority(), SkillsFirst(specialist_first=True)])
-def test_the_same_question_gets_the_same_answer(strategy: Any) -> None:
-    """Answers are columns of the right length, the same each time, and a row does not depend on its neighbours."""
-    classes, groups = [class_view("es >= 2"), class_view()], [group_view(es=3), group_view({"q": 3}, es=2, fr=1)]
-    whole = strategy.tables(classes, groups)
-    assert whole == strategy.tables(classes, groups)
-    for at, view in enumerate(classes):
-        row = strategy.tables([view], groups)
-        assert list(row.rank_out) == list(whole.rank_out)[at * 2 : at * 2 + 2]
-    assert len(strategy.tables(classes, []).rank_out) == 0
-
-
 @pytest.mark.parametrize(
     "strategy",
     [

@@ -336,17 +336,6 @@ def test_a_file_can_say_it(strategy: Any) -> None:
     assert strategy.name in catalogue.names()
 
 
-@pytest.mark.parametrize("strategy", VALUES)
-def test_the_same_question_gets_the_same_answer(strategy: Any) -> None:
-    """Answers are the same each time, and a row does not depend on its neighbours."""
-    classes = [class_view("es >= 2"), class_view()]
-    groups = [group_view(es=3), group_view({"q": 3}, es=2, fr=1), GroupView(skills={}, labels={}, queues={}, units=2)]
-    whole = strategy.tables(classes, groups)
-    assert whole == strategy.tables(classes, groups)
-    for at, view in enumerate(classes):
-        assert list(strategy.tables([view], groups).rank_out) == list(whole.rank_out)[at * 3 : at * 3 + 3]
-
-
 @pytest.mark.parametrize(
     ("build", "field"),
     [

@@ -56,6 +56,7 @@ FLOORS = [
         "reasons",
         "records",
     },
+    {"testing"},
     {"formats", "world", "calendar"},
     {"insight"},
     {"replay"},
@@ -80,8 +81,12 @@ MAY_READ_CLOCKS = {
     "calendar",
     "cli",
     "replay",
+    "testing.child",
 }
-"""Dates as text are read at the edge (``datetime``); nobody here asks what time it is but the command line."""
+"""Dates as text are read at the edge (``datetime``); nobody here asks what time it is but the command line.
+
+The kit that tests strategies starts another process, to see whether they answer the same there.
+"""
 
 
 def name_of(path: Path) -> str:

@@ -12,7 +12,7 @@ from omniroute.core.codes import AgentKey
 from omniroute.core.limits import OPENS_MAX, RANK_MAX
 from omniroute.errors import PlanError
 from omniroute.model import INTEGER_MAX, INTEGER_MIN, checked_integer, shown
-from omniroute.plan import Duration, milliseconds
+from omniroute.plan import DURATION_MAX_MS, Duration, milliseconds
 from omniroute.strategies.knobs import by_number, joined, joined_to, key_text, one_of, penalty
 from omniroute.strategies.protocol import ClassView, GroupView, Place, Tables
 
@@ -117,6 +117,9 @@ class ByMembership:
         return Tables(opens=opens, rank_out=rank_out, rank_in=rank_in)
 
     def place(self, priority: int) -> Place:
-        """The tier, and waiting for each point of priority. O(1). Raises PlanError for a negative one with a point."""
+        """The tier, and waiting for each point of priority, DURATION_MAX_MS at most. O(1).
+
+        Raises PlanError for a negative priority with a point.
+        """
         points = 0 if self.point is None else checked_integer(priority, "priority", 0, INTEGER_MAX)
-        return Place(tier=self.tier, head_start_ms=points * milliseconds(self.point or 0))
+        return Place(tier=self.tier, head_start_ms=min(points * milliseconds(self.point or 0), DURATION_MAX_MS))
