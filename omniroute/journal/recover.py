@@ -1,0 +1,223 @@
+"""From a journal to the router that lived it: the last good snapshot, then every record behind it, each compared.
+
+What strategies answered is in the records, so nobody is asked. The events of every record are made again and must be
+those that were told; where they are not, recovery stops and says at which record, and by whom it was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import attrs
+from attrs import define
+
+from omniroute import commands as c
+from omniroute import records
+from omniroute.errors import DamagedError, InputError, InvariantError, MisuseError, PlanError
+from omniroute.events import Event, encode
+from omniroute.journal.entry import (
+    Entry,
+    Kept,
+    Kind,
+    Writer,
+    bytes_of,
+    digest_of,
+    entry_of,
+    kept_of,
+    sealed,
+    writer,
+    writer_of,
+)
+from omniroute.journal.keys import Keys, mark_of
+from omniroute.journal.port import Held, Store
+from omniroute.plan import Plan
+from omniroute.router import Router
+from omniroute.strategies.protocol import Absent
+
+__all__ = ["Replay", "bases", "recover", "replayed", "start_entry", "with_code"]
+
+
+@define
+class Replay:
+    """A router on its way through a journal. ``sequence`` is the last record, ``told`` the number of the last event."""
+
+    router: Router
+    source: str
+    sequence: int
+    told: int
+    keys: Keys
+    writer: Writer
+
+    def feed(self, sequence: int, data: bytes) -> list[Event]:
+        """Apply the next entry and compare; what happened. The cost of the command. Raises DamagedError."""
+        entry = entry_of(sequence, data, self.source)
+        if entry.kind == Kind.OPENED:
+            self.writer = writer_of(sequence, entry.body, self.source)
+            self.sequence = sequence
+            return []
+        try:
+            events = self._apply(sequence, entry)
+        except (MisuseError, InputError, InvariantError) as error:
+            raise self._differs(sequence, entry, f"raised {type(error).__name__}: {error}") from error
+        if len(events) != entry.events or digest_of(events, self.writer.shape) != entry.digest:
+            names = ", ".join(type(event).__name__ for event in events[:8]) or "none"
+            raise self._differs(sequence, entry, f"gave {len(events)} events ({names}), {entry.events} were told")
+        self.sequence = sequence
+        if events:
+            self.told = events[-1].seq
+        if entry.key:
+            self.keys.remember(entry.key, mark_of(_bare(entry.body)), entry.now, encode(events))
+        return events
+
+    def _apply(self, sequence: int, entry: Entry) -> list[Event]:
+        if entry.kind == Kind.TICK:
+            return self.router.advance(entry.now)
+        if entry.kind != Kind.COMMAND:
+            raise DamagedError("is a start, and not the first", source=self.source, sequence=sequence)
+        record = records.decode(entry.body)
+        return self.router.apply(record.now, record.command, record.answers)
+
+    def _differs(self, sequence: int, entry: Entry, what: str) -> DamagedError:
+        here, then = writer(), self.writer
+        why = f"it was written by {then}, this is {here}" if here != then else f"both are {here}"
+        kind = "advance" if entry.kind == Kind.TICK else _name(entry.body)
+        message = f"{kind} at {entry.now} {what} or others; {why}. {how_to_go_on(self.source, sequence - 1)}"
+        return DamagedError(message, source=self.source, sequence=sequence)
+
+    def kept(self) -> bytes:
+        """Return this state as a sealed snapshot. O(state)."""
+        plan = b""
+        if any(isinstance(queue.strategy, Absent) for queue in self.router.plan.queues) or _foreign(self.router.plan):
+            plan = records.encode(records.Record(0, c.ChangePlan(self.router.plan)))
+        found = Kept(self.writer, self.told, self.router.snapshot(), plan, self.keys.state())
+        return sealed(self.sequence, bytes_of(found))
+
+
+def how_to_go_on(source: str, after: int) -> str:
+    """The sentence behind every message about a journal that cannot be trusted."""
+    return f"To go on with what is before it: omniroute journal cut {source} NEW --after {after}"
+
+
+def _name(body: bytes) -> str:
+    try:
+        return type(records.decode(body).command).__name__
+    except InputError:
+        return "a record"
+
+
+def _bare(body: bytes) -> bytes:
+    """The bytes of a record's command alone, whenever and whatever strategies answered."""
+    return records.encode(records.Record(0, records.decode(body).command))
+
+
+def _foreign(plan: Plan) -> bool:
+    """Whether the text of a plan cannot name one of its strategies. O(queues)."""
+    try:
+        plan.to_toml()
+    except PlanError:
+        return True
+    return False
+
+
+def start_entry(plan: Plan) -> tuple[Router, Entry]:
+    """A new router, and the entry with which its journal begins. O(plan)."""
+    text = plan if _foreign(plan) else Plan.from_toml_text(plan.to_toml())
+    router = Router(text)
+    body = records.encode(records.Record(0, c.ChangePlan(text), router.answers))
+    return router, Entry(Kind.START, 0, body, 0, digest_of([]))
+
+
+def _begun(data: bytes, source: str) -> Replay:
+    entry = entry_of(1, data, source)
+    if entry.kind != Kind.START:
+        raise DamagedError("is no start, and there is no snapshot to start from", source=source, sequence=1)
+    try:
+        record = records.decode(entry.body)
+        if not isinstance(record.command, c.ChangePlan):
+            raise InputError("it holds no plan")
+        router = Router(_plan(record.command), record.answers)
+    except (InputError, MisuseError) as error:
+        raise DamagedError(f"cannot be read: {error}", source=source, sequence=1) from error
+    return Replay(router, source, 1, 0, Keys(), writer())
+
+
+def _plan(command: c.ChangePlan) -> Plan:
+    return command.plan if isinstance(command.plan, Plan) else Plan.from_toml_text(command.plan)
+
+
+def _restored(sequence: int, data: bytes, source: str) -> Replay:
+    found = kept_of(sequence, data, source)
+    plan = None
+    if found.plan:
+        record = records.decode(found.plan)
+        if not isinstance(record.command, c.ChangePlan):
+            raise InputError("its plan is none")
+        plan = _plan(record.command)
+    return Replay(Router.restore(found.router, plan), source, sequence, found.told, Keys(found.keys), found.writer)
+
+
+def bases(store: Store, held: Held) -> Iterator[Replay | str]:
+    """Where a replay can begin, the last one first: snapshots, then the start; a sentence for each that is no good."""
+    for sequence, data in store.snapshots():
+        try:
+            yield _restored(sequence, data, store.source)
+        except (DamagedError, InputError) as error:
+            yield f"the snapshot after record {sequence} is left out: {error}"
+    if held.head and held.first == 1:
+        _, data = next(store.read(0))
+        yield _begun(data, store.source)
+
+
+def replayed(
+    store: Store, held: Held, notes: list[str], *, told: int | None = None
+) -> Iterator[tuple[Replay, list[Event]]]:
+    """The state at the last good base, then behind each record, with the events of that record made again.
+
+    With ``told`` the base has not told any event behind that number. What is wrong with a base goes into ``notes``.
+    Raises DamagedError where the journal cannot be trusted, MisuseError where ``told`` is before what is kept.
+    """
+    for base in bases(store, held):
+        if isinstance(base, str):
+            notes.append(base)
+        elif told is None or base.told <= told:
+            yield base, []
+            for sequence, data in store.read(base.sequence):
+                yield base, base.feed(sequence, data)
+            if base.sequence < held.head:
+                raise DamagedError("is not there", source=store.source, sequence=base.sequence + 1)
+            return
+    if told is not None:
+        raise MisuseError(f"the events behind number {told} are no longer in {store.source}: it begins later")
+    raise DamagedError("; ".join(["there is nothing to begin with", *notes]), source=store.source)
+
+
+def recover(store: Store, held: Held) -> tuple[Replay, list[str]]:
+    """The state at the end of a journal that is not empty, and what was found. O(state + records since the snapshot).
+
+    Raises DamagedError where the journal cannot be trusted, naming the record.
+    """
+    notes: list[str] = []
+    for state, _ in replayed(store, held, notes):
+        found = state
+    return found, notes
+
+
+def with_code(router: Router, plan: Plan | None) -> Router:
+    """A router whose strategies outside the catalogue have their code again, from the queues of ``plan``. O(state).
+
+    Raises InputError naming the queue where ``plan`` has no strategy of that name and version for it.
+    """
+    given = {queue.name: queue.strategy for queue in plan.queues} if plan is not None else {}
+    queues = []
+    for queue in router.plan.queues:
+        stand = queue.strategy
+        if isinstance(stand, Absent):
+            strategy = given.get(queue.name)
+            if strategy is None or (strategy.name, strategy.version) != (stand.name, stand.version):
+                wanted = f"strategy {stand.name!r} of version {stand.version}"
+                raise InputError(f"the plan that is given has no {wanted}, and the journal has it", field=queue.name)
+            queue = attrs.evolve(queue, strategy=strategy)
+        queues.append(queue)
+    if all(queue.strategy is old.strategy for queue, old in zip(queues, router.plan.queues, strict=True)):
+        return router
+    return Router.restore(router.snapshot(), attrs.evolve(router.plan, queues=queues))
