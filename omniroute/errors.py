@@ -77,12 +77,16 @@ class JournalError(OmnirouteError):
 class DamagedError(JournalError):
     """A journal holds something else than was written, or gives other events than were told.
 
-    ``sequence`` is the record concerned, None where it is the file as a whole.
+    ``sequence`` is the record concerned, None where it is the file as a whole; ``advice`` says how to go on.
     """
 
     def __init__(self, message: str, *, source: str = "", sequence: int | None = None) -> None:
         self.sequence = sequence
+        self.advice = ""
         super().__init__(message if sequence is None else f"record {sequence}: {message}", source=source)
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}. {self.advice}" if self.advice else super().__str__()
 
 
 class FencedError(JournalError):

@@ -1,8 +1,8 @@
 """The port: what a store of journals does. Everything above it is the same for every store.
 
 A store holds sealed entries, numbered from 1 without a gap, and sealed snapshots, each after one of them. Whoever wants
-to write acquires it first and gets an *epoch*; whoever acquires it later gets a higher one, and from then on who
-came before is *fenced*: nothing of his is written any more. An append says where it goes, so one that comes twice is refused.
+to write acquires it first and gets an *epoch*; whoever acquires it later gets a higher one, and the one before is then
+*fenced*: nothing of his is written any more. An append says where it goes, so one that comes twice is refused.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from typing import Final, Literal, Protocol, TypeAlias
 
 from attrs import frozen
 
-__all__ = ["SNAPSHOTS_KEPT", "Durability", "Held", "Store"]
+from omniroute.errors import DamagedError
+
+__all__ = ["SNAPSHOTS_KEPT", "Durability", "Held", "Readable", "Store", "advised"]
 
 SNAPSHOTS_KEPT: Final = 2
 """Snapshots that a store keeps; entries up to the oldest of them are forgotten."""
@@ -36,17 +38,29 @@ class Held:
     notes: tuple[str, ...] = ()
 
 
-class Store(Protocol):
-    """The protocol. One conformance suite runs over every store.
-
-    A store that has failed to write refuses everything until it is acquired again: what was being written then is *in
-    doubt*, it may be there or not.
-    """
+class Readable(Protocol):
+    """The half of the port that recovery needs."""
 
     @property
     def source(self) -> str:
         """What messages call it."""
         ...
+
+    def read(self, after: int) -> Iterator[tuple[int, bytes]]:
+        """The entries behind a sequence, in order. Raises DamagedError where one of them is not there."""
+        ...
+
+    def snapshots(self) -> Iterator[tuple[int, bytes]]:
+        """The snapshots, the last one first, each read when it is asked for."""
+        ...
+
+
+class Store(Readable, Protocol):
+    """The port. One conformance suite runs over every store.
+
+    A store that has failed to write refuses everything until it is acquired again: what was being written then is *in
+    doubt*, it may be there or not.
+    """
 
     @property
     def durability(self) -> Durability:
@@ -68,10 +82,6 @@ class Store(Protocol):
         """
         ...
 
-    def read(self, after: int) -> Iterator[tuple[int, bytes]]:
-        """The entries behind a sequence, in order. Raises DamagedError where one of them is not there."""
-        ...
-
     def keep(self, epoch: int, sequence: int, snapshot: bytes) -> Future[None]:
         """Keep a snapshot of the state after an entry, and forget what is older than SNAPSHOTS_KEPT of them.
 
@@ -79,10 +89,13 @@ class Store(Protocol):
         """
         ...
 
-    def snapshots(self) -> Iterator[tuple[int, bytes]]:
-        """The snapshots, the last one first, each read when it is asked for."""
-        ...
-
     def close(self) -> None:
         """Write what is waiting, and let go of the journal. Closing twice does nothing."""
         ...
+
+
+def advised(error: DamagedError, source: str) -> DamagedError:
+    """An error that also says how to go on with what is good. O(1)."""
+    behind = "" if error.sequence is None else f" --after {error.sequence - 1}"
+    error.advice = f"To go on with what is good: omniroute journal cut {source} NEW{behind}"
+    return error

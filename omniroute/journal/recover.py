@@ -29,7 +29,7 @@ from omniroute.journal.entry import (
     writer_of,
 )
 from omniroute.journal.keys import Keys, mark_of
-from omniroute.journal.port import Held, Store
+from omniroute.journal.port import Held, Readable, advised
 from omniroute.plan import Plan
 from omniroute.router import Router
 from omniroute.strategies.protocol import Absent
@@ -81,7 +81,7 @@ class Replay:
         here, then = writer(), self.writer
         why = f"it was written by {then}, this is {here}" if here != then else f"both are {here}"
         kind = "advance" if entry.kind == Kind.TICK else _name(entry.body)
-        message = f"{kind} at {entry.now} {what} or others; {why}. {how_to_go_on(self.source, sequence - 1)}"
+        message = f"{kind} at {entry.now} {what} or others; {why}"
         return DamagedError(message, source=self.source, sequence=sequence)
 
     def kept(self) -> bytes:
@@ -91,11 +91,6 @@ class Replay:
             plan = records.encode(records.Record(0, c.ChangePlan(self.router.plan)))
         found = Kept(self.writer, self.told, self.router.snapshot(), plan, self.keys.state())
         return sealed(self.sequence, bytes_of(found))
-
-
-def how_to_go_on(source: str, after: int) -> str:
-    """The sentence behind every message about a journal that cannot be trusted."""
-    return f"To go on with what is before it: omniroute journal cut {source} NEW --after {after}"
 
 
 def _name(body: bytes) -> str:
@@ -156,7 +151,7 @@ def _restored(sequence: int, data: bytes, source: str) -> Replay:
     return Replay(Router.restore(found.router, plan), source, sequence, found.told, Keys(found.keys), found.writer)
 
 
-def bases(store: Store, held: Held) -> Iterator[Replay | str]:
+def bases(store: Readable, held: Held) -> Iterator[Replay | str]:
     """Where a replay can begin, the last one first: snapshots, then the start; a sentence for each that is no good."""
     for sequence, data in store.snapshots():
         try:
@@ -164,12 +159,16 @@ def bases(store: Store, held: Held) -> Iterator[Replay | str]:
         except (DamagedError, InputError) as error:
             yield f"the snapshot after record {sequence} is left out: {error}"
     if held.head and held.first == 1:
-        _, data = next(store.read(0))
-        yield _begun(data, store.source)
+        try:
+            for _, data in store.read(0):
+                yield _begun(data, store.source)
+                break
+        except DamagedError as error:
+            yield str(error)
 
 
 def replayed(
-    store: Store, held: Held, notes: list[str], *, told: int | None = None
+    store: Readable, held: Held, notes: list[str], *, told: int | None = None
 ) -> Iterator[tuple[Replay, list[Event]]]:
     """The state at the last good base, then behind each record, with the events of that record made again.
 
@@ -181,17 +180,19 @@ def replayed(
             notes.append(base)
         elif told is None or base.told <= told:
             yield base, []
-            for sequence, data in store.read(base.sequence):
-                yield base, base.feed(sequence, data)
-            if base.sequence < held.head:
-                raise DamagedError("is not there", source=store.source, sequence=base.sequence + 1)
+            try:
+                for sequence, data in store.read(base.sequence):
+                    yield base, base.feed(sequence, data)
+            except DamagedError as error:
+                raise advised(error, store.source) from error.__cause__
             return
     if told is not None:
         raise MisuseError(f"the events behind number {told} are no longer in {store.source}: it begins later")
-    raise DamagedError("; ".join(["there is nothing to begin with", *notes]), source=store.source)
+    message = "; ".join(["there is nothing to begin with", *notes])
+    raise advised(DamagedError(message, source=store.source), store.source)
 
 
-def recover(store: Store, held: Held) -> tuple[Replay, list[str]]:
+def recover(store: Readable, held: Held) -> tuple[Replay, list[str]]:
     """The state at the end of a journal that is not empty, and what was found. O(state + records since the snapshot).
 
     Raises DamagedError where the journal cannot be trusted, naming the record.

@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 import queue
 import sqlite3
+import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
@@ -22,10 +23,10 @@ from attrs import define
 
 from omniroute.errors import DamagedError, FencedError, JournalError
 from omniroute.journal.entry import FORMAT
-from omniroute.journal.port import SNAPSHOTS_KEPT, Durability, Held
+from omniroute.journal.port import SNAPSHOTS_KEPT, Durability, Held, advised
 from omniroute.journal.wal import end_of
 
-__all__ = ["BATCH_MAX", "PENDING_MAX", "WAL_BYTES_MAX", "SqliteStore"]
+__all__ = ["BATCH_MAX", "PENDING_MAX", "WAL_BYTES_MAX", "SqliteStore", "write_anew"]
 
 BATCH_MAX: Final = 4_096
 """Appends that go into one commit."""
@@ -65,20 +66,19 @@ class _Call:
 class SqliteStore:
     """The port over a file. ``durability`` "full" survives the loss of power, "os" only the end of the process."""
 
-    def __init__(self, path: str | os.PathLike[str], *, durability: Literal["full", "os"] = "full") -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], *, durability: Literal["full", "os"] = "full", source: str = ""
+    ) -> None:
         if durability not in ("full", "os"):
             raise JournalError(f"durability is {durability!r}, allowed is full, os; a MemoryStore survives nothing")
         self.path = Path(path)
+        self.source = source or str(path)
+        """What messages call it: the path, unless it is a copy."""
         self._durability: Durability = durability
         self._jobs: queue.Queue[_Append | _Call | None] = queue.Queue(PENDING_MAX)
         self._thread: threading.Thread | None = None
         self._connection: sqlite3.Connection | None = None
         self._broken: JournalError | None = None
-
-    @property
-    def source(self) -> str:
-        """The path of the file."""
-        return str(self.path)
 
     @property
     def durability(self) -> Durability:
@@ -278,10 +278,7 @@ class SqliteStore:
             if empty and (mine, version) == (0, 0) and (end is None or (end.pages == 0 and not end.lost)):
                 db.execute("PRAGMA journal_mode = WAL")
                 db.execute("BEGIN IMMEDIATE")
-                for statement in _MADE.split(";"):
-                    db.execute(statement)
-                db.execute(f"PRAGMA application_id = {APPLICATION}")
-                db.execute(f"PRAGMA user_version = {FORMAT}")
+                _make(db)
                 db.execute("COMMIT")
                 notes: tuple[str, ...] = ()
             else:
@@ -292,12 +289,12 @@ class SqliteStore:
             db.execute(f"PRAGMA fullfsync = {int(full)}")
             db.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_MAX}")
             db.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten
-        except sqlite3.Error as error:
+        except DamagedError as error:
             self._let_go(clean=False)
-            raise self._said(error) from error
-        except JournalError:
+            raise advised(error, self.source) from error.__cause__
+        except (JournalError, sqlite3.Error) as error:
             self._let_go(clean=False)
-            raise
+            raise error if isinstance(error, JournalError) else self._said(error) from error
         return notes
 
     def _judge(self, mine: int, version: int, mode: str) -> None:
@@ -321,8 +318,9 @@ class SqliteStore:
             if not closed:
                 raise DamagedError(f"was not closed, and {where} is not there: it belongs to it", source=self.source)
         elif end.lost:
-            what = f"{end.dropped} pages behind record {head} are lost" if end.readable else "it cannot be read"
-            raise DamagedError(f"{where} is damaged: {what}", source=self.source)
+            raise DamagedError(
+                f"{where} is damaged behind record {head}, and more was written there", source=self.source
+            )
         elif end.dropped:
             return (f"{where}: a commit behind record {head} was not finished; {end.dropped} pages of it are cut",)
         return ()
@@ -405,7 +403,7 @@ class SqliteStore:
         if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return self._error("is open elsewhere: one process at a time holds a journal")
         if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            return DamagedError(f"SQLite says: {error}", source=self.source)
+            return advised(DamagedError(f"SQLite says: {error}", source=self.source), self.source)
         return self._error(f"cannot be used: {getattr(error, 'strerror', None) or error}")
 
     def _error(self, message: str) -> JournalError:
@@ -420,3 +418,47 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
+
+
+def _make(db: sqlite3.Connection) -> None:
+    """Make the tables of a journal that is empty."""
+    for statement in _MADE.split(";"):
+        db.execute(statement)
+    db.execute(f"PRAGMA application_id = {APPLICATION}")
+    db.execute(f"PRAGMA user_version = {FORMAT}")
+
+
+def write_anew(
+    path: str | os.PathLike[str],
+    head: int,
+    entries: Iterable[tuple[int, bytes]],
+    snapshots: Iterable[tuple[int, bytes]],
+) -> None:
+    """Write a journal that ends with record ``head``, whole or not at all; never over another file. O(size).
+
+    Raises JournalError.
+    """
+    place = Path(path)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
+        os.close(handle)
+        try:
+            db = sqlite3.connect(name, isolation_level=None)
+            try:
+                db.execute("BEGIN")
+                _make(db)
+                db.executemany("INSERT INTO log VALUES (?, ?)", entries)
+                db.executemany("INSERT INTO snap VALUES (?, ?)", snapshots)
+                db.execute("UPDATE state SET head = ?", (head,))
+                db.execute("COMMIT")
+                db.execute("PRAGMA journal_mode = WAL")
+            finally:
+                db.close()
+            os.link(name, place)
+        finally:
+            Path(name).unlink(missing_ok=True)
+    except FileExistsError as error:
+        raise JournalError("exists already, and is not overwritten", source=str(place)) from error
+    except (sqlite3.Error, OSError) as error:
+        what = getattr(error, "strerror", None) or error
+        raise JournalError(f"cannot be written: {what}", source=str(place)) from error

@@ -12,7 +12,7 @@ from array import array
 from pathlib import Path
 from typing import Final, NamedTuple
 
-__all__ = ["End", "end_of"]
+__all__ = ["End", "end_of", "mend"]
 
 _HEAD: Final = 32
 _FRAME: Final = 24
@@ -73,13 +73,43 @@ def end_of(path: Path) -> End | None:
     return End(whole, dropped, commits, readable=True)
 
 
+def mend(path: Path, page: int) -> bool:
+    """Give every page of a damaged log a right checksum, so that SQLite reads on behind the damage. O(size).
+
+    For a copy only: what is wrong in a page is then believed, and the seals of records have to find it. Returns
+    whether there was anything to mend.
+    """
+    data = bytearray(path.read_bytes() if path.exists() else b"")
+    size = _FRAME + page
+    end = end_of(path)
+    if end is None or len(data) < _HEAD + size or not (end.dropped or end.lost):
+        return False
+    said = [bytes(data[16:24]), *(bytes(data[at + 8 : at + 16]) for at in (_HEAD, _HEAD + size))]
+    salts = max(said, key=said.count)
+    frames = range(_HEAD, len(data) - size + 1, size)
+    ours = [at for at in frames if data[at + 8 : at + 16] == salts]
+    if int.from_bytes(data[:4], "big") not in _MAGIC:
+        data[:4] = _MAGIC[0].to_bytes(4, "big")
+    big = data[3] == _MAGIC[1] & 0xFF
+    data[4:12] = (3_007_000).to_bytes(4, "big") + page.to_bytes(4, "big")
+    data[16:24] = salts
+    sums = _checksum(data[:24], 0, 0, big=big)
+    data[24:_HEAD] = b"".join(part.to_bytes(4, "big") for part in sums)
+    for at in frames[: frames.index(ours[-1]) + 1] if ours else ():
+        data[at + 8 : at + 16] = salts
+        sums = _checksum(data[at + _FRAME : at + size], *_checksum(data[at : at + 8], *sums, big=big), big=big)
+        data[at + 16 : at + _FRAME] = b"".join(part.to_bytes(4, "big") for part in sums)
+    path.write_bytes(data)
+    return True
+
+
 def _pair(data: bytes, at: int) -> tuple[int, int]:
     return int.from_bytes(data[at : at + 4], "big"), int.from_bytes(data[at + 4 : at + 8], "big")
 
 
-def _checksum(data: bytes, one: int, two: int, *, big: bool) -> tuple[int, int]:
+def _checksum(data: bytes | bytearray, one: int, two: int, *, big: bool) -> tuple[int, int]:
     """The checksum of the log over words of 32 bits, going on from the sums before. O(size)."""
-    words = array("I", data)
+    words = array("I", bytes(data))
     if big == (sys.byteorder == "little"):
         words.byteswap()
     values = iter(words)
