@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from typing import Any
 
 from omniroute.errors import JournalError
 from omniroute.journal import Held, Store
@@ -34,8 +35,8 @@ class Faulty:
         self.broken = False
         return self.store.acquire()
 
-    def _failing(self, work: Future[None] | None) -> Future[None]:
-        future: Future[None] = Future()
+    def _failing(self, work: Future[Any] | None) -> Future[Any]:
+        future: Future[Any] = Future()
         future.set_exception(JournalError("disk full", source=self.source))
         self.broken = True
         if work is not None:
@@ -46,15 +47,15 @@ class Faulty:
         self.left -= 1
         return self.left == -1
 
-    def append(self, epoch: int, first: int, entries: Sequence[bytes]) -> Future[None]:
+    def append(self, epoch: int, first: int, entries: Sequence[bytes], result: Any) -> Future[Any]:
         """Write, or fail."""
         if self.broken:
             return self._failing(None)
         if self._turn():
-            return self._failing(self.store.append(epoch, first, entries) if self.late else None)
-        return self.store.append(epoch, first, entries)
+            return self._failing(self.store.append(epoch, first, entries, None) if self.late else None)
+        return self.store.append(epoch, first, entries, result)
 
-    def keep(self, epoch: int, sequence: int, snapshot: bytes) -> Future[None]:
+    def keep(self, epoch: int, sequence: int, snapshot: bytes) -> Future[Any]:
         """Keep, or fail."""
         if self.broken:
             return self._failing(None)
@@ -80,24 +81,24 @@ class Slow(Faulty):
 
     def __init__(self, store: Store) -> None:
         super().__init__(store)
-        self.waiting: list[Future[None]] = []
+        self.waiting: list[tuple[Future[Any], Any]] = []
         self.slow = False
 
-    def append(self, epoch: int, first: int, entries: Sequence[bytes]) -> Future[None]:
+    def append(self, epoch: int, first: int, entries: Sequence[bytes], result: Any) -> Future[Any]:
         """Write, and keep quiet about it."""
-        self.store.append(epoch, first, entries).result()
-        future: Future[None] = Future()
+        self.store.append(epoch, first, entries, None).result()
+        future: Future[Any] = Future()
         if self.slow:
-            self.waiting.append(future)
+            self.waiting.append((future, result))
         else:
-            future.set_result(None)
+            future.set_result(result)
         return future
 
     def finish(self, error: JournalError | None = None) -> None:
         """Say that everything is durable, or that it is not known."""
-        for future in self.waiting:
+        for future, result in self.waiting:
             if error is None:
-                future.set_result(None)
+                future.set_result(result)
             else:
                 future.set_exception(error)
         self.waiting.clear()

@@ -30,8 +30,8 @@ def test_every_format_has_a_journal() -> None:
 def test_an_old_journal_is_read(tmp_path: Path, number: int) -> None:
     """Every record of an old journal is read, and while semantics are those of then, every event is made again.
 
-    Its first plan has strategies whose code is not here, which nobody asks. Seen to fail: a field was put before another
-    in a command; an event got a field, and the digest covered it.
+    Its first plan has strategies whose code is not here; nobody asks them. Seen to fail: a field was put before
+    another in a command; an event got a field, and the digest covered it.
     """
     path = tmp_path / "old.journal"
     shutil.copy(HERE / f"journal_format_{number}.journal", path)

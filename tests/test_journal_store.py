@@ -39,8 +39,8 @@ def test_what_is_appended_is_read(store: Store) -> None:
     """Entries come back in order with their sequences, from any of them on, also after the store was closed."""
     held = store.acquire()
     assert (held.head, held.first, held.notes) == (0, 1, ())
-    store.append(held.epoch, 1, entries(3)).result()
-    store.append(held.epoch, 4, entries(2, 4)).result()
+    assert store.append(held.epoch, 1, entries(3), "durable").result() == "durable"
+    store.append(held.epoch, 4, entries(2, 4), None).result()
     wanted = list(enumerate(entries(5), 1))
     assert read(store) == wanted
     assert read(store, 3) == wanted[3:]
@@ -58,11 +58,11 @@ def test_an_append_says_where_it_goes(store: Store) -> None:
     Seen to fail: the place was not compared, so that an append that came twice was written twice.
     """
     epoch = store.acquire().epoch
-    store.append(epoch, 1, entries(2)).result()
+    store.append(epoch, 1, entries(2), None).result()
     for first in (0, 1, 2, 4):
         with pytest.raises(JournalError, match=f"record {first} does not follow record 2"):
-            store.append(epoch, first, entries(1)).result()
-    store.append(epoch, 3, entries(1, 3)).result()
+            store.append(epoch, first, entries(1), None).result()
+    store.append(epoch, 3, entries(1, 3), None).result()
     assert read(store) == list(enumerate(entries(3), 1))
 
 
@@ -72,14 +72,14 @@ def test_who_held_it_before_is_fenced(store: Store) -> None:
     Seen to fail: the epoch was not compared.
     """
     first = store.acquire().epoch
-    store.append(first, 1, entries(1)).result()
+    store.append(first, 1, entries(1), None).result()
     second = store.acquire().epoch
     assert second > first
     with pytest.raises(FencedError):
-        store.append(first, 2, entries(1, 2)).result()
+        store.append(first, 2, entries(1, 2), None).result()
     with pytest.raises(FencedError):
         store.keep(first, 1, b"snapshot").result()
-    store.append(second, 2, entries(1, 2)).result()
+    store.append(second, 2, entries(1, 2), None).result()
     assert read(store) == list(enumerate(entries(2), 1))
     assert list(store.snapshots()) == []
 
@@ -89,11 +89,11 @@ def test_appends_that_do_not_wait_end_in_order(store: Store) -> None:
     epoch, ended = store.acquire().epoch, []
     futures = []
     for number in range(1, 301):
-        future = store.append(epoch, number, entries(1, number))
+        future = store.append(epoch, number, entries(1, number), None)
         future.add_done_callback(lambda _, number=number: ended.append(number))
         futures.append(future)
         if number == 100:
-            wrong = store.append(epoch, 50, entries(1))
+            wrong = store.append(epoch, 50, entries(1), None)
     for future in futures:
         future.result()
     assert isinstance(wrong.exception(), JournalError)
@@ -104,7 +104,7 @@ def test_appends_that_do_not_wait_end_in_order(store: Store) -> None:
 def test_a_future_cannot_be_cancelled(store: Store) -> None:
     """What is on its way to the disk is not called back: cancelling is refused, and the store goes on."""
     epoch = store.acquire().epoch
-    future = store.append(epoch, 1, entries(1))
+    future = store.append(epoch, 1, entries(1), None)
     assert not future.cancel()
     future.result()
     assert read(store) == list(enumerate(entries(1), 1))
@@ -113,7 +113,7 @@ def test_a_future_cannot_be_cancelled(store: Store) -> None:
 def test_two_snapshots_are_kept_and_the_entries_behind_the_first(store: Store) -> None:
     """Older snapshots, and the entries before the oldest that is kept, are forgotten; the others are as they were."""
     epoch = store.acquire().epoch
-    store.append(epoch, 1, entries(10)).result()
+    store.append(epoch, 1, entries(10), None).result()
     store.keep(epoch, 4, b"four").result()
     assert read(store) == list(enumerate(entries(10), 1))
     store.keep(epoch, 6, b"six").result()
@@ -134,7 +134,7 @@ def test_two_snapshots_are_kept_and_the_entries_behind_the_first(store: Store) -
 def test_a_snapshot_is_of_an_entry_that_is_there(store: Store) -> None:
     """There is no snapshot of the future, and none from before what is kept."""
     epoch = store.acquire().epoch
-    store.append(epoch, 1, entries(4)).result()
+    store.append(epoch, 1, entries(4), None).result()
     with pytest.raises(JournalError, match="no record 5"):
         store.keep(epoch, 5, b"five").result()
     for sequence in (3, 4):
@@ -146,10 +146,10 @@ def test_a_snapshot_is_of_an_entry_that_is_there(store: Store) -> None:
 def test_a_closed_store_takes_nothing(store: Store) -> None:
     """After closing, appends and snapshots end in an error; closing twice does nothing; it can be acquired again."""
     epoch = store.acquire().epoch
-    store.append(epoch, 1, entries(1)).result()
+    store.append(epoch, 1, entries(1), None).result()
     store.close()
     store.close()
-    assert isinstance(store.append(epoch, 2, entries(1)).exception(), JournalError)
+    assert isinstance(store.append(epoch, 2, entries(1), None).exception(), JournalError)
     assert isinstance(store.keep(epoch, 1, b"one").exception(), JournalError)
     assert store.acquire().head == 1
 
@@ -157,9 +157,9 @@ def test_a_closed_store_takes_nothing(store: Store) -> None:
 def test_empty_and_large(store: Store) -> None:
     """No entries are nothing; an entry may be empty, or megabytes long, and comes back as it was."""
     epoch = store.acquire().epoch
-    store.append(epoch, 1, []).result()
+    store.append(epoch, 1, [], None).result()
     large = [b"", bytes(range(256)) * 12_000, b"\x00" * 3_000_000, b"end"]
-    store.append(epoch, 1, large).result()
+    store.append(epoch, 1, large, None).result()
     assert read(store) == list(enumerate(large, 1))
     store.keep(epoch, 4, large[1]).result()
     assert list(store.snapshots()) == [(4, large[1])]

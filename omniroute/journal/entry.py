@@ -20,7 +20,7 @@ from omniroute.errors import DamagedError
 from omniroute.events import Event, encode
 from omniroute.snapshot import SEMANTICS
 
-__all__ = ["FORMAT", "SHAPE", "Entry", "Kept", "Kind", "Writer", "digest_of", "opened", "sealed", "writer"]
+__all__ = ["FORMAT", "SHAPE", "Entry", "Kept", "Kind", "Writer", "digest_of", "opened", "sealed", "this_writer"]
 
 FORMAT: Final = 1
 """The number of this layout; another layout gets another number, and the old ones stay readable."""
@@ -87,7 +87,7 @@ _WRITERS: Final = msgspec.msgpack.Decoder(Writer)
 _KEPT: Final = msgspec.msgpack.Decoder(Kept)
 
 
-def writer() -> Writer:
+def this_writer() -> Writer:
     """Who writes here and now. O(kinds of events)."""
     return Writer(__version__, SEMANTICS, IMPLEMENTATION, dict(SHAPE))
 
@@ -109,7 +109,7 @@ def sealed(sequence: int, data: bytes) -> bytes:
 def opened(sequence: int, data: bytes, source: str = "") -> bytes:
     """Bytes without their seal. O(size). Raises DamagedError where it does not fit."""
     body = data[_SEAL:]
-    if zlib.crc32(body, sequence & 0xFFFFFFFF).to_bytes(_SEAL, "little") != data[:_SEAL]:
+    if zlib.crc32(body, sequence & 0xFFFFFFFF) != int.from_bytes(data[:_SEAL], "little") or len(data) < _SEAL:
         raise DamagedError("its bytes are not those that were written", source=source, sequence=sequence)
     return body
 
@@ -141,8 +141,8 @@ def kept_of(sequence: int, data: bytes, source: str = "") -> Kept:
 
 def digest_of(events: Sequence[Event], shape: Mapping[str, int] = SHAPE) -> int:
     """A hash of events in 64 bits, over the fields that ``shape`` names. O(size)."""
-    if shape is SHAPE or shape == SHAPE:
-        data = encode(list(events))
+    if shape is SHAPE:
+        data = encode(events if type(events) is list else list(events))
     else:
         data = _ENCODER.encode([_trimmed(event, shape) for event in events])
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")

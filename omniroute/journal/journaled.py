@@ -11,13 +11,11 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import Final, Self
 
-import msgspec
-
 from omniroute import commands as c
 from omniroute import records
 from omniroute.errors import InputError, InvariantError, JournalError, MisuseError
 from omniroute.events import Event, decode, encode
-from omniroute.journal.entry import Entry, Kind, bytes_of, digest_of, sealed, writer
+from omniroute.journal.entry import Entry, Kind, bytes_of, digest_of, sealed, this_writer
 from omniroute.journal.keys import Keys, checked, mark_of
 from omniroute.journal.port import Held, Store
 from omniroute.journal.recover import Replay, recover, replayed, start_entry, with_code
@@ -57,6 +55,7 @@ class Journaled:
         self._plan = plan
         self._every = snapshot_every
         self._why: BaseException | None = None
+        self._last: Future[list[Event]] = _done([])
         self.reload()
 
     # Opening and closing ---------------------------------------------------------------------------------------------
@@ -69,15 +68,15 @@ class Journaled:
         self._held, notes = held, list(held.notes)
         if held.head == 0:
             router, entry = start_entry(self._plan)
-            state = Replay(router, self.store.source, 0, 0, Keys(), writer())
-            self._append(state, entry).result()
+            state = Replay(router, self.store.source, 0, 0, Keys(), this_writer())
+            self._append(state, entry, []).result()
         else:
             state, found = recover(self.store, held)
             notes += found
             state.router = with_code(state.router, self._plan)
         self._base = self._last_snapshot(held)
-        state.writer = writer()
-        self._append(state, Entry(Kind.OPENED, state.router.now, bytes_of(state.writer))).result()
+        state.writer = state.here
+        self._append(state, Entry(Kind.OPENED, state.router.now, bytes_of(state.writer)), []).result()
         self.notes, self._why, self._state = tuple(notes), None, state
 
     def _last_snapshot(self, held: Held) -> int:
@@ -127,18 +126,20 @@ class Journaled:
         fails, all behind it do.
         """
         state = self._ready()
-        bare = _bytes_of(command)
+        body = _bytes_of(now if type(now) is int else 0, command)
         if not isinstance(command, c.ChangePlan):
-            command = _read(bare)  # what is applied is what is written
+            command = _read(body)  # what is applied is what is written
         mark = 0
         if key is not None:
-            mark = mark_of(bare)
+            mark = mark_of(body if now == 0 else _bytes_of(0, command))
             known = state.keys.find(checked(key), mark)
             if known is not None:
                 return self._flying.get(key) or _done(decode(known))
         try:
             events = state.router.apply(now, command)
-            body = records.encode(records.Record(now, command, state.router.answers))
+            answers = state.router.answers
+            if answers:
+                body = records.encode(records.Record(now, command, answers))
             if key is not None:
                 state.keys.remember(key, mark, now, encode(events))
             return self._written(state, Entry(Kind.COMMAND, now, body, key=key or ""), events)
@@ -154,31 +155,24 @@ class Journaled:
             if events[0].seq != state.told + 1:
                 raise InvariantError(f"event {events[0].seq} follows {state.told}: the router was moved from elsewhere")
             state.told = events[-1].seq
-        entry = msgspec.structs.replace(entry, events=len(events), digest=digest_of(events))
-        released: Future[list[Event]] = Future()
-        released.set_running_or_notify_cancel()
+        entry = Entry(entry.kind, entry.now, entry.body, len(events), digest_of(events), entry.key)
+        released = self._append(state, entry, events)
         if entry.key:
             self._flying[entry.key] = released
-        durable = self._append(state, entry)
-        durable.add_done_callback(lambda done: self._release(done, released, entry.key, events))
+            released.add_done_callback(lambda done: self._landed(done, entry.key))
         if state.sequence - self._base >= self._every:
             self._keep(state)
         return released
 
-    def _append(self, state: Replay, entry: Entry) -> Future[None]:
+    def _append(self, state: Replay, entry: Entry, events: list[Event]) -> Future[list[Event]]:
         sequence = state.sequence + 1
-        done = self.store.append(self._held.epoch, sequence, [sealed(sequence, bytes_of(entry))])
+        self._last = self.store.append(self._held.epoch, sequence, [sealed(sequence, bytes_of(entry))], events)
         state.sequence = sequence
-        return done
+        return self._last
 
-    def _release(self, durable: Future[None], released: Future[list[Event]], key: str, events: list[Event]) -> None:
-        error = durable.exception()
-        if error is None:
-            released.set_result(events)
+    def _landed(self, done: Future[list[Event]], key: str) -> None:
+        if done.exception() is None:  # else it is in doubt, and nobody is told what happened
             self._flying.pop(key, None)
-        else:
-            self._fail(error)
-            released.set_exception(error)
 
     def _fail(self, why: BaseException) -> None:
         """The router may be ahead of its journal: nobody sees it again."""
@@ -186,6 +180,11 @@ class Journaled:
 
     def _ready(self) -> Replay:
         state = self._state
+        if self._last.done() and state is not None:
+            why = self._last.exception()  # where one fails, all behind it do
+            if why is not None:
+                self._fail(why)
+                state = None
         if state is None:
             raise JournalError(f"reload before the next command: {self._why}", source=self.store.source)
         return state
@@ -237,17 +236,17 @@ class Journaled:
                     yield event
 
 
-def _bytes_of(command: c.Command) -> bytes:
-    """A command alone as a record. Raises MisuseError for what cannot be written, so no router moves on it."""
+def _bytes_of(now: int, command: c.Command) -> bytes:
+    """A command without answers as a record. Raises MisuseError for what cannot be written, before a router moves."""
     try:
-        return records.encode(records.Record(0, command))
+        return records.encode(records.Record(now, command))
     except (TypeError, ValueError, OverflowError, NotImplementedError, RecursionError) as error:
         raise MisuseError(f"{type(command).__name__} cannot be written: {error}") from error
 
 
-def _read(bare: bytes) -> c.Command:
+def _read(body: bytes) -> c.Command:
     try:
-        return records.decode(bare).command
+        return records.decode(body).command
     except InputError as error:
         raise MisuseError(str(error)) from error
 

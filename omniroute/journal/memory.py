@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 
 from omniroute.errors import DamagedError, FencedError, JournalError
-from omniroute.journal.port import SNAPSHOTS_KEPT, Durability, Held
+from omniroute.journal.port import SNAPSHOTS_KEPT, Durability, Held, Result
 
 __all__ = ["MemoryStore"]
 
@@ -37,15 +37,15 @@ class MemoryStore:
         self._held = True
         return Held(epoch=self._epoch, head=self._head, first=self._before + 1)
 
-    def append(self, epoch: int, first: int, entries: Sequence[bytes]) -> Future[None]:
+    def append(self, epoch: int, first: int, entries: Sequence[bytes], result: Result) -> Future[Result]:
         """Take entries at once; see the port."""
-        done: Future[None] = Future()
+        done: Future[Result] = Future()
         error = self._refusal(epoch)
         if error is None and first != self._head + 1:
             error = JournalError(f"record {first} does not follow record {self._head}", source=self.source)
         if error is None:
             self._entries += entries
-            done.set_result(None)
+            done.set_result(result)
         else:
             done.set_exception(error)
         return done

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias, TypeVar
 
 from attrs import frozen
 
 from omniroute.errors import DamagedError
 
-__all__ = ["SNAPSHOTS_KEPT", "Durability", "Held", "Readable", "Store", "advised"]
+__all__ = ["SNAPSHOTS_KEPT", "Durability", "Held", "Readable", "Result", "Store", "advised"]
 
 SNAPSHOTS_KEPT: Final = 2
 """Snapshots that a store keeps; entries up to the oldest of them are forgotten."""
+
+Result = TypeVar("Result")
+"""What waits for an append: nobody gets it before the entries are durable."""
 
 Durability: TypeAlias = Literal["full", "os", "memory"]
 """What an entry that is told to be durable survives: the loss of power, the end of the process, or neither."""
@@ -74,8 +77,8 @@ class Store(Readable, Protocol):
         """
         ...
 
-    def append(self, epoch: int, first: int, entries: Sequence[bytes]) -> Future[None]:
-        """Write entries from the sequence ``first`` on, all or none; the future ends when they are durable.
+    def append(self, epoch: int, first: int, entries: Sequence[bytes], result: Result) -> Future[Result]:
+        """Write entries from the sequence ``first`` on, all or none; the future ends with ``result`` once durable.
 
         It ends with FencedError where ``epoch`` is over, JournalError where ``first`` is not the next or writing fails.
         Futures end in the order of the calls.

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import attrs
-from attrs import define
+from attrs import Factory, define
 
 from omniroute import commands as c
 from omniroute import records
 from omniroute.errors import DamagedError, InputError, InvariantError, MisuseError, PlanError
 from omniroute.events import Event, encode
 from omniroute.journal.entry import (
+    SHAPE,
     Entry,
     Kept,
     Kind,
@@ -25,7 +26,7 @@ from omniroute.journal.entry import (
     entry_of,
     kept_of,
     sealed,
-    writer,
+    this_writer,
     writer_of,
 )
 from omniroute.journal.keys import Keys, mark_of
@@ -47,19 +48,22 @@ class Replay:
     told: int
     keys: Keys
     writer: Writer
+    here: Writer = Factory(this_writer)
 
     def feed(self, sequence: int, data: bytes) -> list[Event]:
         """Apply the next entry and compare; what happened. The cost of the command. Raises DamagedError."""
         entry = entry_of(sequence, data, self.source)
         if entry.kind == Kind.OPENED:
-            self.writer = writer_of(sequence, entry.body, self.source)
+            found = writer_of(sequence, entry.body, self.source)
+            self.writer = self.here if found.shape == self.here.shape and found == self.here else found
             self.sequence = sequence
             return []
         try:
             events = self._apply(sequence, entry)
         except (MisuseError, InputError, InvariantError) as error:
             raise self._differs(sequence, entry, f"raised {type(error).__name__}: {error}") from error
-        if len(events) != entry.events or digest_of(events, self.writer.shape) != entry.digest:
+        shape = SHAPE if self.writer is self.here else self.writer.shape
+        if len(events) != entry.events or digest_of(events, shape) != entry.digest:
             names = ", ".join(type(event).__name__ for event in events[:8]) or "none"
             raise self._differs(sequence, entry, f"gave {len(events)} events ({names}), {entry.events} were told")
         self.sequence = sequence
@@ -75,11 +79,16 @@ class Replay:
         if entry.kind != Kind.COMMAND:
             raise DamagedError("is a start, and not the first", source=self.source, sequence=sequence)
         record = records.decode(entry.body)
-        return self.router.apply(record.now, record.command, record.answers)
+        if record.answers:
+            return self.router.apply(record.now, record.command, record.answers)
+        events = self.router.apply(record.now, record.command)  # nobody was asked, so nobody is
+        if self.router.answers:
+            raise MisuseError(f"{self.router.answers[0]} was asked, and the record has no answer to it")
+        return events
 
     def _differs(self, sequence: int, entry: Entry, what: str) -> DamagedError:
-        here, then = writer(), self.writer
-        why = f"it was written by {then}, this is {here}" if here != then else f"both are {here}"
+        here, then = self.here, self.writer
+        why = f"it was written by {then}, this is {here}" if here != then else f"it was written by {then}, as is this"
         kind = "advance" if entry.kind == Kind.TICK else _name(entry.body)
         message = f"{kind} at {entry.now} {what} or others; {why}"
         return DamagedError(message, source=self.source, sequence=sequence)
@@ -133,7 +142,7 @@ def _begun(data: bytes, source: str) -> Replay:
         router = Router(_plan(record.command), record.answers)
     except (InputError, MisuseError) as error:
         raise DamagedError(f"cannot be read: {error}", source=source, sequence=1) from error
-    return Replay(router, source, 1, 0, Keys(), writer())
+    return Replay(router, source, 1, 0, Keys(), this_writer())
 
 
 def _plan(command: c.ChangePlan) -> Plan:

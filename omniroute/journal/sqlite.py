@@ -23,7 +23,7 @@ from attrs import define
 
 from omniroute.errors import DamagedError, FencedError, JournalError
 from omniroute.journal.entry import FORMAT
-from omniroute.journal.port import SNAPSHOTS_KEPT, Durability, Held, advised
+from omniroute.journal.port import SNAPSHOTS_KEPT, Durability, Held, Result, advised
 from omniroute.journal.wal import end_of
 
 __all__ = ["BATCH_MAX", "PENDING_MAX", "WAL_BYTES_MAX", "SqliteStore", "write_anew"]
@@ -53,7 +53,8 @@ class _Append:
     epoch: int
     first: int
     entries: Sequence[bytes]
-    done: Future[None]
+    result: Any
+    done: Future[Any]
 
 
 @define
@@ -75,7 +76,7 @@ class SqliteStore:
         self.source = source or str(path)
         """What messages call it: the path, unless it is a copy."""
         self._durability: Durability = durability
-        self._jobs: queue.Queue[_Append | _Call | None] = queue.Queue(PENDING_MAX)
+        self._jobs: queue.SimpleQueue[_Append | _Call | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._connection: sqlite3.Connection | None = None
         self._broken: JournalError | None = None
@@ -95,14 +96,16 @@ class SqliteStore:
         held: Held = self._ask(self._acquire)
         return held
 
-    def append(self, epoch: int, first: int, entries: Sequence[bytes]) -> Future[None]:
+    def append(self, epoch: int, first: int, entries: Sequence[bytes], result: Result) -> Future[Result]:
         """Hand entries to the writer; waits only where PENDING_MAX are before them. See the port."""
-        done: Future[None] = Future()
+        done: Future[Result] = Future()
         done.set_running_or_notify_cancel()
         if self._thread is None:
             done.set_exception(self._error("is closed"))
-        else:
-            self._jobs.put(_Append(epoch, first, entries, done))
+            return done
+        if self._jobs.qsize() >= PENDING_MAX:
+            self._ask(bool)  # answered when everything before it is written
+        self._jobs.put(_Append(epoch, first, entries, result, done))
         return done
 
     def read(self, after: int) -> Iterator[tuple[int, bytes]]:
@@ -195,7 +198,7 @@ class SqliteStore:
         for number, append in enumerate(batch):
             why = self._broken or refused.get(number)
             if why is None:
-                append.done.set_result(None)
+                append.done.set_result(append.result)
             else:
                 append.done.set_exception(why)
 
