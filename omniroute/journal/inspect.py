@@ -57,8 +57,9 @@ def copied(path: str | os.PathLike[str], *, mended: bool = False) -> Iterator[Sq
         copy = Path(folder) / source.name
         try:
             shutil.copyfile(source, copy)
-            with suppress(FileNotFoundError):
-                shutil.copyfile(f"{source}-wal", f"{copy}-wal")
+            for suffix in ("-wal", "-wal-kept"):
+                with suppress(FileNotFoundError):
+                    shutil.copyfile(f"{source}{suffix}", f"{copy}{suffix}")
         except OSError as error:
             raise JournalError(f"cannot be read: {error.strerror or error}", source=str(source)) from error
         if mended:

@@ -64,6 +64,13 @@ class Journaled:
         """Throw the router away and make it again from the journal, as after a restart. Raises as opening does."""
         self._state: Replay | None = None
         self._flying: dict[str, Future[list[Event]]] = {}
+        try:
+            self._reload()
+        except BaseException:
+            self.store.close()  # so that somebody else may look at it
+            raise
+
+    def _reload(self) -> None:
         held = self.store.acquire()
         self._held, notes = held, list(held.notes)
         if held.head == 0:

@@ -193,7 +193,7 @@ class SqliteStore:
                 refused = self._commit(batch)
             except JournalError as error:
                 refused = dict.fromkeys(range(len(batch)), error)
-            except (sqlite3.Error, OSError) as error:
+            except Exception as error:  # whoever waits for a future is told, whatever it was
                 self._break(error)
         for number, append in enumerate(batch):
             why = self._broken or refused.get(number)

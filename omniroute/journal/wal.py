@@ -44,7 +44,7 @@ def end_of(path: Path) -> End | None:
         return None
     magic, _, page = (int.from_bytes(data[at : at + 4], "big") for at in (0, 4, 8))
     big = magic == _MAGIC[1]
-    if magic not in _MAGIC or not 512 <= page <= 65_536:
+    if magic not in _MAGIC or not 512 <= page <= 65_536 or page & (page - 1):
         return End(0, 0, 0, readable=False)
     sums = _checksum(data[:24], 0, 0, big=big)
     if sums != _pair(data, 24):
