@@ -24,6 +24,7 @@ from omniroute.journal import Journaled, MemoryStore, SqliteStore, Store, unseen
 from omniroute.journal import entry as codec
 from omniroute.journal.entry import Entry, Kind, Writer, bytes_of, digest_of, entry_of, kept_of, sealed, writer_of
 from omniroute.journal.keys import KEY_RETENTION_MS, Keys
+from omniroute.snapshot import FORMAT, SEMANTICS
 
 SMALL = Plan(queues=[Queue("sales", offer_timeout_ms="15s")], agents=[Agent("ana"), Agent("ben")])
 played = settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -340,6 +341,30 @@ def test_a_damaged_snapshot_is_left_out(store: Store) -> None:
     bent.bent = (0, 1)
     with pytest.raises(DamagedError, match="nothing to begin with; the snapshot after record"):
         Journaled(bent, PLAN)
+
+
+def test_a_release_with_other_snapshots_begins_at_the_start(store: Store) -> None:
+    """A snapshot of another layout is left out and said so; while the start is there the records bring everything.
+
+    Two releases can take turns until two snapshots have been kept; then the one that has none refuses.
+    """
+    journaled = Journaled(store, PLAN)
+    lived(journaled, fixed_moves(60))
+    journaled.snapshot()
+    told = journaled.told
+    for _ in range(2):
+        journaled.close()
+        with patch("omniroute.snapshot.FORMAT", 99):
+            journaled = Journaled(store, PLAN)
+            assert journaled.told == told
+            assert f"has format {FORMAT} and semantics {SEMANTICS}, here are 99" in journaled.notes[0]
+            journaled.close()
+        journaled = Journaled(store, PLAN)
+        assert (journaled.told, journaled.notes) == (told, ())
+    journaled.snapshot()
+    journaled.close()
+    with patch("omniroute.snapshot.FORMAT", 99), pytest.raises(DamagedError, match="nothing to begin with; the snap"):
+        Journaled(store, PLAN)
 
 
 # What a journal says when it cannot be trusted -----------------------------------------------------------------------

@@ -249,8 +249,11 @@ class SqliteStore:
             notes = ()
         db = self._db()
         db.execute("UPDATE state SET epoch = epoch + 1, closed = 0")
-        # From here on the file itself says that a log belongs to it: one that has gone missing is noticed.
-        db.execute("PRAGMA wal_checkpoint(FULL)").fetchall()
+        # From here on the file itself says that a log belongs to it, so one that has gone missing is noticed. And what
+        # a failed flush may have left in memory only is written once more, into the file, before it is believed.
+        busy, pages, moved = db.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
+        if busy or pages != moved:
+            raise self._error(f"cannot be used: only {moved} of {pages} pages of its log came into the file")
         epoch, head, _ = self._state()
         return Held(epoch=epoch, head=head, first=self._first(head), notes=notes)
 
