@@ -441,7 +441,7 @@ def test_an_entry_stands_at_its_place() -> None:
                 Journaled(store, SMALL)
             store._entries[at - 1] = good[at - 1]
     store._entries[4], store._entries[5] = good[5], good[4]
-    with pytest.raises(DamagedError, match="record 5"):
+    with pytest.raises(DamagedError, match="record 5: its bytes are not those that were written"):
         Journaled(store, SMALL)
 
 
