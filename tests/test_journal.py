@@ -9,13 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 from unittest.mock import patch
 
+import attrs
 import msgspec
 import pytest
 from cores import CORES, using
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from journal_stores import Faulty, Slow
-from play import PLAN, TEXTS, Move, command, fixed_moves, instant, whimsical
+from play import PLAN, TEXTS, Move, Whim, command, fixed_moves, instant, whimsical, with_
 
 from omniroute import Agent, Plan, Queue, Router, commands, events, records
 from omniroute.errors import DamagedError, InputError, InvariantError, JournalError, MisuseError, TimeError
@@ -109,12 +110,21 @@ def test_nobody_is_asked_on_recovery(moves: list[Move]) -> None:
     assert not any("is not here" in str(error) for error in again.router.failures.values())
 
 
+class Hasty(Whim):
+    """A whim that wants to be asked more often, under the same name and version."""
+
+    interval_ms = 1_000
+
+
 def test_the_code_of_a_strategy_has_to_be_given(store: Store) -> None:
     """A plan without the strategy that the journal has is refused with the name of the queue; nothing is lost."""
     plan = whimsical()[0]
     Journaled(store, plan).close()
-    with pytest.raises(InputError, match=r"sales.*no strategy 'whim' of version 3"):
+    with pytest.raises(InputError, match=r"sales.*has not the strategy 'whim' of version 3"):
         Journaled(store, PLAN)
+    other = attrs.evolve(plan, queues=[with_(queue, Hasty()) for queue in plan.queues])
+    with pytest.raises(InputError, match="sales"):
+        Journaled(store, other)
     assert Journaled(store, plan).router.plan.queues[0].strategy is plan.queues[0].strategy
 
 
@@ -271,6 +281,18 @@ def test_a_key_is_answered_once(store: Store, snapshot: bool) -> None:
     for key in ("", "x" * 300, 7):
         with pytest.raises(MisuseError, match="expected a text of 1 to 256"):
             journaled.apply(9_000, commands.SignIn("ben"), key=key)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_plan_is_changed_once(store: Store, number: int) -> None:
+    """A plan with a key is known again after recovery, from its text or with strategies that have none."""
+    plan = (PLAN, whimsical()[1])[number]
+    journaled = Journaled(store, PLAN)
+    told = journaled.apply(5, commands.ChangePlan(plan), key="plan")
+    assert isinstance(told[-1], events.PlanChanged)
+    journaled.close()
+    again = Journaled(store, plan)
+    assert again.apply(7, commands.ChangePlan(plan), key="plan") == told
 
 
 def test_keys_are_bounded() -> None:

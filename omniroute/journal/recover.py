@@ -31,7 +31,8 @@ from omniroute.journal.entry import (
 )
 from omniroute.journal.keys import Keys, mark_of
 from omniroute.journal.port import Held, Readable, advised
-from omniroute.plan import Plan
+from omniroute.plan import Plan, Queue
+from omniroute.plan_numbers import agent_key_of, control_interval, strategy_of
 from omniroute.router import Router
 from omniroute.strategies.protocol import Absent
 
@@ -95,9 +96,8 @@ class Replay:
 
     def kept(self) -> bytes:
         """Return this state as a sealed snapshot. O(state)."""
-        plan = b""
-        if any(isinstance(queue.strategy, Absent) for queue in self.router.plan.queues) or _foreign(self.router.plan):
-            plan = records.encode(records.Record(0, c.ChangePlan(self.router.plan)))
+        held = self.router.plan
+        plan = records.encode(records.Record(0, c.ChangePlan(held))) if _foreign(held) else b""
         found = Kept(self.writer, self.told, self.router.snapshot(), plan, self.keys.state())
         return sealed(self.sequence, bytes_of(found))
 
@@ -215,19 +215,25 @@ def recover(store: Readable, held: Held) -> tuple[Replay, list[str]]:
 def with_code(router: Router, plan: Plan | None) -> Router:
     """A router whose strategies outside the catalogue have their code again, from the queues of ``plan``. O(state).
 
-    Raises InputError naming the queue where ``plan`` has no strategy of that name and version for it.
+    Raises InputError naming the queue where ``plan`` has no strategy of that name, version, agent key and interval.
     """
-    given = {queue.name: queue.strategy for queue in plan.queues} if plan is not None else {}
+    given = {queue.name: queue for queue in plan.queues} if plan is not None else {}
     queues = []
     for queue in router.plan.queues:
-        stand = queue.strategy
-        if isinstance(stand, Absent):
-            strategy = given.get(queue.name)
-            if strategy is None or (strategy.name, strategy.version) != (stand.name, stand.version):
-                wanted = f"strategy {stand.name!r} of version {stand.version}"
-                raise InputError(f"the plan that is given has no {wanted}, and the journal has it", field=queue.name)
-            queue = attrs.evolve(queue, strategy=strategy)
+        if isinstance(queue.strategy, Absent):
+            own = given.get(queue.name)
+            if own is None or own.strategy is None or _terms(own) != _terms(queue):
+                name, version, *_ = _terms(queue)
+                message = f"the plan that is given has not the strategy {name!r} of version {version} of the journal"
+                raise InputError(message, field=queue.name)
+            queue = attrs.evolve(queue, strategy=own.strategy)
         queues.append(queue)
     if all(queue.strategy is old.strategy for queue, old in zip(queues, router.plan.queues, strict=True)):
         return router
     return Router.restore(router.snapshot(), attrs.evolve(router.plan, queues=queues))
+
+
+def _terms(queue: Queue) -> tuple[str, int, int, int]:
+    """What a plan says of a strategy besides its answers. O(1)."""
+    strategy = strategy_of(queue)
+    return str(strategy.name), int(strategy.version), int(agent_key_of(queue)), control_interval(queue)
