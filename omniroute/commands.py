@@ -580,5 +580,5 @@ def decode(data: bytes) -> Command:
     """Return the command of a record, its types checked. O(size). Raises InputError."""
     try:
         return _DECODER.decode(data)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"not a command: {error}") from error

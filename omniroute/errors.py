@@ -9,6 +9,9 @@
     │   ├── RequirementError an expression over skills and labels
     │   ├── PlanError        a plan or a calendar, from Python, TOML or iCalendar
     │   └── LogError         a routing log
+    ├── JournalError         a journal cannot be opened or written; what was not told to be durable may not be
+    │   ├── DamagedError     it holds something else than was written; names file and sequence, and how to go on
+    │   └── FencedError      somebody else holds it now
     ├── MissingExtraError    a library of an extra is not installed; names the extra
     └── InvariantError       omniroute is broken; the router refuses all further commands
 
@@ -60,6 +63,34 @@ class PlanError(InputError):
 
 class LogError(InputError):
     """A routing log cannot be read."""
+
+
+class JournalError(OmnirouteError):
+    """A journal cannot be opened or written; ``source`` names it."""
+
+    def __init__(self, message: str, *, source: str = "") -> None:
+        self.message = message
+        self.source = source
+        super().__init__(f"{source}: {message}" if source else message)
+
+
+class DamagedError(JournalError):
+    """A journal holds something else than was written, or gives other events than were told.
+
+    ``sequence`` is the record concerned, None where it is the file as a whole; ``advice`` says how to go on.
+    """
+
+    def __init__(self, message: str, *, source: str = "", sequence: int | None = None) -> None:
+        self.sequence = sequence
+        self.advice = ""
+        super().__init__(message if sequence is None else f"record {sequence}: {message}", source=source)
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}. {self.advice}" if self.advice else super().__str__()
+
+
+class FencedError(JournalError):
+    """Somebody else has acquired the journal since; whoever held it before discards its router."""
 
 
 class MissingExtraError(OmnirouteError, ImportError):

@@ -78,7 +78,7 @@ def decode(data: bytes) -> Record:
     """
     try:
         found = _DECODER.decode(data)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"not a record: {error}") from error
     command = found.command
     if found.absent:

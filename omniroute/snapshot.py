@@ -210,7 +210,7 @@ def read(kind: type[Core], data: bytes, plan: Plan | None) -> tuple[int, Naming,
             message = f"has format {head.format} and semantics {head.semantics}, here are {FORMAT} and {SEMANTICS}"
             raise InputError(message, source="snapshot")
         found = _DECODER.decode(body)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise InputError(f"cannot be read: {error}", source="snapshot") from error
     if plan is None and found.plan is None:
         raise InputError("holds no plan, because a strategy is not in the catalogue: give the plan", source="snapshot")

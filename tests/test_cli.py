@@ -409,10 +409,10 @@ def test_version_names_the_core(run: Callable[..., Ran]) -> None:
     assert run("--version").out == f"omniroute {__version__} (core: {IMPLEMENTATION})\n"
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("replay", "--help"), ("compare", "--help"), ("demo", "--help")])
+@pytest.mark.parametrize("arguments", [(), ("replay",), ("compare",), ("demo",), ("journal",), ("journal", "cut")])
 def test_help_documents_exit_codes(run: Callable[..., Ran], arguments: tuple[str, ...]) -> None:
     """Every help page ends with the exit codes."""
-    ran = run(*arguments)
+    ran = run(*arguments, "--help")
     assert ran.code == OK
     assert "exit codes:" in ran.out
 

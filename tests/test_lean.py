@@ -19,6 +19,7 @@ UNASKED = (
     "omniroute.cli",
     "omniroute.formats",
     "omniroute.insight",
+    "omniroute.journal",
     "omniroute.journey",
     "omniroute.journey_facts",
     "omniroute.plan_toml",

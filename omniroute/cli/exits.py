@@ -15,12 +15,13 @@ PIPE: Final = 141
 HELP: Final = """\
 exit codes:
   0    done
-  1    done, with a finding: a broken line under --strict, or a log in which
-       nothing was served, so that there was nothing to route again
+  1    done, with a finding: a broken line under --strict, a log in which
+       nothing was served, so that there was nothing to route again, or a
+       journal that cannot be trusted
   2    usage: an unknown option or a value that cannot be
-  3    input: a log or plan that is missing, unreadable or broken, or a plan
-       without a queue that the log has
-  4    output: --out names something that cannot be written, or would overwrite
+  3    input: a log, plan or journal that is missing, in use, unreadable or
+       broken, or a plan without a queue that the log has
+  4    output: a place that cannot be written, or would be overwritten
   130  interrupted, 141 the reader of the output went away
 """
 

@@ -45,6 +45,13 @@ def seed(text: str) -> int:
     return int(text)
 
 
+def count(text: str) -> int:
+    """Read a whole number from 1 on."""
+    if not (text.isascii() and text.isdigit()) or len(text) > 18 or not int(text):
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {text[:40]!r}")
+    return int(text)
+
+
 def duration(text: str) -> int:
     """Read a duration such as 30s as milliseconds."""
     try:

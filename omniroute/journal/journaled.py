@@ -1,0 +1,264 @@
+"""A router whose commands are durable before anybody hears what they did.
+
+The order of things, for every store: apply in memory, append the command with what strategies answered and a digest of
+the events, wait until that is durable, and only then release the events. Where the append fails, the router has gone
+ahead of its journal: it is thrown away and made again from what was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+from typing import Final, Self
+
+from omniroute import commands as c
+from omniroute import records
+from omniroute.errors import InputError, InvariantError, JournalError, MisuseError
+from omniroute.events import Event, decode, encode
+from omniroute.journal.entry import Entry, Kind, bytes_of, digest_of, sealed, this_writer
+from omniroute.journal.keys import Keys, checked, mark_of
+from omniroute.journal.port import Held, Store
+from omniroute.journal.recover import Replay, recover, replayed, start_entry, with_code
+from omniroute.model import shown
+from omniroute.plan import Plan
+from omniroute.router import Router
+
+__all__ = ["SNAPSHOT_EVERY", "Journaled"]
+
+SNAPSHOT_EVERY: Final = 100_000
+"""Records between two snapshots that are taken by themselves."""
+
+
+class Journaled:
+    """A router and its journal: made anew from ``plan``, or recovered.
+
+    A journal that is there knows its own plan; ``plan`` then only brings the code of strategies outside the catalogue.
+    It is used by one thread at a time, as a router is. ``notes`` say what recovery found and mended. Opening costs
+    O(state + records since the last snapshot). Raises JournalError, DamagedError, InputError.
+
+    >>> from omniroute import Agent, Plan, Queue, commands
+    >>> from omniroute.journal import Journaled, MemoryStore
+    >>> plan, store = Plan(queues=[Queue("sales")], agents=[Agent("ana")]), MemoryStore()
+    >>> with Journaled(store, plan) as journaled:
+    ...     told = journaled.apply(0, commands.SignIn("ana"))
+    ...     told = journaled.apply(5, commands.Enqueue("call-1", "sales"), key="request-7")
+    ...     again = journaled.apply(9, commands.Enqueue("call-1", "sales"), key="request-7")
+    >>> again == told
+    True
+    """
+
+    def __init__(self, store: Store, plan: Plan, *, snapshot_every: int = SNAPSHOT_EVERY) -> None:
+        if snapshot_every < 1:
+            raise MisuseError(f"snapshot_every is {shown(snapshot_every)}, expected 1 or more")
+        self.store = store
+        self.notes: tuple[str, ...] = ()
+        self._plan = plan
+        self._every = snapshot_every
+        self._why: BaseException | None = None
+        self._last: Future[list[Event]] = _done([])
+        self.reload()
+
+    # Opening and closing ---------------------------------------------------------------------------------------------
+
+    def reload(self) -> None:
+        """Throw the router away and make it again from the journal, as after a restart. Raises as opening does."""
+        self._state: Replay | None = None
+        self._flying: dict[str, Future[list[Event]]] = {}
+        try:
+            self._reload()
+        except BaseException:
+            self.store.close()  # so that somebody else may look at it
+            raise
+
+    def _reload(self) -> None:
+        held = self.store.acquire()
+        self._held, notes = held, list(held.notes)
+        if held.head == 0:
+            router, entry = start_entry(self._plan)
+            state = Replay(router, self.store.source, 0, 0, Keys(), this_writer())
+            self._append(state, entry, []).result()
+        else:
+            state, found = recover(self.store, held)
+            notes += found
+            state.router = with_code(state.router, self._plan)
+        self._base = self._last_snapshot(held)
+        state.writer = state.here
+        self._append(state, Entry(Kind.OPENED, state.router.now, bytes_of(state.writer)), []).result()
+        self.notes, self._why, self._state = tuple(notes), None, state
+
+    def _last_snapshot(self, held: Held) -> int:
+        return next((sequence for sequence, _ in self.store.snapshots()), held.first - 1)
+
+    def close(self) -> None:
+        """Write what is waiting and let go of the journal. Closing twice does nothing."""
+        self._state, self._why = None, JournalError("is closed", source=self.store.source)
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # Commands --------------------------------------------------------------------------------------------------------
+
+    def apply(self, now: int, command: c.Command, key: str | None = None) -> list[Event]:
+        """Apply a command, and return what happened when it is durable.
+
+        A command that comes again with the ``key`` of an earlier one is not applied: what happened then is returned
+        once more. Raises what :meth:`omniroute.Router.apply` raises, and then nothing has moved and nothing is written.
+        Raises JournalError where it cannot be written: it is in doubt, and :meth:`reload` finds out.
+        """
+        return self.submit(now, command, key).result()
+
+    def advance(self, now: int) -> list[Event]:
+        """Fire deadlines up to ``now``, and return what happened when it is durable. Writes nothing if nothing did."""
+        state = self._ready()
+        try:
+            events = state.router.advance(now)
+            if not events:
+                return []
+            done = self._written(state, Entry(Kind.TICK, now), events)
+        except MisuseError:
+            raise
+        except BaseException as error:
+            self._fail(error)
+            raise
+        return done.result()
+
+    def submit(self, now: int, command: c.Command, key: str | None = None) -> Future[list[Event]]:
+        """As :meth:`apply`, without waiting: the future ends with the events when they are durable.
+
+        Commands that are submitted before the first of them is durable share a commit. Futures end in order; when one
+        fails, all behind it do.
+        """
+        state = self._ready()
+        body = _bytes_of(now if type(now) is int else 0, command)
+        if not isinstance(command, c.ChangePlan):
+            command = _read(body)  # what is applied is what is written
+        mark = 0
+        if key is not None:
+            mark = mark_of(body if now == 0 else _bytes_of(0, command))
+            known = state.keys.find(checked(key), mark)
+            if known is not None:
+                return self._flying.get(key) or _done(decode(known))
+        try:
+            events = state.router.apply(now, command)
+            answers = state.router.answers
+            if answers:
+                body = records.encode(records.Record(now, command, answers))
+            if key is not None:
+                state.keys.remember(key, mark, now, encode(events))
+            return self._written(state, Entry(Kind.COMMAND, now, body, key=key or ""), events)
+        except (MisuseError, InputError):
+            raise  # of the router: nothing has moved
+        except BaseException as error:
+            self._fail(error)
+            raise
+
+    def _written(self, state: Replay, entry: Entry, events: list[Event]) -> Future[list[Event]]:
+        """Append what has been applied; the future that releases its events."""
+        if events:
+            if events[0].seq != state.told + 1:
+                raise InvariantError(f"event {events[0].seq} follows {state.told}: the router was moved from elsewhere")
+            state.told = events[-1].seq
+        entry = Entry(entry.kind, entry.now, entry.body, len(events), digest_of(events), entry.key)
+        released = self._append(state, entry, events)
+        if entry.key:
+            self._flying[entry.key] = released
+            released.add_done_callback(lambda done: self._landed(done, entry.key))
+        if state.sequence - self._base >= self._every:
+            self._keep(state)
+        return released
+
+    def _append(self, state: Replay, entry: Entry, events: list[Event]) -> Future[list[Event]]:
+        sequence = state.sequence + 1
+        self._last = self.store.append(self._held.epoch, sequence, [sealed(sequence, bytes_of(entry))], events)
+        state.sequence = sequence
+        return self._last
+
+    def _landed(self, done: Future[list[Event]], key: str) -> None:
+        if done.exception() is None:  # else it is in doubt, and nobody is told what happened
+            self._flying.pop(key, None)
+
+    def _fail(self, why: BaseException) -> None:
+        """The router may be ahead of its journal: nobody sees it again."""
+        self._state, self._why = None, self._why or why
+
+    def _ready(self) -> Replay:
+        state = self._state
+        if self._last.done() and state is not None:
+            why = self._last.exception()  # where one fails, all behind it do
+            if why is not None:
+                self._fail(why)
+                state = None
+        if state is None:
+            raise JournalError(f"reload before the next command: {self._why}", source=self.store.source)
+        return state
+
+    # Snapshots and reading -------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> None:
+        """Keep a snapshot, so that recovery begins here; what is older than the one before is forgotten. O(state)."""
+        self._keep(self._ready()).result()
+
+    def _keep(self, state: Replay) -> Future[None]:
+        self._base = state.sequence
+        done = self.store.keep(self._held.epoch, state.sequence, state.kept())
+        done.add_done_callback(self._kept)
+        return done
+
+    def _kept(self, done: Future[None]) -> None:
+        error = done.exception()
+        if error is not None:
+            self._fail(error)
+
+    @property
+    def router(self) -> Router:
+        """The router, to be read; a command that it gets from elsewhere is found and ends in InvariantError."""
+        return self._ready().router
+
+    @property
+    def sequence(self) -> int:
+        """The number of the last record, durable or on its way."""
+        return self._ready().sequence
+
+    @property
+    def told(self) -> int:
+        """The number of the last event, released or on its way."""
+        return self._ready().told
+
+    def events(self, after: int) -> Iterator[Event]:
+        """What happened behind event number ``after``, made again from the journal: for a consumer that was away.
+
+        O(state + records since the snapshot before). Raises MisuseError where it is forgotten: older than the snapshot
+        before the last one.
+        """
+        state = self._ready()
+        first = self._held.first if self._base < self._held.first else state.sequence + 1
+        held = Held(epoch=self._held.epoch, head=state.sequence, first=first)
+        for _, events in replayed(self.store, held, [], told=after):
+            for event in events:
+                if event.seq > after:
+                    yield event
+
+
+def _bytes_of(now: int, command: c.Command) -> bytes:
+    """A command without answers as a record. Raises MisuseError for what cannot be written, before a router moves."""
+    try:
+        return records.encode(records.Record(now, command))
+    except (TypeError, ValueError, OverflowError, NotImplementedError, RecursionError) as error:
+        raise MisuseError(f"{type(command).__name__} cannot be written: {error}") from error
+
+
+def _read(body: bytes) -> c.Command:
+    try:
+        return records.decode(body).command
+    except InputError as error:
+        raise MisuseError(str(error)) from error
+
+
+def _done(events: list[Event]) -> Future[list[Event]]:
+    done: Future[list[Event]] = Future()
+    done.set_result(events)
+    return done
