@@ -42,9 +42,10 @@ FLOORS = [
         "audit",
         "records",
     },
-    {"formats", "world", "calendar"},
+    {"formats", "world", "calendar", "journal"},
     {"insight"},
     {"replay"},
+    {"live"},
     {"cli", "__main__"},
 ]
 """From the ground up; a file imports its own floor or a lower one."""
