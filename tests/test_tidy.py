@@ -67,8 +67,9 @@ MAY_READ_CLOCKS = {
     "calendar",
     "cli",
     "replay",
+    "live",
 }
-"""Dates as text are read at the edge (``datetime``); nobody here asks what time it is but the command line."""
+"""Dates as text are read at the edge (``datetime``); who asks what time it is are the command line and ``live``."""
 
 
 def name_of(path: Path) -> str:
