@@ -33,6 +33,7 @@ __all__ = [
     "Enqueue",
     "EnqueueMany",
     "Erase",
+    "Extend",
     "FailSetup",
     "Finish",
     "Hold",
@@ -501,6 +502,12 @@ class Reconcile(msgspec.Struct, frozen=True, array_like=True, tag=True):
     interactions: tuple[str, ...]
 
 
+class Extend(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """Nobody could be heard for a while: live offers and set-ups get ``by_ms`` more, 1 ms to 24.8 days."""
+
+    by_ms: int
+
+
 class SignInMany(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """Several agents come, in this order; each may be refused by itself."""
 
@@ -529,6 +536,7 @@ Command: TypeAlias = (
     | ChangePlan
     | Revise
     | Reconcile
+    | Extend
     | Cancel
     | Connect
     | FailSetup

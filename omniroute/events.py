@@ -31,6 +31,7 @@ __all__ = [
     "Classified",
     "Connected",
     "Event",
+    "Extended",
     "Finished",
     "Held",
     "Interrupted",
@@ -533,6 +534,15 @@ class Reconciled(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=Fals
     unknown_interactions: tuple[str, ...]
 
 
+class Extended(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
+    """``count`` live offers and set-ups end ``by_ms`` later than they said."""
+
+    seq: int
+    at: int
+    by_ms: int
+    count: int
+
+
 class Rejected(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
     """A command was refused: ``reason`` is one of REASONS, ``subject`` names what it was about. Nothing changed."""
 
@@ -584,6 +594,7 @@ Event: TypeAlias = (
     | PlanChanged
     | StrategyFailed
     | Reconciled
+    | Extended
     | Rejected
 )
 

@@ -1,12 +1,13 @@
-"""Bringing two views together: what the host knows after a restart, and what the router does."""
+"""After a pause: bringing together what the host knows and what the router does, and time for who was not heard."""
 
 from __future__ import annotations
 
 from omniroute import commands as c
 from omniroute import forms
 from omniroute.core.lifecycle import INTERACTION, InteractionMove, InteractionState, Presence, PresenceMove
+from omniroute.core.limits import OPENS_MAX
 from omniroute.door import HANDLERS, Door
-from omniroute.events import Event, Reconciled
+from omniroute.events import Event, Extended, Reconciled
 
 __all__: list[str] = []
 
@@ -51,4 +52,17 @@ def _follow(door: Door, j: int, wanted: str) -> bool:
     return wanted == "ready" and presence != Presence.READY
 
 
-HANDLERS[c.Reconcile] = _reconcile
+def _extend(door: Door, now: int, command: c.Extend) -> list[Event]:
+    forms.integer("by_ms", command.by_ms, 1, OPENS_MAX)
+    events = door.begin(now)
+    door.core.advance(now)
+    count = door.core.extend(now, command.by_ms)
+    ledger = door.ledger
+    for offer, (i, j, due) in ledger.offers.items():
+        if due >= 0:
+            ledger.offers[offer] = (i, j, due + command.by_ms)
+    events.append(Extended(ledger.next_seq(), now, command.by_ms, count))
+    return events
+
+
+HANDLERS.update({c.Reconcile: _reconcile, c.Extend: _extend})

@@ -400,6 +400,10 @@ class Router:
         """After a restart: bring the router to what the host knows. See :class:`commands.Reconcile`."""
         return self._apply(now, c.Reconcile(dict(agents), tuple(interactions)))  # type: ignore[arg-type]
 
+    def extend(self, now: int, by_ms: int) -> list[Event]:
+        """Nobody could be heard for a while: live offers and set-ups get so much more time."""
+        return self._apply(now, c.Extend(by_ms))
+
     # Copies and checks -----------------------------------------------------------------------------------------------
 
     def snapshot(self) -> bytes:

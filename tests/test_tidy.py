@@ -60,6 +60,7 @@ FLOORS = [
     {"formats", "world", "calendar", "journal"},
     {"insight"},
     {"replay"},
+    {"live"},
     {"cli", "__main__"},
 ]
 """From the ground up; a file imports its own floor or a lower one."""
@@ -82,8 +83,9 @@ MAY_READ_CLOCKS = {
     "cli",
     "replay",
     "testing.child",
+    "live",
 }
-"""Dates as text are read at the edge (``datetime``); nobody here asks what time it is but the command line.
+"""Dates as text are read at the edge (``datetime``); who asks what time it is are the command line and ``live``.
 
 The kit that tests strategies starts another process, to see whether they answer the same there.
 """

@@ -294,10 +294,13 @@ class Twins:
                 ("resume", [6, 7]),
                 ("park", [1, 2]),
                 ("activate", [8]),
+                ("extend", []),
             ]
         )
         i = self.someone(draw, *states)
-        if name == "park":
+        if name == "extend":
+            self.both(name, now, draw.one([1, 3, 10, 0]))
+        elif name == "park":
             self.both("park", now, i, draw.one([-1, now + 1, now + 6, now]))
         elif name == "setup_failed":
             self.both(name, now, i, draw.one([-1, now + 3]))

@@ -1114,6 +1114,26 @@ cdef class Core:
         do_hold(&self.s, i)
         return self.done()
 
+    def extend(self, i64 now, i64 by):
+        self.begin(now)
+        within("by", by, 1, OPENS_MAX)
+        cdef State* s = &self.s
+        cdef i64 found = 0
+        cdef i32 x
+        s.now = now
+        for x in range(s.n_offers):
+            if s.offers[x].interaction >= 0 and s.offers[x].due >= 0:
+                s.offers[x].due += by
+                arm(s, s.offers[x].due, OFFER_EXPIRY, s.offers[x].seq, x)
+                found += 1
+        for x in range(s.n_interactions):
+            if s.interactions[x].state == ACCEPTING:
+                s.interactions[x].clock += by
+                arm(s, s.interactions[x].clock, SETUP_END, s.interactions[x].seq, x)
+                found += 1
+        self.done()
+        return found
+
     def resume(self, i64 now, i64 i):
         self.begin(now)
         cdef int reason = self.judge(i, MOVE_RESUME)

@@ -113,18 +113,21 @@ class Journaled:
 
     def advance(self, now: int) -> list[Event]:
         """Fire deadlines up to ``now``, and return what happened when it is durable. Writes nothing if nothing did."""
+        return self.submit_tick(now).result()
+
+    def submit_tick(self, now: int) -> Future[list[Event]]:
+        """As :meth:`advance`, without waiting."""
         state = self._ready()
         try:
             events = state.router.advance(now)
             if not events:
-                return []
-            done = self._written(state, Entry(Kind.TICK, now), events)
+                return _done([])
+            return self._written(state, Entry(Kind.TICK, now), events)
         except MisuseError:
             raise
         except BaseException as error:
             self._fail(error)
             raise
-        return done.result()
 
     def submit(self, now: int, command: c.Command, key: str | None = None) -> Future[list[Event]]:
         """As :meth:`apply`, without waiting: the future ends with the events when they are durable.
@@ -212,6 +215,15 @@ class Journaled:
         error = done.exception()
         if error is not None:
             self._fail(error)
+
+    @property
+    def failed(self) -> BaseException | None:
+        """Why :meth:`reload` has to come before the next command; None while all is well."""
+        try:
+            self._ready()
+        except JournalError as error:
+            return self._why or error
+        return None
 
     @property
     def router(self) -> Router:

@@ -492,6 +492,7 @@ class Core:
     release = turns.release
     _release = turns._release
     _let_go = turns._let_go
+    extend = turns.extend
     hold = turns.hold
     resume = turns.resume
     _turn = turns._turn

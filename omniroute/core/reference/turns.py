@@ -133,6 +133,21 @@ def _let_go(self: Core, j: int, channel: int, *, took: bool = True) -> None:
     self._empty(j)
 
 
+def extend(self: Core, now: int, by: int) -> int:
+    """Give live offers and set-ups so many ms more, because nobody could be heard; how many these are."""
+    self._check_time(now)
+    within("by", by, 1, limits.OPENS_MAX)
+    self.now = now
+    offers = [offer for offer in self.offers if offer is not None and offer.due >= 0]
+    setups = [it for it in self.interactions if it is not None and it.state == InteractionState.ACCEPTING]
+    for offer in offers:
+        offer.due += by
+    for it in setups:
+        it.due += by
+    self._done()
+    return len(offers) + len(setups)
+
+
 # Turns -----------------------------------------------------------------------------------------------------------
 
 
