@@ -140,6 +140,25 @@ def test_a_window_closes_at_the_target_wait(core: Any) -> None:
 
 
 @both
+def test_a_window_closes_before_an_agent_has_too_little_time_left(core: Any) -> None:
+    """Who may not begin from an instant on is given what a window holds for him the millisecond before.
+
+    Red when edges are not looked at, on the side of an agent and on that of an interaction.
+    """
+    for first in ("interaction", "agent"):
+        world = World(core, [[0, NEVER]], groups=[1, 0], length=1_000)
+        world.core.set_ladder(world.groups[0], [(5_000, world.groups[1])])
+        if first == "agent":
+            world.core.set_presence(900, 0, PresenceMove.SET_NOT_READY)
+        world.core.oblige(1_000, 0, 6_300)
+        number = world.arrive(1_000, 0)
+        if first == "agent":
+            world.core.set_presence(1_000, 0, PresenceMove.SET_READY)
+        assert world.core.window(0) == (1_000, 1_299)
+        assert world.offers(9_000) == [(1_299, number, 0)]
+
+
+@both
 def test_ranks_and_tiers_are_strict(core: Any) -> None:
     """The lesser rank, then the lesser tier, is served, whatever others weigh and however many more there would be."""
     world = World(core, [[0], [0]], ranks_in=[[1], [0]])

@@ -12,7 +12,7 @@ from omniroute.core.places cimport sync
 from omniroute.core.rounds cimport *
 from omniroute.core.keys cimport key_of
 from omniroute.core.selection cimport in_queue, offers_full, weigh
-from omniroute.core.windows cimport holds
+from omniroute.core.windows cimport held_from
 
 cdef enum:
     CELLS_MAX = 65536  # limits.WINDOW_CELLS_MAX
@@ -400,7 +400,7 @@ cdef inline bint close_those_of(State* s, i32 i) noexcept nogil:
     cdef u64 held = 0
     cdef i32 w
     for w in range(s.n_windows):
-        held |= <u64> holds(s, i, w) << w
+        held |= <u64> (held_from(s, i, w) >= 0) << w
     w = 0
     while held >> w:
         if (held >> w) & 1:

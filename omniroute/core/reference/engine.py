@@ -237,9 +237,7 @@ class Core:
         elif kind == DeadlineKind.WINDOW:
             windows.close(self, number)
         elif kind == DeadlineKind.STEP:
-            when = self.tables.classes[self.live(number).entries[part].class_].step_when
-            if (when < 0 or self.tables.conditions[when].holds) and not windows.close_those_of(self, number):
-                self._step(number)
+            self._step(number, part)
         else:
             self._ask_outside(kind, number)
 
@@ -255,7 +253,11 @@ class Core:
         if self._anything_waits():
             self._arm_estimates()
 
-    def _step(self, i: int) -> None:
+    def _step(self, i: int, part: int) -> None:
+        """A step is due; what a window holds comes first, the step then has its turn at the same instant."""
+        when = self.tables.classes[self.live(i).entries[part].class_].step_when
+        if (when >= 0 and not self.tables.conditions[when].holds) or windows.close_those_of(self, i):
+            return
         if not self._settle(i):
             self._withdraw_excess(i)
             self._place(i)

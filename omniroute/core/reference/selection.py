@@ -114,8 +114,12 @@ def why_not(core: Core, i: int, entry: Entry, j: int, *, further: bool = False) 
     return None
 
 
-def agents_for(core: Core, i: int, *, further: bool = False) -> list[tuple[tuple[int, int], int, int]]:
+def agents_for(
+    core: Core, i: int, *, further: bool = False, window: int = -1
+) -> list[tuple[tuple[int, int], int, int]]:
     """Who should get interaction ``i``: (standing, entry position, agent), best first, one place for each agent.
+
+    With a ``window``: who would get it of those from whom that holds it.
 
     First those whom it prefers, in that order; then those whom it would not interrupt in anything; then least rank,
     then least ``cost + term - idle_rate * idle``, then longest idle where idling counts, then the agent key, then the
@@ -126,7 +130,9 @@ def agents_for(core: Core, i: int, *, further: bool = False) -> list[tuple[tuple
     for e, entry in enumerate(core.live(i).entries):
         class_ = core.tables.classes[entry.class_]
         for j, agent in enumerate(core.agents):
-            if why_not(core, i, entry, j, further=further) is not None:
+            clause = why_not(core, i, entry, j, further=further)
+            held = clause == Clause.IN_WINDOW and window_of(core, entry) == window
+            if not (held if window >= 0 else clause is None):
                 continue
             wished = wish(core, i, j)
             if wished is not None:

@@ -95,8 +95,9 @@ class Round:
 def hold_back(core: Core, i: int) -> None:
     """Open the windows that hold an interaction from somebody who could take it now."""
     for w in sorted({selection.window_of(core, entry) for entry in core.live(i).entries} - {-1}):
-        if holds(core, i, w):
-            _open(core, w, i)
+        found = selection.agents_for(core, i, window=w)
+        if found:
+            _open(core, w, i, found[0][-1])
 
 
 def hold_back_from(core: Core, j: int) -> None:
@@ -104,20 +105,14 @@ def hold_back_from(core: Core, j: int) -> None:
     for w in range(len(core.tables.windows)):
         best = selection.interaction_for(core, j, window=w)
         if best is not None:
-            _open(core, w, best[0])
+            _open(core, w, best[0], j)
 
 
-def holds(core: Core, i: int, w: int) -> bool:
-    """Whether a window holds an interaction from somebody who could take it now."""
-    return any(
-        selection.window_of(core, entry) == w and selection.why_not(core, i, entry, j) == Clause.IN_WINDOW
-        for entry in core.live(i).entries
-        for j in range(len(core.agents))
-    )
+def _open(core: Core, w: int, i: int, j: int) -> None:
+    """A window is open: it holds an offer back that would have been made now.
 
-
-def _open(core: Core, w: int, i: int) -> None:
-    """A window is open, and closes no later than the target wait of the one for whom it holds an offer back."""
+    It closes no later than the target wait of that interaction, and before that agent has too little time left.
+    """
     window, it = core.tables.windows[w], core.live(i)
     if window.closes_at < 0:
         window.closes_at = core.now + window.length
@@ -125,11 +120,13 @@ def _open(core: Core, w: int, i: int) -> None:
         target = core.tables.queues[core.queue_of(entry)].target
         if selection.window_of(core, entry) == w and target >= 0 and it.wait_from + target > core.now:
             window.closes_at = min(window.closes_at, it.wait_from + target)
+    if core.agents[j].edge - 1 > core.now:
+        window.closes_at = min(window.closes_at, core.agents[j].edge - 1)
 
 
 def close_those_of(core: Core, i: int) -> bool:
     """Close the windows that hold an interaction, before it takes a step; whether there are any."""
-    held = [w for w in range(len(core.tables.windows)) if holds(core, i, w)]
+    held = [w for w in range(len(core.tables.windows)) if selection.agents_for(core, i, window=w)]
     for w in held:
         close(core, w)
     return bool(held)
