@@ -97,7 +97,7 @@ cdef inline void free_offer(State* s, i32 o) noexcept nogil:
 
 cdef inline u64* marks(State* s, i32 k) noexcept nogil:
     """Where it is marked whether somebody waits in a class: for offers at once, or held by a window."""
-    cdef i32 w = s.classes[k].window
+    cdef i32 w = s.classes[k].window if s.n_windows else -1
     return &s.nonempty[k >> 6] if w < 0 else &s.held[<i64> w * (s.cap_classes >> 6) + (k >> 6)]
 
 

@@ -359,7 +359,10 @@ cdef inline bint choose(
 
 cdef inline bint in_window(State* s, i32 e) noexcept nogil:
     """Whether a decision window holds an entry back."""
-    cdef i32 w = s.classes[s.entries[e].class_].window
+    cdef i32 w
+    if s.n_windows == 0:
+        return False
+    w = s.classes[s.entries[e].class_].window
     return w >= 0 and w != s.loose
 
 
