@@ -158,6 +158,18 @@ def test_a_byte_that_flips(killed: Left, closed: Left, tmp_path: Path, which: st
     print(which, outcomes)
 
 
+def test_a_name_that_is_no_text(closed: Left, tmp_path: Path) -> None:
+    """A table whose name is no text any more is damage like any other. Not planted: it ended in an error of its own."""
+    path, _ = closed.copied(tmp_path / "copy")
+    path.write_bytes(
+        path.read_bytes().replace(b"CREATE TABLE log", b"CREATE \xa0ABLE log").replace(b"tablelog", b"\xa0ablelog")
+    )
+    with pytest.raises(JournalError):
+        SqliteStore(path).acquire()
+    with pytest.raises(JournalError):
+        cut(path, tmp_path / "new")
+
+
 def test_a_record_that_is_missing(closed: Left, tmp_path: Path) -> None:
     """A record that is gone without a trace is noticed, the last one too, because its number is stored apart.
 

@@ -79,7 +79,7 @@ def refuse_in_use(path: Path) -> None:
         raise JournalError("is not there" if not path.exists() else "is no file", source=str(path))
     beside = [Path(f"{path}{suffix}") for suffix in ("-wal", "-shm")]
     made = [name for name in beside if not name.exists()]
-    with suppress(sqlite3.Error):
+    with suppress(sqlite3.Error, UnicodeDecodeError):
         looking = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=0)
         try:
             looking.execute("SELECT 1 FROM sqlite_schema").fetchone()
@@ -145,7 +145,7 @@ def remains(store: SqliteStore, after: int = 0) -> Iterator[tuple[int, bytes]]:
 
 
 def _rows(store: SqliteStore, statement: str, *given: int) -> Iterator[tuple[int, bytes]]:
-    with suppress(sqlite3.Error):
+    with suppress(sqlite3.Error, UnicodeDecodeError):
         db = sqlite3.connect(store.path)
         try:
             for sequence, body in db.execute(statement, given):

@@ -177,7 +177,7 @@ class SqliteStore:
             if self._broken is not None and job.function != self._acquire:
                 raise self._broken
             found = job.function(*job.given)
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
             self._break(error)
             job.done.set_exception(self._broken)
         except BaseException as error:
@@ -298,7 +298,7 @@ class SqliteStore:
         except DamagedError as error:
             self._let_go(clean=False)
             raise advised(error, self.source) from error.__cause__
-        except (JournalError, sqlite3.Error) as error:
+        except (JournalError, sqlite3.Error, UnicodeDecodeError) as error:
             self._let_go(clean=False)
             raise error if isinstance(error, JournalError) else self._said(error) from error
         return notes
@@ -408,7 +408,7 @@ class SqliteStore:
         primary = None if code is None else code & 0xFF
         if primary in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return self._error("is open elsewhere: one process at a time holds a journal")
-        if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        if primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or isinstance(error, UnicodeDecodeError):
             return advised(DamagedError(f"SQLite says: {error}", source=self.source), self.source)
         return self._error(f"cannot be used: {getattr(error, 'strerror', None) or error}")
 
