@@ -161,7 +161,7 @@ def command(
         commands.SignIn(commands.AgentCard(agent, {"fr": 1 + b % 2}, units=2)),
         commands.ChangePlan(plans[b % 2]),
         commands.Reconcile({"ana": "ready", "ben": "draining"}, (*router._ledger.numbers, new)[b % 3 :]),
-        commands.Extend(1_000 * (a % 3)),
+        commands.Extend(1 + 1_000 * (a % 3)),
         commands.EnqueueMany((enqueue, commands.Enqueue(IDS[b % 12], "mail", "chat"))),
     )
     return choices[kind % len(choices)]
