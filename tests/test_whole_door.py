@@ -103,7 +103,7 @@ def test_no_dead_end(core: str, moves: list[Move]) -> None:
 
 
 def cleared(router: Router) -> None:
-    """Everybody is free, ready and able, nothing is parked; one agent is new, so nobody can have forbidden him."""
+    """Everybody is free, ready, able and has time, nothing is parked; one agent is new, so nobody can have forbidden him."""
     now = router.now
     for name in [name for name, i in router._ledger.numbers.items() if router._core.interaction(i)[1] >= 0]:
         if name in router._ledger.numbers and router.interaction(name).agent:
@@ -114,6 +114,7 @@ def cleared(router: Router) -> None:
             router.activate(now, name)
     for agent in router._naming.agent_ids:
         router.update_agent(now, Agent(agent, skills={"es": 9, "fr": 9, "klingon": 9}, units=1_000))
+        router.set_obligation(now, agent, None)
         router.set_presence(now, agent, "ready")
     router.sign_in(now, "ana")
     router.sign_in(now, Agent("new", skills={"es": 9, "fr": 9, "klingon": 9}, units=1_000))
