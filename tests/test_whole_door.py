@@ -103,7 +103,7 @@ def test_no_dead_end(core: str, moves: list[Move]) -> None:
 
 
 def cleared(router: Router) -> None:
-    """Everybody is free, ready, able and has time, nothing is parked; one agent is new, so nobody can have forbidden him."""
+    """Everybody is free, ready, able and in no hurry, nothing is parked, and one agent is new to all that waits."""
     now = router.now
     for name in [name for name, i in router._ledger.numbers.items() if router._core.interaction(i)[1] >= 0]:
         if name in router._ledger.numbers and router.interaction(name).agent:
