@@ -41,8 +41,8 @@ from omniroute.core.turns cimport (
     unaccepted,
 )
 
-from omniroute.core import limits, lifecycle
-from omniroute.core.codes import LOOKS_BACK, AgentKey, Clause, Reason
+from omniroute.core import codes, limits, lifecycle
+from omniroute.core.codes import AgentKey, Clause, Reason
 from omniroute.core.limits import never_accepted, out_of_range, too_early
 from omniroute.errors import MisuseError
 
@@ -608,7 +608,7 @@ cdef class Core:
         s.classes[k].channel = channel
         s.classes[k].lane = lane
         s.classes[k].agent_key = agent_key
-        s.looks_back = s.looks_back or agent_key in LOOKS_BACK
+        s.looks_back = s.looks_back or agent_key in codes.LOOKS_BACK
         s.drawing = s.drawing or agent_key == WEIGHTED_RANDOM
         s.classes[k].age_rate = 1
         s.classes[k].age_cap = -1
