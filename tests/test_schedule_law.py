@@ -61,6 +61,7 @@ def check_law(shifts: int, g: float, seed: int) -> None:
         assert abs(found - exact) <= 4 * s / math.sqrt(shifts), (g, found, exact)
 
 
+@kernel_only
 @pytest.mark.parametrize("g", [0.5, 1.0, 2.0])
 def test_the_law_of_stopping_early(g):
     """Who stops g means before works over with probability exp(-g), for exp(-g) means, and idles g - 1 + exp(-g).
