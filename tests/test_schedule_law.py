@@ -16,6 +16,8 @@ from omniroute.strategies.schedule import Schedule
 from omniroute.world.played import play
 from omniroute.world.workload import Workload
 
+pytestmark = kernel_only
+
 MEAN = 300_000
 DAY = 4 * MEAN
 """A shift, busy from the first instant; handle times have no memory, so its length does not matter."""
@@ -61,7 +63,6 @@ def check_law(shifts: int, g: float, seed: int) -> None:
         assert abs(found - exact) <= 4 * s / math.sqrt(shifts), (g, found, exact)
 
 
-@kernel_only
 @pytest.mark.parametrize("g", [0.5, 1.0, 2.0])
 def test_the_law_of_stopping_early(g):
     """Who stops g means before works over with probability exp(-g), for exp(-g) means, and idles g - 1 + exp(-g).
@@ -71,7 +72,6 @@ def test_the_law_of_stopping_early(g):
     check_law(40_000 if "kernel" in CORES else 200, g, 5)
 
 
-@kernel_only
 def test_both_cores_follow_the_columns(monkeypatch):
     """Obligations as a column, on either core: the same begins and ends; one is told before its agent comes.
 
