@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import subprocess
@@ -32,6 +33,8 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
         "--size", action="append", default=[], metavar="NAME=N", help=f"one of {', '.join(sizes.FULL)}; repeatable"
     )
     found = parser.parse_args(given)
+    if found.plots and importlib.util.find_spec("matplotlib") is None:
+        parser.error("--plots draws with matplotlib: pip install '.[bench]'")
     found.sizes = dict(sizes.QUICK if found.quick else sizes.FULL)
     if found.full_day:
         found.sizes["day"] = DAY
@@ -87,7 +90,7 @@ def run(chosen: argparse.Namespace) -> tuple[list[Line], list[str]]:
         if why and not why.startswith("SKIPPED"):
             wrong.append(f"{name}: {why}")
     about = machine.about()
-    return [tables.completed(line, about, chosen.sizes) for line in raw + tables.shares(raw)], wrong
+    return [tables.completed(line, about, chosen.sizes) for line in raw], wrong
 
 
 def main(given: Sequence[str] | None = None) -> int:

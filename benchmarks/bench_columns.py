@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Sequence
+from time import process_time
 
 import attrs
 import numpy as np
@@ -85,11 +87,11 @@ def test_two_classes_omniroute(rate):
     )
 
 
-def test_two_classes_compiled(rate):
+def compiled(arrivals: Arrivals) -> Callable[[], tuple[Column]]:
+    """The bare loop over these columns; skips where there is no C compiler."""
     loop = rivals.compiled_loop()
     if loop is None:
         pytest.skip("there is no C compiler")
-    arrivals = worlds.two_classes(size("columns"))
 
     def run() -> tuple[Column]:
         waits = np.zeros(len(arrivals.at), np.int64)
@@ -97,8 +99,33 @@ def test_two_classes_compiled(rate):
         assert loop(len(waits), 100, *columns) == 0
         return (waits,)
 
+    return run
+
+
+def test_two_classes_compiled(rate):
+    arrivals = worlds.two_classes(size("columns"))
     judge = same_waits(arrivals)
-    rate("two-classes", "bare compiled loop", run, len(arrivals.at), rounds=size("rounds"), judge=judge)
+    rate("two-classes", "bare compiled loop", compiled(arrivals), len(arrivals.at), rounds=size("rounds"), judge=judge)
+
+
+def test_two_classes_share(benchmark, report):
+    """By turns, so that a machine that is slow for a while is slow for both; the median of the ratios."""
+    arrivals = worlds.two_classes(size("columns") // 3)
+    bare = compiled(arrivals)
+
+    def turn() -> float:
+        core, signed = pool().build(), sign_in_all(100)
+        begin = process_time()
+        ours = drive_columns(core, arrivals, signed)
+        between = process_time()
+        theirs = bare()
+        end = process_time()
+        assert np.array_equal(theirs[0], ours.start - arrivals.at)
+        return (end - between) / (between - begin)
+
+    turn()
+    found = benchmark.pedantic(lambda: [turn() for _ in range(4 * size("rounds") + 1)], rounds=1)
+    report("two-classes-share", "omniroute", statistics.median(found), n=len(arrivals.at))
 
 
 @pytest.mark.parametrize(

@@ -34,15 +34,6 @@ def is_ours(line: Line) -> bool:
     return line["engine"].startswith("omniroute")
 
 
-def shares(lines: Iterable[Line]) -> list[Line]:
-    """The line that needs two engines: omniroute as a share of the bare compiled loop."""
-    found = {line["engine"]: line for line in lines if line["scenario"] == "two-classes"}
-    ours, bare = found.get("omniroute"), found.get("bare compiled loop")
-    if ours is None or bare is None:
-        return []
-    return [ours | {"scenario": "two-classes-share", "figure": ours["figure"] / bare["figure"], "unit": "times"}]
-
-
 def laid_out(rows: Sequence[Sequence[str]]) -> str:
     """Rows as a Markdown table with columns as wide as they need to be; the first row is the heading."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
