@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omniroute.core import IMPLEMENTATION, Driver
+from omniroute.core.limits import TIER_MAX, TIME_MAX
 from omniroute.errors import MisuseError
 from omniroute.model import Agent
 from omniroute.plan import Channel, Plan, Queue, Step, Window
@@ -264,3 +265,48 @@ def test_others_run_while_a_world_is_driven():
         other.join()
     assert (results[2] >= 0).all()
     assert seen == [True]
+
+
+TOO_LITTLE, TOO_MUCH = -(2**63), 2**63 - 1
+BOUNDS = (
+    ("arrival", 5, TIME_MAX),
+    ("class", 0, 0),
+    ("tier", 0, TIER_MAX),
+    ("head start", -TIME_MAX, TIME_MAX),
+    ("handling time", 0, TIME_MAX),
+    ("wrap-up", 0, TIME_MAX),
+    ("patience", -1, TIME_MAX),
+)
+
+
+@pytest.mark.skipif(IMPLEMENTATION != "kernel", reason="the kernel is what reads memory that was handed to it")
+@pytest.mark.parametrize("place", range(7), ids=[name for name, _, _ in BOUNDS])
+def test_a_number_out_of_range_in_a_column_is_named_and_nothing_moves(place: int) -> None:
+    """Every column is looked at whole before the first row is routed, at both ends of its range and of 64 bits.
+
+    Seen to fail with the upper end left out of the check, and with instants that may go back.
+    """
+    name, low, high = BOUNDS[place]
+    core = BareWorld(groups=(BareGroup(agents=6),), classes=(BareClass(),)).build()
+    core.advance(5)
+    before = core.dump()
+
+    def feed(row: int, value: int, at: Sequence[int] = (5, 6, 7)) -> None:
+        columns = [np.zeros(3, np.int64) for _ in range(7)]
+        columns[0][:] = at
+        columns[place][row] = value
+        results = [np.full(3, -1, np.int64) for _ in range(3)]
+        Driver(core).feed(views(columns), views(sign_in_all(6)), views(results))
+
+    for row in range(3):
+        for value in {low - 1, high + 1, TOO_LITTLE, TOO_MUCH}:
+            with pytest.raises(MisuseError, match=f"^{name} is {value}, allowed is {low}..{high}$"):
+                feed(row, value)
+    if name == "arrival":
+        with pytest.raises(MisuseError, match=r"^arrival is 8, allowed is 9\.\."):
+            feed(2, 8, (5, 9, 8))
+    if name == "head start":
+        with pytest.raises(MisuseError, match=r"^since is "):
+            feed(0, -TIME_MAX)
+    assert core.dump() == before
+    assert core.queue(0)[0] == 0

@@ -247,21 +247,36 @@ cdef i64* writing(column, i64 n) except? NULL:
 
 cdef int check_column(str what, const i64* column, i64 first, i64 n, i64 low, i64 high) except -1:
     """Raise for a number of the rows ``first`` to ``n`` outside ``low..high``. O(rows)."""
-    cdef i64 row, least = high, most = low
-    if first >= n:
-        return 0
+    cdef i64 row
+    cdef u64 outside = 0  # below low or above high, one of the differences is negative: no branch in the loop
     for row in range(first, n):
-        least = column[row] if column[row] < least else least
-        most = column[row] if column[row] > most else most
-    within(what, least, low, high)
-    within(what, most, low, high)
+        outside |= (<u64> column[row] - <u64> low) | (<u64> high - <u64> column[row])
+    if outside >> 63:
+        for row in range(first, n):
+            within(what, column[row], low, high)
     return 0
 
 
-cdef int check_ascending(str what, const i64* column, i64 first, i64 n) except -1:
+cdef int check_arrivals(const i64* at, const i64* head_start, i64 first, i64 n) except -1:
+    """Raise where arrivals, whose range is right, go back or begin too early or late. O(rows)."""
     cdef i64 row
+    cdef u64 outside = 0
+    for row in range(first, n):
+        outside |= (<u64> TIME_MAX - <u64> (at[row] - head_start[row])) | (<u64> TIME_MAX + <u64> (at[row] - head_start[row]))
+    if outside >> 63:
+        for row in range(first, n):
+            within("since", at[row] - head_start[row], -TIME_MAX, TIME_MAX)
+    return check_ascending("arrival", at, first, n)
+
+
+cdef int check_ascending(str what, const i64* column, i64 first, i64 n) except -1:
+    """Raise where a column, whose range is right, goes back. O(rows)."""
+    cdef i64 row
+    cdef i64 back = 0
     for row in range(first + 1, n):
-        if column[row] < column[row - 1]:
+        back |= column[row] - column[row - 1]
+    if back < 0:
+        for row in range(first + 1, n):
             within(what, column[row], column[row - 1], TIME_MAX)
     return 0
 
@@ -366,7 +381,7 @@ cdef class Driver:
 cdef int read_given(State* s, Drive* d, arrivals, presences, answers, transfers) except -1:
     """Check and point at the columns that are read."""
     cdef Given* g = &d.g
-    cdef i64 row, n = len(arrivals[0]), m = len(presences[0])
+    cdef i64 n = len(arrivals[0]), m = len(presences[0])
     within("rows", n, d.first, <i64> 2**40)
     g.n = n
     g.m = m
@@ -384,10 +399,7 @@ cdef int read_given(State* s, Drive* d, arrivals, presences, answers, transfers)
     check_column("patience", g.patience, d.first, n, -1, TIME_MAX)
     check_column("arrival", g.at, d.first, n, s.now, TIME_MAX)
     check_column("head start", g.head_start, d.first, n, -TIME_MAX, TIME_MAX)
-    check_ascending("arrival", g.at, d.first, n)
-    for row in range(d.first, n):
-        if g.at[row] - g.head_start[row] > TIME_MAX or g.at[row] - g.head_start[row] < -TIME_MAX:
-            within("since", g.at[row] - g.head_start[row], -TIME_MAX, TIME_MAX)
+    check_arrivals(g.at, g.head_start, d.first, n)
     g.p_at = reading(presences[0], m)
     g.p_agent = reading(presences[1], m)
     g.p_move = reading(presences[2], m)
