@@ -21,16 +21,20 @@ import numpy.typing as npt
 from omniroute import (
     BestMatch,
     ByMembership,
+    ByStep,
     FirstComeFirstServed,
     Plan,
+    Preferences,
     Priority,
     ServiceObjective,
     SkillsFirst,
+    Step,
     simulate,
 )
 from omniroute.strategies.desk import Desk
 from omniroute.strategies.protocol import ClassView, GroupView
 from omniroute.strategies.revenue import Revenue
+from omniroute.strategies.schedule import Schedule
 from omniroute.world.demo import demo_day
 from omniroute.world.outcome import Outcome
 from omniroute.world.played import play
@@ -43,8 +47,8 @@ BASE: Final = {"sales": 2_000, "support": 300, "billing": 400, "chat": 800}
 """What an interaction of a queue earns, in minor units, with an agent of level 2."""
 BY_LEVEL: Final = {1: 60, 2: 100, 3: 130}
 """Per cent of that, by the agent's level in the skill of the queue."""
-WAIT_MAX, EARNED = 120, (28, 40)
-"""The ends of the axes, in seconds and in thousands: the same in every picture."""
+WAIT_MAX, EARNED, LATE = 120, (28, 40), (0, 240)
+"""The ends of the axes, in seconds, in thousands and in minutes: the same in every picture."""
 FIRST, OTHER, DARK = "#8a8a8a", "#0b6e9f", "#333333"
 """Grey for what is compared with, blue for the strategy; hollow and filled as well, so that colour is not needed."""
 
@@ -99,6 +103,36 @@ def circles(plan: Plan) -> Plan:
     return everywhere(members(plan), ByMembership(opens={1: "30s"}))
 
 
+def segments(plan: Plan) -> Plan:
+    """A plan whose agents carry the skill that they are best at as their segment; a language is none."""
+    agents = []
+    for agent in plan.agents:
+        levels = {name: level for name, level in agent.skills.items() if name != "spanish"}
+        agents.append(attrs.evolve(agent, labels={"segment": max(levels, key=lambda name: levels[name])}))
+    return attrs.evolve(plan, agents=agents)
+
+
+def preferring(plan: Plan) -> Plan:
+    return everywhere(segments(plan), Preferences(prefers=OWN_FIRST, weights={"sales": 3}))
+
+
+def staged(plan: Plan) -> Plan:
+    """Own segments only for 20 s, then anybody; the step says something, so that it is one."""
+    strategy = ByStep(stages={0: Preferences(prefers=OWN_ONLY), 1: Preferences(prefers=OWN_FIRST)})
+    plan = everywhere(segments(plan), strategy)
+    queues = [attrs.evolve(queue, steps=(Step("20s", say="one moment"), *queue.steps)) for queue in plan.queues]
+    return attrs.evolve(plan, queues=queues)
+
+
+OWN_ONLY: Final = {
+    "sales": {"sales": 0},
+    "support": {"support": 0},
+    "billing": {"billing": 0},
+    "chat": {"sales": 0, "support": 0},
+}
+"""Who is for whom, by segment."""
+OWN_FIRST: Final = {queue: {**row, "*": 1} for queue, row in OWN_ONLY.items()}
+GUARD: Final = Schedule(handle={"chat": "7m", "*": "4m"}, cv=0.9)
 REVENUE: Final = Revenue(rule=rule, handle="5m", solver="steps", memory="1h", occupancy=0.95)
 
 SHOWN: Final[dict[str, tuple[str, Route]]] = {
@@ -114,18 +148,31 @@ SHOWN: Final[dict[str, tuple[str, Route]]] = {
     ),
     "by_membership": ('ByMembership(opens={1: "30s"})', partial(by_columns, circles)),
     "service_objective": ("ServiceObjective, 20 s to 60 s", partial(by_columns, objectives)),
+    "preferences": ("Preferences, own segment first, sales thrice", partial(by_columns, preferring)),
+    "by_step": ("ByStep, own segment only for 20 s", partial(by_columns, staged)),
+    "schedule": ("Schedule, means of 4 and 7 minutes", partial(by_columns, lambda plan: everywhere(plan, GUARD))),
+    "composed": (
+        "Composed, SkillsFirst | Schedule",
+        partial(by_columns, lambda plan: everywhere(plan, SkillsFirst(fit="most_qualified") | GUARD)),
+    ),
     "revenue": ("Revenue", partial(by_desk, lambda plan: everywhere(plan, REVENUE))),
 }
 """By strategy: how it is called in the picture, and a day under it."""
+GUARDED: Final = ("schedule", "composed")
+"""Those that are about the ends of shifts, so that their pages say what is left of them."""
 
 
 @attrs.frozen
 class Days:
-    """Each day's figures: mean wait in seconds and share lost by kind, then what was earned, in major units."""
+    """Each day's figures: by kind the mean wait in seconds and the share lost, then what was earned, in major units.
+
+    ``late`` is for how many minutes agents were in conversation when their shifts were over.
+    """
 
     wait: Floats
     lost: Floats
     earned: Floats
+    late: Floats
 
 
 @cache
@@ -151,9 +198,17 @@ def figures(route: Route, days: int = DAYS) -> Days:
         earned = values[done.queue[served], done.agent[served]].sum() / 100
         wait = [done.mean_wait_ms(kind == k) / 1_000 for k in range(len(KINDS))]
         lost = [float(1 - served[kind == k].mean()) for k in range(len(KINDS))]
-        rows.append((wait, lost, earned))
-    wait, lost, earned = (np.array(column) for column in zip(*rows, strict=True))
-    return Days(wait, lost, earned)
+        rows.append((wait, lost, earned, late_minutes(plan, done)))
+    return Days(*(np.array(column) for column in zip(*rows, strict=True)))
+
+
+def late_minutes(plan: Plan, done: Outcome) -> float:
+    """For how long agents of a day were in conversation after the ends of their shifts, in all."""
+    served = done.agent >= 0
+    last = np.zeros(len(plan.agents), np.int64)
+    np.maximum.at(last, done.agent[served], done.end_ms[served])
+    ends = np.array([agent.windows[-1][1] for agent in plan.agents])
+    return float(np.maximum(last - ends, 0).sum() / 60_000)
 
 
 def first_come(plan: Plan, work: Workload) -> Outcome:
@@ -171,8 +226,8 @@ def difference(one: Floats, two: Floats) -> tuple[float, float]:
     return float(gaps.mean()), 2 * float(gaps.std(ddof=1)) / math.sqrt(len(gaps))
 
 
-def table(called: str, base: Days, other: Days) -> str:
-    """The figures of a page."""
+def table(called: str, base: Days, other: Days, *, guarded: bool = False) -> str:
+    """The figures of a page; where shifts are guarded, how long they were overrun as well."""
     lines = [
         "| | wait, first come | wait | difference | lost, first come | lost |",
         "|---|---|---|---|---|---|",
@@ -182,6 +237,13 @@ def table(called: str, base: Days, other: Days) -> str:
         waits = f"{base.wait[:, k].mean():.1f} s | {other.wait[:, k].mean():.1f} s | {gap:+.1f} ± {error:.1f} s"
         losses = f"{base.lost[:, k].mean():.1%} | {other.lost[:, k].mean():.1%}"
         lines.append(f"| {kind} | {waits} | {losses} |".replace("%", " %"))
+    if guarded:
+        gap, error = difference(base.late, other.late)
+        lines += [
+            "",
+            f"In conversation after the end of a shift, in a day: {base.late.mean():.0f} min by first come, "
+            f"{other.late.mean():.0f} min by {short(called)}: {gap:+.0f} ± {error:.0f} min.",
+        ]
     gap, error = difference(base.earned, other.earned)
     share = f"{gap / base.earned.mean():+.1%}".replace("%", " %")
     lines += [
@@ -193,16 +255,24 @@ def table(called: str, base: Days, other: Days) -> str:
 
 
 def draw(name: str, called: str, base: Days, other: Days, folder: Path) -> Path:
-    """The picture of a page: waits by kind on the left, earnings of each day on the right."""
+    """The picture of a page: waits by kind on the left, then by day what was earned, and what ran over a shift."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
     mpl.rcParams.update({"font.size": 9, "axes.edgecolor": "#999999", "text.color": DARK})
-    figure, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.3), width_ratios=(1.7, 1), layout="constrained", dpi=110)
+    widths = (1.5, 0.9, 0.7) if name in GUARDED else (1.7, 1)
+    figure, (left, right, *last) = plt.subplots(
+        1, len(widths), figsize=(8.4, 3.3), width_ratios=widths, layout="constrained", dpi=110
+    )
     _waits(left, base, other)
-    _earnings(right, short(called), base, other)
+    _by_day(right, base.earned / 1_000, other.earned / 1_000, EARNED, "earned in a day (thousands)")
+    right.set_yticks([0, 1], [short(called), "first come"])
+    for place in last:
+        figure.get_layout_engine().set(wspace=0.08)
+        _by_day(place, base.late, other.late, LATE, "after shifts (minutes)")
+        place.set_yticks([])
     handles = [
         plt.Line2D([], [], marker="o", linestyle="", color=FIRST, markerfacecolor="white", markersize=7),
         plt.Line2D([], [], marker="o", linestyle="", color=OTHER, markersize=7),
@@ -232,24 +302,23 @@ def _waits(place: Any, base: Days, other: Days) -> None:
     _plain(place)
 
 
-def _earnings(place: Any, called: str, base: Days, other: Days) -> None:
+def _by_day(place: Any, base: Floats, other: Floats, ends: tuple[int, int], label: str) -> None:
     for row, (days, colour, face) in enumerate(((other, OTHER, OTHER), (base, FIRST, "white"))):
-        thousands = days.earned / 1_000
-        place.scatter(thousands, np.full(len(thousands), row), s=16, color=colour, alpha=0.35, linewidth=0)
-        place.scatter([thousands.mean()], [row], s=70, facecolor=face, edgecolor=colour, linewidth=1.8, zorder=3)
+        mean = days.mean()
+        place.scatter(days, np.full(len(days), row), s=16, color=colour, alpha=0.35, linewidth=0)
+        place.scatter([mean], [row], s=70, facecolor=face, edgecolor=colour, linewidth=1.8, zorder=3)
         place.annotate(
-            f"{thousands.mean():.1f}",
-            (thousands.mean(), row),
+            f"{mean:.1f}" if ends == EARNED else f"{mean:.0f}",
+            (mean, row),
             xytext=(0, 10),
             textcoords="offset points",
             ha="center",
             color=colour if colour == OTHER else DARK,
         )
-    place.set_xlim(*EARNED)
-    place.set_xticks(range(EARNED[0], EARNED[1] + 1, 4))
+    place.set_xlim(*ends)
+    place.set_xticks(range(ends[0], ends[1] + 1, (ends[1] - ends[0]) // 3))
     place.set_ylim(-0.6, 1.6)
-    place.set_yticks([0, 1], [called, "first come"])
-    place.set_xlabel("earned in a day (thousands)")
+    place.set_xlabel(label)
     _plain(place)
 
 
@@ -274,7 +343,7 @@ def main(given: Sequence[str] | None = None) -> None:
     for name in chosen.names or SHOWN:
         called, route = SHOWN[name]
         other = figures(route)
-        print(f"{name}: {called}\n\n{table(called, base, other)}\n")
+        print(f"{name}: {called}\n\n{table(called, base, other, guarded=name in GUARDED)}\n")
         if not chosen.tables:
             print(f"drew {draw(name, called, base, other, chosen.folder)}\n")
 
