@@ -18,6 +18,7 @@ from omniroute.door import HANDLERS, WISHES, Door
 from omniroute.errors import MisuseError, PlanError, RequirementError
 from omniroute.events import CLOSED, REASONS, Classified, Event
 from omniroute.intake import Context, Decision
+from omniroute.model import INTEGER_MAX
 
 if TYPE_CHECKING:
     from omniroute.journey_facts import Contact, ContextValue
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 __all__: list[str] = []
 
 _TEXT_MAX = 1_024
+USUAL_MS = 300_000
+"""How long one takes an agent, as long as nobody knows."""
 
 
 def _context(values: Mapping[str, object]) -> Context:
@@ -150,11 +153,32 @@ def _begin(
 
 
 def _count(door: Door, command: c.Arrive, what: str, queue: str) -> int:
-    """How many wait in a queue, or how many of its agents have room for one more of this channel."""
-    naming = door.naming
+    """A number of a queue that a rule asks for, as :mod:`omniroute.intake` says."""
+    naming, core = door.naming, door.core
+    q = naming.queues[queue]
     if what == "waiting":
-        return door.core.queue(naming.queues[queue])[0]
-    return door.core.gauge(naming.available(queue, command.channel))
+        return core.queue(q)[0]
+    if what == "available":
+        return core.gauge(naming.available(queue, command.channel))
+    if what == "lot":
+        return _drawn(naming.plan.agent_seed, door.ledger.seq, q)
+    line, staffed = core.queue(q)[0] + 1, core.gauge(naming.staffed(queue))
+    if what == "ratio":
+        return min(-(-1_000 * line // staffed), INTEGER_MAX) if staffed else INTEGER_MAX
+    if core.gauge(naming.available(queue, command.channel)):
+        return 0
+    estimates = door.ledger.estimates
+    mean_ms = None if estimates is None else estimates.mean_ms(q)
+    whole = line * (USUAL_MS if mean_ms is None else mean_ms)
+    return min(-(-whole // staffed), INTEGER_MAX) if staffed else INTEGER_MAX
+
+
+def _drawn(seed: int, attempt: int, q: int) -> int:
+    """An exponential time, in 2**-16 of its mean times log 2, from what is known of an arrival and a queue. O(1)."""
+    from omniroute.core.reference.keys import binary_log, mixed  # a plan without chance does not pay for it
+
+    number = mixed(mixed(mixed(seed) ^ attempt) ^ q) >> 32
+    return (32 << 16) - binary_log(number + 1)
 
 
 def _note(door: Door, now: int, command: c.Note) -> list[Event]:

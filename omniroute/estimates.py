@@ -183,6 +183,14 @@ class Estimates:
         permille, times = handle_permille(self.naming.queue_values[q]), self.handled.get(q)
         return None if permille is None or times is None else times.quantile(permille)
 
+    def mean_ms(self, q: int) -> int | None:
+        """How long one of a queue takes an agent, on average; before one has, as long as one of those that have.
+
+        O(queues). None where nobody knows.
+        """
+        means = {other: times.mean_ms() or 0 for other, times in self.handled.items()}
+        return means.get(q, rounded(sum(means.values()), len(means)) if means else None)
+
     def value(self, of: str, q: int) -> int | None:
         """What was last estimated of a queue; None where nothing is, or there was nothing to tell. O(conditions)."""
         gauges = (gauge for gauge, kind, queue in self.naming.estimated if (kind, queue) == (of, q))

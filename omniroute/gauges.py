@@ -103,6 +103,10 @@ class Gauges:
         name = ("available", "", channel, queue.requirement.text, queue.name)
         return self._gauge(name, {}, channels, program)
 
+    def staffed(self, queue: Queue, program: Callable[[Requirement, str | None], list[int]]) -> int:
+        """The gauge of a queue's agents who are signed in; numbered when first asked for."""
+        return self._gauge(("staffed", "", "", queue.requirement.text, queue.name), {}, {}, program)
+
     def _gauge(
         self,
         name: GaugeName,

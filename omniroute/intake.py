@@ -18,9 +18,17 @@ One rule set serves every channel. Besides the host's fields there are those tha
 ``channel``           the name of the interaction's channel
 ``waiting:QUEUE``     interactions that wait in the queue now, those on offer included
 ``available:QUEUE``   agents who are available now for the interaction's channel and meet what the queue needs
+``ratio:QUEUE``       the line that it would make, itself included, over the queue's agents signed in, per mille
+``delay:QUEUE``       the expected delay of who comes now, in ms
 ``weekday``           1 (Monday) to 7, by the intake's offset from UTC unless the host says it; so too
 ``hour``, ``minute``  0 to 23 and 0 to 59
 ====================  =======================================================================================
+
+Ratios and delays are rounded up. The delay is 0 while an agent is available, else that line times the mean handle time
+of the queue over its agents signed in, the expected wait of M/M/s without abandonment; a queue that has not handled
+anything has the mean of those that have, and before any has, five minutes. Where nobody is signed in both are
+INTEGER_MAX. A rule that names several queues can leave it to one of these numbers which of them it is, by ``least``;
+and to chance, in proportion to weight over number, by ``random``.
 
 A queue whose name is no plain name stands in backticks with its prefix: ```waiting:tier 2` > 5``.
 
@@ -31,6 +39,7 @@ the default says what no matching rule says.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import timedelta
@@ -61,16 +70,18 @@ __all__ = ["FIELDS_MAX", "RULES_MAX", "Context", "Decision", "Intake", "Problem"
 
 FIELDS_MAX: Final = 64
 """Fields of a context, and names that are private."""
+WEIGHT_MAX: Final = 1_000
 RULES_MAX: Final = 1_024
 OFFSET_MAX_MS: Final = 86_340_000
 """The greatest offset from UTC, 23:59, either way."""
 
 Treatment: TypeAlias = Literal["person", "bot", "self_service"]
 Mode: TypeAlias = Literal["first", "merge"]
+Least: TypeAlias = Literal["ratio", "delay"]
 
 _MINUTE_MS = 60_000
 _CLOCK = {"weekday": range(1, 8), "hour": range(24), "minute": range(60)}
-_COUNTS = ("waiting", "available")
+_COUNTS = ("waiting", "available", "ratio", "delay")
 _SETTINGS = ("queue", "needs", "priority", "value", "head_start_ms", "treatment")
 
 
@@ -111,6 +122,21 @@ def _treatment(value: Treatment | None) -> Treatment | None:
     return value
 
 
+def _least(value: Least | None) -> Least | None:
+    if value is not None and (not isinstance(value, str) or value not in get_args(Least)):
+        raise PlanError(f"expected one of {', '.join(get_args(Least))}, got {shown(value)}", field="least")
+    return value
+
+
+def _weights(value: Mapping[str, int]) -> dict[str, int]:
+    if not isinstance(value, Mapping):
+        raise PlanError(f"expected a table from queues to weights, got {shown(value)}", field="weights")
+    return {
+        checked_name(name, "weights"): checked_integer(weight, f"weights.{name}", 1, WEIGHT_MAX)
+        for name, weight in value.items()
+    }
+
+
 def _fields(value: Mapping[str, Label]) -> Mapping[str, Label]:
     """Return a context's fields; what the router knows better is refused, and the clock has its ranges."""
     found = checked_labels(value, "context", FIELDS_MAX)
@@ -141,7 +167,11 @@ class Rule:
 
     ``queue`` is one name or several, in all of which the interaction then waits. ``needs`` is asked of agents besides
     what each queue asks; None says nothing, the empty text says that nothing is needed. ``value`` is in minor units,
-    0..INTEGER_MAX. Raises PlanError.
+    0..INTEGER_MAX.
+
+    With ``least`` it waits in one of the queues: that of the least ``ratio:QUEUE`` or ``delay:QUEUE``, over its weight
+    in ``weights`` (1 where it has none), the first of equals. With ``random`` each queue has a chance in proportion to
+    weight over number; one whose number is 0 has it for sure. Raises PlanError.
 
     >>> Rule("gold", 'tier == "gold"', queue="vip", head_start_ms="90s").head_start_ms
     90000
@@ -155,6 +185,9 @@ class Rule:
     value: int | None = attrs.field(default=None, converter=_value, kw_only=True)
     head_start_ms: int | None = attrs.field(default=None, converter=_head_start, kw_only=True)
     treatment: Treatment | None = attrs.field(default=None, converter=_treatment, kw_only=True)
+    least: Least | None = attrs.field(default=None, converter=_least, kw_only=True)
+    weights: Mapping[str, int] = attrs.field(factory=dict, converter=_weights, kw_only=True, hash=False)
+    random: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool), kw_only=True)
     condition: Requirement = attrs.field(init=False, eq=False, repr=False)
     requirement: Requirement | None = attrs.field(init=False, eq=False, repr=False)
 
@@ -171,6 +204,35 @@ class Rule:
             raise PlanError(
                 "decides nothing; give queue, needs, priority, value, head_start or treatment", field="name"
             )
+        if self.least is not None and len(self.queue) < 2:
+            raise PlanError("compares several queues, and the rule does not name them", field="least")
+        for name in self.weights:
+            if name not in self.queue:
+                raise PlanError(f"{name!r} is no queue of this rule{nearest(name, self.queue)}", field="weights")
+        if self.least is None and (self.weights or self.random):
+            raise PlanError("wants a number to compare", field="least")
+
+    def asked(self) -> Iterable[str]:
+        """Yield the fields of the router that choose among its queues. O(queues)."""
+        for name in self.queue if self.least else ():
+            yield f"{self.least}:{name}"
+            if self.random:
+                yield f"lot:{name}"
+
+    def chosen(self, live: Mapping[str, int | str]) -> tuple[str, ...]:
+        """Return the queues in which the interaction waits, by the fields of :meth:`asked`. O(queues).
+
+        By chance it is the queue whose exponential time of rate weight over number is over first.
+        """
+        if self.least is None:
+            return self.queue
+        numbers = {name: int(live[f"{self.least}:{name}"]) for name in self.queue}
+        whole = math.lcm(*self.weights.values())
+        manned = [name for name in self.queue if numbers[name] < INTEGER_MAX] or self.queue
+        measure = {name: numbers[name] * (whole // self.weights.get(name, 1)) for name in manned}
+        if self.random:
+            measure = {name: value * int(live[f"lot:{name}"]) for name, value in measure.items()}
+        return (min(manned, key=lambda name: measure[name]),)
 
     def says(self, setting: str) -> bool:
         """Tell whether the rule says something about one of its settings. O(1)."""
@@ -279,7 +341,9 @@ class Intake:
     @_asks.default
     def _live(self) -> tuple[str, ...]:
         names = {atom.name for rule in self.rules for atom in rule.condition.atoms}
-        return tuple(sorted(name for name in names if name == "channel" or name in _CLOCK or _counted(name)))
+        live = {name for name in names if name == "channel" or name in _CLOCK or _counted(name)}
+        rules = [rule for rule in (*self.rules, self.default) if isinstance(rule, Rule)]
+        return tuple(sorted(live.union(*(rule.asked() for rule in rules))))
 
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.default, Rule):
@@ -305,7 +369,8 @@ class Intake:
     def live(self, now: int, channel: str, count: Callable[[str, str], int]) -> dict[str, int | str]:
         """Return the fields of :meth:`asks` at ``now`` (ms since 1970). Cost: O(fields) and the counts.
 
-        ``count`` is called with ``waiting`` or ``available`` and the name of a queue.
+        ``count`` is called with the kind of a number and the name of a queue: ``waiting``, ``available``, ``ratio``,
+        ``delay``, and ``lot`` for an exponential time that has been drawn.
 
         >>> asking = Rule("late", "weekday == 4 and hour >= 1 and waiting:a > 5", queue="b")
         >>> intake = Intake([asking], default=Rule("else", queue="a"), utc_offset_ms="+01:30")
@@ -316,8 +381,8 @@ class Intake:
         clock = {"minute": minutes % 60, "hour": minutes // 60 % 24, "weekday": (minutes // 1_440 + 3) % 7 + 1}
         found: dict[str, int | str] = {}
         for name in self._asks:
-            counted = _counted(name)
-            found[name] = count(*counted) if counted else channel if name == "channel" else clock[name]
+            kind, colon, queue = name.partition(":")
+            found[name] = count(kind, queue) if colon else channel if name == "channel" else clock[name]
         return found
 
     def classify(self, context: Context, live: Mapping[str, int | str]) -> Decision:
@@ -326,11 +391,10 @@ class Intake:
         A clock field of the context is taken before that of ``live``. Raises MisuseError if ``live`` misses a field
         of :meth:`asks`, and RequirementError if joined needs are over the limits of expressions.
         """
-        fields: dict[str, Label] = {}
-        for name in self._asks:
-            if name not in live:
-                raise MisuseError(f"live has no {name!r}, which a rule asks about")
-            fields[name] = live[name]
+        missing = next((name for name in self._asks if name not in live), None)
+        if missing is not None:
+            raise MisuseError(f"live has no {missing!r}, which a rule asks about")
+        fields: dict[str, Label] = {name: live[name] for name in self._asks}
         fields.update(context.fields)
         matched: list[Rule] = []
         for rule in self.rules:
@@ -338,17 +402,21 @@ class Intake:
                 matched.append(rule)
                 if self.mode == "first":
                     break
-        return self._decided(matched)
+        return self._decided(matched, self._who(matched).chosen(live))
 
-    def _decided(self, matched: list[Rule]) -> Decision:
-        """Join what rules that matched say, and what the default says besides."""
+    def _who(self, matched: list[Rule]) -> Rule:
+        """The rule that says the queue."""
+        return next((rule for rule in matched if rule.queue), self.default)
+
+    def _decided(self, matched: list[Rule], queues: tuple[str, ...]) -> Decision:
+        """Join what rules that matched say, and what the default says besides; where it waits is chosen."""
         default = self.default
         said = {setting: [rule for rule in matched if rule.says(setting)] for setting in _SETTINGS}
         lacking = [setting for setting, rules in said.items() if not rules and default.says(setting)]
         said.update({setting: [default] for setting in lacking})
         needs = [rule.requirement for rule in said["needs"] if rule.requirement is not None]
         return Decision(
-            queue=said["queue"][0].queue,
+            queue=queues,
             needs=conjunction(*needs).text,
             priority=max([rule.priority for rule in said["priority"] if rule.priority is not None], default=0),
             value=max([rule.value for rule in said["value"] if rule.value is not None], default=0),
@@ -363,7 +431,12 @@ class Intake:
         """Return every decision that :meth:`classify` can take; None with merge, where they are too many. O(rules)."""
         if self.mode == "merge":
             return None
-        return tuple(self._decided(matched) for matched in ([], *([rule] for rule in self.rules)))
+        found = []
+        for matched in ([], *([rule] for rule in self.rules)):
+            who = self._who(matched)
+            choices = [(name,) for name in who.queue] if who.least else [who.queue]
+            found += [self._decided(matched, choice) for choice in choices]
+        return tuple(found)
 
     def shown(self, context: Context) -> Context:
         """Return the context without private fields, as events and reports may have it. O(fields)."""

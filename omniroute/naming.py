@@ -456,6 +456,10 @@ class Naming:
         value = self.queue_values[self.queues[queue]]
         return self.gauges.available(value, channel, self.channels, self._agents)
 
+    def staffed(self, queue: str) -> int:
+        """The gauge of a queue's agents who are signed in. O(1) but for the first time."""
+        return self.gauges.staffed(self.queue_values[self.queues[queue]], self._agents)
+
     def step_of(self, k: int) -> Step | None:
         """The step that leads to a class, of those that its queue has now. O(1)."""
         name = self.class_names[k]

@@ -112,8 +112,12 @@ def handle_permille(queue: Queue) -> int | None:
 
 
 def wants_estimates(plan: Plan) -> bool:
-    """Whether a plan is paced, has a condition on an estimate, or a strategy that wants handle times. O(queues)."""
+    """Whether a plan is paced, has a condition on an estimate, or something that wants handle times. O(queues).
+
+    That is a strategy, or a rule of the intake that asks for a delay.
+    """
     asked = plan.paced or any(condition.of in ESTIMATED for condition in plan.conditions)
+    asked = asked or (plan.intake is not None and any(name.startswith("delay:") for name in plan.intake.asks()))
     return asked or any(handle_permille(queue) is not None for queue in plan.queues)
 
 

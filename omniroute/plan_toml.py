@@ -69,7 +69,10 @@ _PLAN_KEYS = keys_of(Plan)
 _EFFORT_KEYS = keys_of(Effort)
 _JOURNEY_KEYS = keys_of(JourneyRules)
 _RULE_KEYS = {
-    **{name: name for name in ("name", "when", "queue", "needs", "priority", "value", "treatment")},
+    **{
+        name: name
+        for name in ("name", "when", "queue", "needs", "priority", "value", "treatment", "least", "weights", "random")
+    },
     "head_start": "head_start_ms",
 }
 _INTAKE_KEYS = {
@@ -296,8 +299,11 @@ def _rule_table(rule: Rule) -> dict[str, object]:
         "value": rule.value,
         "head_start": None if rule.head_start_ms is None else duration_text(rule.head_start_ms),
         "treatment": rule.treatment,
+        "least": rule.least,
+        "weights": dict(rule.weights),
+        "random": rule.random,
     }
-    return without(table, {"when": "", "queue": ()})
+    return without(table, {"when": "", "queue": (), "weights": {}, "random": False})
 
 
 def _agent_table(agent: Agent) -> dict[str, object]:

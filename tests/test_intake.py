@@ -188,6 +188,26 @@ def test_one_rule_set_for_every_channel() -> None:
         assert intake.classify(Context({"vip": True}), live).queue == (queue,)
 
 
+def test_one_of_several_queues_by_a_number() -> None:
+    """The least number over the weight, the first of equals; nobody signed in comes last, whatever its weight.
+
+    Seen to fail: a queue without anybody in the draw, where its weight makes it the least.
+    """
+    rule = Rule("r", queue=["a", "b", "c"], least="delay", weights={"b": 3, "c": 1_000})
+    assert tuple(rule.asked()) == ("delay:a", "delay:b", "delay:c")
+    for numbers, wanted in (((10, 31, INTEGER_MAX), "a"), ((10, 30, 9_999), "c"), ((10, 30, 10_000), "a")):
+        live = {f"delay:{name}": number for name, number in zip("abc", numbers, strict=True)}
+        assert rule.chosen(live) == (wanted,)
+    assert rule.chosen(dict.fromkeys(rule.asked(), INTEGER_MAX)) == ("c",)
+    chance = Rule("r", queue=["a", "b"], least="ratio", weights={"b": 2}, random=True)
+    live = {"ratio:a": 500, "lot:a": 70_000, "ratio:b": 1_000, "lot:b": 70_001}
+    assert chance.chosen(live) == ("a",)
+    assert chance.chosen({**live, "lot:b": 69_999}) == ("b",)
+    assert chance.chosen({**live, "ratio:a": INTEGER_MAX, "lot:a": 0}) == ("b",)
+    intake = Intake([Rule("some", "x", queue="a")], default=rule)
+    assert [decision.queue for decision in intake.possible() or ()] == [("a",), ("b",), ("c",), ("a",)]
+
+
 def test_joined_needs_that_are_too_long() -> None:
     """Needs that are over the limits of expressions once they are joined raise RequirementError."""
     rules = [Rule(f"r{n}", needs=" and ".join(f"s{n}x{k}" for k in range(40))) for n in range(2)]
@@ -447,6 +467,13 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: Rule("r", value=-1), "value"),
     (lambda: Rule("r", head_start_ms="soon"), "head_start"),
     (lambda: Rule("r", treatment="robot"), "treatment"),  # type: ignore[arg-type]
+    (lambda: Rule("r", queue="q", least="ratio"), "least"),
+    (lambda: Rule("r", queue=["p", "q"], least="wait"), "least"),  # type: ignore[arg-type]
+    (lambda: Rule("r", queue=["p", "q"], random=True), "least"),
+    (lambda: Rule("r", queue=["p", "q"], least="delay", weights={"s": 1}), "weights"),
+    (lambda: Rule("r", queue=["p", "q"], least="delay", weights={"q": 0}), "weights.q"),
+    (lambda: Rule("r", queue=["p", "q"], least="delay", weights=["q"]), "weights"),  # type: ignore[arg-type]
+    (lambda: Context({"ratio:sales": 3}), "context.ratio:sales"),
     (lambda: Intake([], default=Rule("d", priority=1)), "default.queue"),
     (lambda: Intake([], default=Rule("d", "a", queue="q")), "default.when"),
     (lambda: Intake([], default="q"), "default"),  # type: ignore[arg-type]
@@ -590,11 +617,16 @@ names = st.sampled_from(["q", "tier 2", 'say "x"', "é"])
 @st.composite
 def rules(draw: st.DrawFn, name: str, default: bool = False) -> Rule:
     """Draw any rule that says something."""
-    counted = draw(st.sampled_from(["`waiting:tier 2` > 3", 'intent == "a\\"b"', "x and not y", ""]))
+    counted = draw(st.sampled_from(["`waiting:tier 2` > 3", "delay:q > 9", 'intent == "a\\"b"', "x and not y", ""]))
+    queue = draw(st.lists(names, min_size=1, max_size=3, unique=True))
+    least = draw(st.sampled_from([None, "ratio", "delay"])) if len(queue) > 1 else None
     return Rule(
         name,
         "" if default else counted,
-        queue=draw(st.lists(names, min_size=1, max_size=3, unique=True)),
+        queue=queue,
+        least=least,
+        weights=draw(st.dictionaries(st.sampled_from(queue), st.integers(1, 1_000))) if least else {},
+        random=draw(st.booleans()) if least else False,
         needs=draw(st.none() | st.sampled_from(["", "spanish >= 3", '"gold" in tiers'])),
         priority=draw(st.none() | wild_numbers),
         value=draw(st.none() | st.integers(0, INTEGER_MAX)),
