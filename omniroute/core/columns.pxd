@@ -79,6 +79,12 @@ cdef struct Drive:  # what outlives a call
     i64* away  # for each agent when he comes back by himself, or -1
     i64* habits  # NULL, or for each agent answer, decline, ignore; -1: as the row says
     i64 first  # rows that are known already
+    i64 p  # presences that are done
+    i64 until
+    bint more
+    i64* asked  # queues whose control interval is over: with details, what they want is an answer before anything else
+    i32 n_asked
+    i32 cap_asked
     bint plain  # the short way does
     i64 stuck  # a row that has been offered too often, or -1
     Given g

@@ -176,6 +176,10 @@ cdef inline void hear(State* s, Drive* d) noexcept nogil:
         elif e.kind == EV_PRESENCE and e.x == NOT_READY and e.y != ASKED and d.back >= 0:
             d.away[e.agent] = e.at + d.back
             push(s, &d.f, e.at + d.back, RETURN, e.agent, <i32> e.agent)
+        elif e.kind == EV_REVISION_DUE:
+            if grow(s, <void**> &d.asked, &d.cap_asked, d.n_asked + 1, sizeof(i64)):
+                d.asked[d.n_asked] = e.x
+                d.n_asked += 1
     s.n_events = 0
 
 
@@ -191,13 +195,14 @@ cdef inline void note(State* s, Drive* d, i64 now) noexcept nogil:
         push(s, &d.f, now + d.g.handle[row], FINISH, row, i)
 
 
-cdef inline i64 run(State* s, Drive* d, i64 until, bint more) noexcept nogil:
-    """The loop: how many presences are done."""
-    cdef i64 now, due, a = d.first, p = 0
+cdef inline void run(State* s, Drive* d) noexcept nogil:
+    """The loop, up to its end or to the next control deadline that somebody is to answer."""
+    cdef i64 now, due, a = d.first, p = d.p, until = d.until
     cdef i64 n = d.g.n, m = d.g.m
+    cdef bint more = d.more
     cdef const i64* at = d.g.at
     cdef Future item
-    while not s.failed and d.stuck < 0 and not (more and a == n):
+    while not s.failed and d.stuck < 0 and not d.n_asked and not (more and a == n):
         due = s.heap[0].due if s.n_heap else TIME_MAX + 1
         now = due
         if d.f.n and d.f.heap[0].at < now:
@@ -229,7 +234,7 @@ cdef inline i64 run(State* s, Drive* d, i64 until, bint more) noexcept nogil:
             note(s, d, now)
         s.n_connected = 0
     d.first = a
-    return p
+    d.p = p
 
 
 cdef const i64* reading(column, i64 n) except? NULL:
@@ -287,6 +292,7 @@ cdef class Driver:
 
     cdef Core core
     cdef Drive d
+    cdef object held  # what the columns are read from and written to
 
     def __init__(self, Core core not None, i64 seed=0, i64 back=-1, habits=()):
         cdef i32 j, x
@@ -316,6 +322,7 @@ cdef class Driver:
     def __dealloc__(self):
         free(self.d.f.heap)
         free(self.d.rows)
+        free(self.d.asked)
         free(self.d.away)
         free(self.d.habits)
 
@@ -327,6 +334,7 @@ cdef class Driver:
         cdef Future item
         if new == NULL:
             raise MemoryError
+        self.held = None
         try:
             for row in range(d.first):
                 new[row] = NONE
@@ -354,9 +362,9 @@ cdef class Driver:
     ):
         cdef State* s = &self.core.s
         cdef Drive* d = &self.d
-        cdef i64 done
         if (answers or transfers) and not details:
             raise MisuseError("answers and transfers need details")
+        self.held = None
         memset(&d.g, 0, sizeof(Given))
         memset(&d.t, 0, sizeof(Told))
         if wraps:
@@ -364,18 +372,39 @@ cdef class Driver:
             check_column("wrap-up of a class", d.g.wraps, 0, s.n_classes, 0, TIME_MAX)
         read_given(s, d, arrivals, presences, answers, transfers)
         read_told(d, results, details)
+        self.held = (arrivals, presences, results, answers, transfers, details, wraps)
+        d.p = 0
+        d.until = until
+        d.more = more
         s.auto_accept = not answers
-        s.quiet = not details
         s.n_connected = s.n_events = 0
+        return self.drive()
+
+    def go_on(self):
+        if self.held is None:
+            raise MisuseError("no columns are being driven")
+        self.core.s.n_connected = 0
+        return self.drive()
+
+    def asked(self):
+        return [self.d.asked[x] for x in range(self.d.n_asked)]
+
+    cdef object drive(self):
+        cdef State* s = &self.core.s
+        cdef Drive* d = &self.d
+        s.quiet = d.t.how == NULL
         d.plain = is_plain(s)
+        d.n_asked = 0
         with nogil:
-            done = run(s, d, until, more)
+            if d.t.how != NULL:
+                hear(s, d)  # what came of the answers
+            run(s, d)
         s.quiet = False
         s.n_events = 0
         self.core.done()
         if d.stuck >= 0:
             raise never_accepted(d.stuck)
-        return done
+        return d.p
 
 
 cdef int read_given(State* s, Drive* d, arrivals, presences, answers, transfers) except -1:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 import attrs
 import numpy as np
+import numpy.typing as npt
 
 from omniroute import events as e
 from omniroute.commands import Revise
@@ -23,7 +24,7 @@ from omniroute.strategies.prices import Cells, Fluid, Prices, Reals, able, regre
 from omniroute.strategies.protocol import NEVER, ClassView, GroupView, Observed, Tables
 from omniroute.strategies.revenue import Revenue
 
-__all__ = ["Alarm", "Desk", "Goal", "Lift", "Reading"]
+__all__ = ["Alarm", "Desk", "Goal", "Lift", "Reading", "Seen", "observed", "priced_by"]
 
 ALARM_AFTER: Final = 20
 """Intervals in a row with the gate open (within a factor e of ``most``) and the target missed before the alarm.
@@ -36,6 +37,9 @@ WEIGHT_MAX: Final = 1e3
 """A goal moves its weight between this and its inverse."""
 MOVED: Final = 0.02
 """The share of all arrivals by which demand has to move for prices to be computed anew."""
+
+
+Places: TypeAlias = npt.NDArray[np.intp]
 
 
 class Ask(Protocol):
@@ -59,7 +63,7 @@ class Ask(Protocol):
 
 
 class Reading(Protocol):
-    """What the desk reads of a router."""
+    """What the desk reads of a router, or of whoever drives columns."""
 
     @property
     def plan(self) -> Plan:
@@ -68,11 +72,30 @@ class Reading(Protocol):
     def revision_views(self, queue: str) -> tuple[list[ClassView], list[GroupView]]:
         """Classes and groups of a revision."""
 
+    def staff(self) -> dict[str, tuple[int, bool]]:
+        """Group, and whether ready, of each agent."""
+
+
+class Naming(Reading, Protocol):
+    """A router, whose events name interactions."""
+
     def interaction(self, name: str) -> Ask:
         """A live interaction."""
 
-    def staff(self) -> dict[str, tuple[int, bool]]:
-        """Group, and whether ready, of each agent."""
+
+@attrs.frozen(kw_only=True, eq=False)
+class Seen:
+    """What happened in a queue, as columns instead of events.
+
+    ``arrived``, ``taken`` and ``left`` have a cell for each interaction that began to wait, that its first agent took,
+    and whose customer left: the place, in :meth:`Reading.revision_views`, of the class that it had arrived in.
+    ``agents`` says who took it, by place in :meth:`Reading.staff`.
+    """
+
+    arrived: Places
+    taken: Places
+    agents: Places
+    left: Places
 
 
 @attrs.frozen
@@ -132,11 +155,11 @@ class _Arm:
     total: float = 0.0
     square: float = 0.0
 
-    def add(self, earned: float) -> None:
-        """One more. O(1)."""
-        self.count += 1
+    def add(self, count: int, earned: float, square: float) -> None:
+        """So many more, with the sum of what they earned and that of its squares. O(1)."""
+        self.count += count
         self.total += earned
-        self.square += earned * earned
+        self.square += square
 
     def mean(self) -> float:
         """The mean; NaN of nothing. O(1)."""
@@ -167,7 +190,9 @@ class _Line:
     """Units of capacity that an interaction of a class takes."""
     lost: Reals = attrs.field(factory=lambda: np.zeros(0))
     arrived: Reals = attrs.field(factory=lambda: np.zeros(0))
-    """Arrivals by class, those long ago counted less."""
+    """Arrivals by class as of the last solution, those long ago counted less."""
+    fresh: npt.NDArray[np.int64] = attrs.field(factory=lambda: np.zeros(0, np.int64))
+    """Arrivals by class since then."""
     seen: float = 0.0
     """How many outcomes the service level below is made of, those long ago counted less."""
     good: float = 0.0
@@ -190,7 +215,7 @@ class _Line:
         known = (len(self.classes), len(self.groups)) if same and len(classes) >= len(self.classes) else (0, 0)
         if known == (len(classes), len(groups)):
             return
-        old, arrived = self.worth, self.arrived
+        old, arrived, fresh = self.worth, self.arrived, self.fresh
         names, closed = strategy.metrics(), _closed(whole, classes, groups)
         self.worth = {name: np.full((len(classes), len(groups)), np.nan) for name in names}
         for name in names if known[0] else ():
@@ -204,8 +229,8 @@ class _Line:
         self.plain = strategy.tables(classes, groups)
         self.load = np.array([loads.get(view.channel, 1) for view in classes], np.float64)
         self.lost = np.array([strategy.lost(view) for view in classes], np.float64)
-        self.arrived = np.zeros(len(classes))
-        self.arrived[: known[0]] = arrived[: known[0]]
+        self.arrived, self.fresh = np.zeros(len(classes)), np.zeros(len(classes), np.int64)
+        self.arrived[: known[0]], self.fresh[: known[0]] = arrived[: known[0]], fresh[: known[0]]
         self.strategy, self.whole, self.classes, self.groups = strategy, whole, classes, groups
 
     def value(self, weights: Mapping[str, float]) -> Reals:
@@ -220,8 +245,8 @@ class _Line:
         return weights.get(metric, self.strategy.weights.get(metric, 1.0))
 
     def fluid(self, weights: Mapping[str, float], span_ms: float, groups: int, *, first: bool) -> Fluid:
-        """The fluid problem of this queue, ``first``: of the classes that interactions enter. O(cells)."""
-        rows = [k for k, view in enumerate(self.classes) if not first or view.step == 0]
+        """The fluid problem of this queue, ``first``: of the classes that interactions have entered. O(cells)."""
+        rows = np.flatnonzero(self.arrived) if first else np.arange(len(self.classes))
         value = np.full((len(rows), groups), np.nan)
         value[:, : len(self.groups)] = self.value(weights)[rows]
         handle = np.broadcast_to(self.strategy.handle_ms * self.load[rows, None], value.shape)
@@ -302,9 +327,9 @@ class Desk:
         line = self._lines[queue]
         return line.good / line.seen if line.seen else math.nan
 
-    def hear(self, router: Reading, events: Iterable[e.Event]) -> list[Revise]:
+    def hear(self, router: Naming, events: Iterable[e.Event]) -> list[Revise]:
         """Take note of what happened, and answer what is asked. O(events); O(LP) once an interval."""
-        answers = []
+        answers: list[Revise] = []
         for event in events:
             kind = type(event)
             if kind is e.Queued:
@@ -316,17 +341,42 @@ class Desk:
             elif kind is e.Cancelled:
                 self._waiting.pop(event.interaction, None)  # type: ignore[union-attr]
             elif kind is e.RevisionDue:
-                answers += self._answer(router, event)  # type: ignore[arg-type]
+                tables = self.answer(router, event)  # type: ignore[arg-type]
+                if tables is not None:
+                    queue, line = event.queue, self._lines[event.queue]  # type: ignore[union-attr]
+                    answers.append(Revise.of(queue, event.version, len(line.classes), len(line.groups), tables))  # type: ignore[union-attr]
         return answers
+
+    def observe(self, router: Reading, queue: str, seen: Seen) -> None:
+        """Take note of what happened in a queue, as columns. O(cells), O(metrics) for each who was taken."""
+        line = self._line(router, queue)
+        if line is None:
+            return
+        line.fresh += np.bincount(seen.arrived, minlength=len(line.classes))
+        held = np.array([view.held_out for view in line.classes])
+        for kind, arm in enumerate(self._arms):
+            arm.add(int((held[seen.left] == kind).sum()), 0.0, 0.0)
+        if not len(seen.taken):
+            return
+        if not self._groups:
+            self._groups = {name: group for name, (group, _) in router.staff().items()}
+        groups = np.fromiter(self._groups.values(), np.intp, len(self._groups))[seen.agents]
+        total = np.zeros(len(groups))
+        for name, worth in line.worth.items():
+            amounts = np.nan_to_num(worth[seen.taken, groups], copy=False)
+            self.earned[name] = self.earned.get(name, 0) + int(amounts.sum())
+            total += line.weight(name, self.weights) * amounts
+        for kind, arm in enumerate(self._arms):
+            own = total[held[seen.taken] == kind]
+            arm.add(len(own), float(own.sum()), float((own * own).sum()))
 
     def _line(self, router: Reading, queue: str) -> _Line | None:
         """What is known of a queue, brought up to date; None where it has another strategy."""
         line = self._lines.get(queue)
         plan = router.plan
-        strategy: object = next((value.strategy for value in plan.queues if value.name == queue), None)
-        whole = strategy if isinstance(strategy, Composed) else None
-        strategy = strategy if whole is None else whole.part(Revenue)
-        if not isinstance(strategy, Revenue):
+        given = next((value.strategy for value in plan.queues if value.name == queue), None)
+        whole, strategy = given if isinstance(given, Composed) else None, priced_by(given)
+        if strategy is None:
             self._lines.pop(queue, None)
             return None
         if line is None:
@@ -338,7 +388,7 @@ class Desk:
         line.learn(plan, strategy, whole, classes, groups)
         return line
 
-    def _count(self, router: Reading, event: e.Queued) -> None:
+    def _count(self, router: Naming, event: e.Queued) -> None:
         """One more arrival of a class."""
         try:
             ask = router.interaction(event.interaction)
@@ -351,7 +401,7 @@ class Desk:
             place = -1 if line is None else _place(router.plan, line, *key)
             self._places[key] = place
         if place >= 0:
-            self._lines[event.queue].arrived[place] += 1
+            self._lines[event.queue].fresh[place] += 1
             self._waiting[event.interaction] = event.queue, place
 
     def _earn(self, router: Reading, event: e.Connected) -> None:
@@ -376,7 +426,7 @@ class Desk:
         found = self._waiting.pop(interaction, None)
         line = None if found is None else self._lines.get(found[0])
         if found is not None and line is not None and found[1] < len(line.classes):
-            self._arms[line.classes[found[1]].held_out].add(earned)
+            self._arms[line.classes[found[1]].held_out].add(1, earned, earned * earned)
 
     def lift(self) -> Lift:
         """What routing for value earns more than on those held out; NaN until both have two. O(1)."""
@@ -394,10 +444,11 @@ class Desk:
             factor = math.exp(min(1.0, max(-1.0, goal.rate * behind / goal.points[-1][1])))
             self.weights[goal.metric] = min(WEIGHT_MAX, max(1 / WEIGHT_MAX, weight * factor))
 
-    def _answer(self, router: Reading, due: e.RevisionDue) -> list[Revise]:
+    def answer(self, router: Reading, due: e.RevisionDue) -> Tables | None:
+        """The tables that a queue gets now; None where it has another strategy. O(cells); O(LP) once an interval."""
         line = self._line(router, due.queue)
         if line is None:
-            return []
+            return None
         self._learn_service(router.plan, line, due)
         if self._solved_at is None or due.at - self._solved_at >= line.strategy.interval_ms:
             self._solve(router, due.at)
@@ -413,8 +464,8 @@ class Desk:
         tables = strategy.priced(line.plain, conceded.ravel().tolist(), beta, gamma)
         if line.whole is not None:
             known = {strategy.name: tables}
-            tables = line.whole.revise(_observed(due), line.classes, line.groups, known).tables
-        return [Revise.of(due.queue, due.version, len(line.classes), len(line.groups), tables)]
+            tables = line.whole.revise(observed(due), line.classes, line.groups, known).tables
+        return tables
 
     def _learn_service(self, plan: Plan, line: _Line, due: e.RevisionDue) -> None:
         """Move ``beta`` by what the interval's outcomes missed, and raise or clear the alarm. O(queues)."""
@@ -444,6 +495,9 @@ class Desk:
         if self._solved_at is None:
             passed = max(line.strategy.interval_ms for line in lines)
         self._pace(at)
+        for line in lines:
+            line.arrived += line.fresh
+            line.fresh[:] = 0
         span, groups = self._span + passed, lines[0].groups
         parts = [line.fluid(self.weights, span, len(groups), first=True) for line in lines]
         staff = np.zeros(len(groups))
@@ -472,7 +526,13 @@ class Desk:
         self._span, self._solved_at = span * kept, at
 
 
-def _observed(due: e.RevisionDue) -> Observed:
+def priced_by(strategy: object) -> Revenue | None:
+    """The strategy, or its part, for which a desk answers; None where there is none. O(parts)."""
+    found = strategy.part(Revenue) if isinstance(strategy, Composed) else strategy
+    return found if isinstance(found, Revenue) else None
+
+
+def observed(due: e.RevisionDue) -> Observed:
     """The counts of an event as a strategy is given them. O(1)."""
     return Observed(**{field.name: getattr(due, field.name) for field in attrs.fields(Observed)})
 

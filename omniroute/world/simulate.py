@@ -2,8 +2,8 @@
 
 How long an interaction lasts and how long its customer waits are columns of the workload. Agents accept the moment they
 are chosen, or answer as the workload and their habits say; set-ups come about at once; what is interrupted ends when it
-would have ended anyway. Strategies are asked before the first arrival that needs their answer and not again: control
-intervals belong to the door.
+would have ended anyway. Strategies are asked before the first arrival that needs their answer, and those that want it
+when their interval is over: see :mod:`omniroute.world.intervals`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from omniroute.naming import Ask, Naming
 from omniroute.obligations import new_groups, prepare
 from omniroute.plan import Plan
 from omniroute.plan_numbers import lane_of
+from omniroute.strategies.desk import Desk
 from omniroute.world.bare import BLOCKED, NOBODY, views
+from omniroute.world.intervals import Intervals, are_asked
 from omniroute.world.outcome import Outcome, OutcomeCode
 from omniroute.world.workload import NOWHERE, Column, Habits, Presences, Workload
 
@@ -43,16 +45,23 @@ COPIED: Final = ("arrival_ms", "handle_ms", "patience_ms", "priority", "value", 
 
 
 def simulate(
-    plan: Plan, workload: Workload, *, seed: int = 0, habits: Habits | None = None, until_ms: int | None = None
+    plan: Plan,
+    workload: Workload,
+    *,
+    seed: int = 0,
+    habits: Habits | None = None,
+    until_ms: int | None = None,
+    desk: Desk | None = None,
 ) -> Outcome:
     """Route a workload under a plan, from the first instant to ``until_ms`` (not included) or until nothing is left.
 
     The same plan, workload, seed and habits give the same outcome on every machine and core. ``seed`` (0..2**63-1)
     decides which offers are declined or ignored, where the workload or ``habits`` say how many. About O(log) for each
     interaction in the classes and groups that could answer; other threads run meanwhile. Interactions that arrive at
-    ``until_ms`` or later are not in the outcome. Raises InputError where the workload names what the plan does not
-    have, PlanError where a strategy fails or a queue holds wrap-up until release, which columns cannot do without
-    ``workload.wrap_up_ms``.
+    ``until_ms`` or later are not in the outcome. ``desk`` answers for the queues with the revenue strategy and can be
+    read afterwards; it must be new (None: one without goals). Raises InputError where the workload names what the plan
+    does not have, PlanError where a strategy fails or a queue holds wrap-up until release, which columns cannot do
+    without ``workload.wrap_up_ms``.
 
     >>> from omniroute.model import Agent
     >>> from omniroute.plan import Plan, Queue
@@ -61,7 +70,7 @@ def simulate(
     >>> done.served, done.wait_ms.tolist(), done.end_ms.tolist()
     (2, [0, 8750], [9000, 10000])
     """
-    return _Run(plan, seed, habits, until_ms).feed(workload)
+    return _Run(plan, seed, habits, until_ms, desk).feed(workload)
 
 
 def simulate_chunks(
@@ -71,6 +80,7 @@ def simulate_chunks(
     seed: int = 0,
     habits: Habits | None = None,
     until_ms: int | None = None,
+    desk: Desk | None = None,
 ) -> Iterator[Outcome]:
     """As :func:`simulate`, for a workload that comes in pieces in the order of time, and may not fit into memory.
 
@@ -87,7 +97,7 @@ def simulate_chunks(
     >>> [done.row.tolist() for done in simulate_chunks(plan, hours)]
     [[], [0], [1], [2]]
     """
-    run = _Run(plan, seed, habits, until_ms)
+    run = _Run(plan, seed, habits, until_ms, desk)
     for chunk in chunks:
         if len(chunk):
             yield run.feed(chunk, more=True)
@@ -109,9 +119,11 @@ class _Run:
     seed: int
     habits: Habits | None
     until: int | None
+    desk: Desk | None
     core: Core = Factory(Core)
     naming: Naming = Factory(lambda run: Naming.of_plan(run.core, run.plan), takes_self=True)
     driver: Driver | None = None
+    intervals: Intervals | None = None
     answering: bool = False
     from_plan: bool = True
     presences: Moves = (_NONE, _NONE, _NONE, _NONE)
@@ -131,18 +143,22 @@ class _Run:
         asked = _Asked.of(self.naming, workload, rows)
         transfers = workload.transfer is not None and bool((workload.transfer[:rows] != NOWHERE).any())
         steps = any(queue.steps for queue in self.plan.queues)
-        detailed = more or self.answering or transfers or steps or self.rows > 0
+        detailed = more or self.answering or transfers or steps or self.rows > 0 or self.intervals is not None
         fresh = self._table(workload, asked, rows, detailed=detailed)
         table = fresh
         if self.table:
             table = {name: np.concatenate((column, fresh[name])) for name, column in self.table.items()}
         self._drive(table, more=more, detailed=detailed)
+        if self.intervals is not None:
+            self.intervals.look(table, len(table["row"]), self.core.now)
         self.rows += rows
         self.latest = int(workload.arrival_ms[-1]) if len(workload) else self.latest
         if not more:
             return self._outcome(table)
         over = table["end"] >= 0
         assert self.driver is not None
+        if self.intervals is not None:
+            self.intervals.keep(~over)
         self.driver.keep(np.flatnonzero(~over).astype(np.int64).data)
         self.table = {name: column[~over] for name, column in table.items()}
         return self._outcome({name: column[over] for name, column in table.items()})
@@ -159,6 +175,8 @@ class _Run:
             if len(self.naming.groups) + new_groups(self.naming, agent, obliged=True) > self.plan.limits.groups:
                 raise PlanError("agents with little time left need more groups than that", field="limits.groups")
             prepare(self.naming, agent)
+        if are_asked(self.plan):
+            self.intervals = Intervals(self.naming, Desk() if self.desk is None else self.desk)
         habits = Habits() if self.habits is None else self.habits
         back = -1 if habits.back_ms is None else habits.back_ms
         self.driver = Driver(self.core, self.seed, back, views(_habits(self.naming, habits)) if habits.agents else ())
@@ -214,6 +232,12 @@ class _Run:
             views([table[name] for name in DETAILS]) if detailed else (),
             views([_wrap_ups(self.naming)]) if (table["wrap_up"] == OF_QUEUE).any() else (),
         )
+        while queues := self.driver.asked():
+            assert self.intervals is not None
+            now = self.core.now
+            self.intervals.look(table, int(np.searchsorted(table["arrival_ms"], now)), now)
+            self.intervals.answer(queues, now)
+            done = self.driver.go_on()
         at, agent, move, until = self.presences
         self.presences = at[done:], agent[done:], move[done:], until[done:]
 

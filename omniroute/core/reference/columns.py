@@ -48,6 +48,8 @@ class Driver:
         self.future: list[tuple[int, int, int, int]] = []  # when, kind, number, subject
         self.away: dict[int, int] = {}
         self.first = 0
+        self.due: list[int] = []
+        self.driving = False
 
     def keep(self, kept: Sequence[int]) -> None:
         """The rows ``kept``, ascending, are the first of the next call; the others are over and forgotten."""
@@ -60,6 +62,7 @@ class Driver:
         ]
         heapq.heapify(self.future)
         self.first = len(new)
+        self.driving = False
 
     def feed(
         self,
@@ -75,7 +78,8 @@ class Driver:
     ) -> int:
         """Go on, stopping before ``until`` (-1: when nothing is left), or with ``more`` behind the last arrival.
 
-        Returns how many presences are done. ``arrivals``: at, class, tier, head start, handling time, wrap-up (-1: what
+        With ``details`` it also stops behind the deadlines of an instant at which a control interval was over: whoever
+        answers for the queues of :meth:`asked` does so, and :meth:`go_on` goes on. Returns how many presences are done. ``arrivals``: at, class, tier, head start, handling time, wrap-up (-1: what
         the one column of ``wraps`` says of the class that it came to its agent by), patience (-1: endless), the kept
         rows first. ``presences``: at, agent, presence move, perhaps an obligation that is told first (-1: none).
         ``answers``: number of the row for :func:`chance`, answer in ms, decline, ignore in 1/1000. ``transfers``: class
@@ -88,11 +92,25 @@ class Driver:
             raise MisuseError("answers and transfers need details")
         self.arrivals, self.answers, self.transfers = arrivals, answers, transfers
         self.results, self.details, self.wraps = results, details, wraps
-        a, p, core = self.first, 0, self.core
-        at, p_at = arrivals[0], presences[0]
-        core.auto_accept = not answers
-        core.take()
-        while not (more and a == len(at)):
+        self.presences, self.until, self.more = presences, until, more
+        self.done, self.driving = 0, True
+        self.core.auto_accept = not answers
+        self.core.take()
+        return self.go_on()
+
+    def asked(self) -> list[int]:
+        """The queues that want new tables before anything else happens; none where it went to its end."""
+        return self.due.copy()
+
+    def go_on(self) -> int:
+        """Go on with the columns of the last call; how many of their presences are done. Raises MisuseError."""
+        if not self.driving:
+            raise MisuseError("no columns are being driven")
+        a, p, core, presences, until = self.first, self.done, self.core, self.presences, self.until
+        at, p_at = self.arrivals[0], presences[0]
+        self.due.clear()
+        self._hear()
+        while not self.due and not (self.more and a == len(at)):
             due = core.next_deadline()
             ahead = [due] * (due >= 0) + [future[0] for future in self.future[:1]]
             now = min(ahead + list(p_at[p : p + 1]) + list(at[a : a + 1]), default=-1)
@@ -112,7 +130,7 @@ class Driver:
                 self._arrive(now, a)
                 a += 1
             self._hear()
-        self.first = a
+        self.first, self.done = a, p
         return p
 
     def _happen(self, now: int, kind: int, number: int, subject: int) -> None:
@@ -197,6 +215,8 @@ class Driver:
                     self.details[1][self.rows[i]] = y
             elif kind == EventKind.PRESENCE and x == Presence.NOT_READY and y != PresenceReason.ASKED:
                 self._turned(now, j)
+            elif kind == EventKind.REVISION_DUE and self.details:
+                self.due.append(x)
 
     def _turned(self, now: int, j: int) -> None:
         """An agent has turned not ready by himself."""
