@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import is_
 from typing import Final, Protocol, TypeAlias
 
 import attrs
@@ -211,7 +212,7 @@ class _Line:
     ) -> None:
         """Ask for the worth of what is new. O(new cells), everything where the plan made classes anew."""
         same = (strategy, whole) == (self.strategy, self.whole)
-        same = same and all(map(_is, self.classes, classes)) and all(map(_is, self.groups, groups))
+        same = same and all(map(is_, self.classes, classes)) and all(map(is_, self.groups, groups))
         known = (len(self.classes), len(self.groups)) if same and len(classes) >= len(self.classes) else (0, 0)
         if known == (len(classes), len(groups)):
             return
@@ -252,10 +253,6 @@ class _Line:
         handle = np.broadcast_to(self.strategy.handle_ms * self.load[rows, None], value.shape)
         demand = self.arrived[rows] / max(span_ms, 1.0)
         return Fluid(value=value, handle=handle, demand=demand, supply=np.zeros(groups))
-
-
-def _is(one: object, other: object) -> bool:
-    return one is other
 
 
 def _closed(whole: Composed | None, classes: Sequence[ClassView], groups: Sequence[GroupView]) -> Cells:
@@ -382,7 +379,7 @@ class Desk:
         if line is None:
             line = self._lines[queue] = _Line(strategy, math.log(strategy.start))
         classes, groups = router.revision_views(queue)
-        if line.classes and not all(map(_is, line.classes, classes)):
+        if line.classes and not all(map(is_, line.classes, classes)):
             self._places.clear()
             self._waiting.clear()
         line.learn(plan, strategy, whole, classes, groups)
@@ -450,7 +447,7 @@ class Desk:
         if line is None:
             return None
         self._learn_service(router.plan, line, due)
-        if self._solved_at is None or due.at - self._solved_at >= line.strategy.interval_ms:
+        if self.solves(line.strategy, due.at):
             self._solve(router, due.at)
         assert self.prices is not None
         strategy, agent = line.strategy, self.prices.agent
@@ -461,11 +458,15 @@ class Desk:
         unit = self._scale / strategy.handle_ms
         beta, gamma = math.exp(line.log_beta) * unit, strategy.gamma * unit
         line.gamma = gamma
-        tables = strategy.priced(line.plain, conceded.ravel().tolist(), beta, gamma)
+        tables = strategy.priced(line.plain, conceded.ravel(), beta, gamma)
         if line.whole is not None:
             known = {strategy.name: tables}
             tables = line.whole.revise(observed(due), line.classes, line.groups, known).tables
         return tables
+
+    def solves(self, strategy: Revenue, at: int) -> bool:
+        """Whether an answer for a queue with this strategy begins with new prices. O(1)."""
+        return self._solved_at is None or at - self._solved_at >= strategy.interval_ms
 
     def _learn_service(self, plan: Plan, line: _Line, due: e.RevisionDue) -> None:
         """Move ``beta`` by what the interval's outcomes missed, and raise or clear the alarm. O(queues)."""

@@ -237,13 +237,15 @@ class Revenue:
         ``max_wait``, and never before a delay of the agent's own; a cost is the milliseconds of waiting that outweigh
         the regret. A regret of NaN (a pair that is closed anyway) counts as 0. O(cells).
         """
+        import numpy as np  # only who has prices has it
+
         longest = OPENS_MAX if self.max_wait is None else milliseconds(self.max_wait)
-        known = [0.0 if math.isnan(regret) else regret for regret in regrets]
-        opens = array("q", [round(min(regret / beta, longest)) for regret in known])
+        known = np.nan_to_num(np.asarray(regrets, np.float64), posinf=np.inf)
+        opens = np.rint(np.minimum(known / beta, longest)).astype(np.int64)
         if plain.opens is not None:
-            opens = array("q", map(max, opens, plain.opens))
-        costs = array("q", [round(min(regret / gamma, COST_MAX)) for regret in known])
-        return attrs.evolve(plain, opens=opens, cost_out=costs, cost_in=costs)
+            opens = np.maximum(opens, np.frombuffer(plain.opens, np.int64))
+        costs = array("q", np.rint(np.minimum(known / gamma, COST_MAX)).astype(np.int64).tobytes())
+        return attrs.evolve(plain, opens=array("q", opens.tobytes()), cost_out=costs, cost_in=costs)
 
     def place(self, priority: int) -> Place:
         """Put every priority into one line. O(1)."""

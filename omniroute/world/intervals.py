@@ -155,6 +155,12 @@ class Intervals:
 
     # Answers ---------------------------------------------------------------------------------------------------------
 
+    def listens(self, queues: list[int], now: int) -> bool:
+        """Whether answers for these queues depend on what :meth:`look` takes note of. O(queues)."""
+        values = self.naming.queue_values
+        priced = (priced_by(values[q].strategy) for q in queues)
+        return any(q in self.handled for q in queues) or any(p is not None and self.desk.solves(p, now) for p in priced)
+
     def answer(self, queues: list[int], now: int) -> None:
         """Ask for the tables of queues, then write them, in order. O(cells + waiting), O(LP) once an interval.
 

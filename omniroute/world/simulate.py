@@ -235,7 +235,8 @@ class _Run:
         while queues := self.driver.asked():
             assert self.intervals is not None
             now = self.core.now
-            self.intervals.look(table, int(np.searchsorted(table["arrival_ms"], now)), now)
+            if self.intervals.listens(queues, now):
+                self.intervals.look(table, int(np.searchsorted(table["arrival_ms"], now)), now)
             self.intervals.answer(queues, now)
             done = self.driver.go_on()
         at, agent, move, until = self.presences
