@@ -31,13 +31,11 @@ from omniroute import (
     Step,
     simulate,
 )
-from omniroute.strategies.desk import Desk
 from omniroute.strategies.protocol import ClassView, GroupView
 from omniroute.strategies.revenue import Revenue
 from omniroute.strategies.schedule import Schedule
 from omniroute.world.demo import demo_day
 from omniroute.world.outcome import Outcome
-from omniroute.world.played import play
 from omniroute.world.workload import Workload
 
 PICTURES: Final = Path(__file__).resolve().parents[1] / "docs" / "strategies" / "pictures"
@@ -86,12 +84,6 @@ def members(plan: Plan) -> Plan:
 
 def by_columns(change: Callable[[Plan], Plan], plan: Plan, work: Workload) -> Outcome:
     return simulate(change(plan), work)
-
-
-def by_desk(change: Callable[[Plan], Plan], plan: Plan, work: Workload) -> Outcome:
-    desk = Desk()
-    work = attrs.evolve(work, transfer=None)  # nobody is transferred, and the column says so in every row
-    return play(change(plan), work, lambda router, events: desk.hear(router, events))
 
 
 def objectives(plan: Plan) -> Plan:
@@ -155,7 +147,7 @@ SHOWN: Final[dict[str, tuple[str, Route]]] = {
         "Composed, SkillsFirst | Schedule",
         partial(by_columns, lambda plan: everywhere(plan, SkillsFirst(fit="most_qualified") | GUARD)),
     ),
-    "revenue": ("Revenue", partial(by_desk, lambda plan: everywhere(plan, REVENUE))),
+    "revenue": ("Revenue", partial(by_columns, lambda plan: everywhere(plan, REVENUE))),
 }
 """By strategy: how it is called in the picture, and a day under it."""
 GUARDED: Final = ("schedule", "composed")

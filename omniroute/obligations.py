@@ -16,7 +16,7 @@ from omniroute.plan_numbers import edges_of
 if TYPE_CHECKING:
     from omniroute.naming import Naming
 
-__all__ = ["all_groups", "change_edges", "is_obliged", "new_groups", "prepare"]
+__all__ = ["all_groups", "change_edges", "is_obliged", "new_groups", "prepare", "rungs"]
 
 
 def _rungs(edges: tuple[int, ...]) -> zip[tuple[int, int]]:
@@ -38,11 +38,16 @@ def new_groups(naming: Naming, agent: Agent, *, obliged: bool) -> int:
     return sum(key not in naming.groups for key in wanted)
 
 
+def rungs(naming: Naming, agent: Agent) -> list[int]:
+    """The groups that an agent with an obligation goes through, most time left first. O(edges); new ones as there."""
+    return [naming.group(agent, left) for _, left in _rungs(naming.edges)]
+
+
 def prepare(naming: Naming, agent: Agent) -> None:
     """Make the groups that an agent with an obligation goes through. O(edges); what is new costs its answers."""
     home = naming.group(agent)
     if naming.ladders.get(home, ()) != naming.edges:
-        naming.core.set_ladder(home, [(edge, naming.group(agent, left)) for edge, left in _rungs(naming.edges)])
+        naming.core.set_ladder(home, list(zip(naming.edges, rungs(naming, agent), strict=True)))
         naming.ladders[home] = naming.edges
 
 

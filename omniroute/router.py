@@ -562,3 +562,7 @@ class Router:
         """By agent: the place of the group in :meth:`revision_views`, and whether the agent is ready. O(agents)."""
         rows = ((name, self._core.agent(j)) for name, j in self._naming.agents.items())
         return {name: (row[1], PRESENCES[row[0]] == "ready") for name, row in rows}
+
+    def home(self, agent: str) -> int:
+        """The place of an agent's group in :meth:`revision_views` when time enough is left. Raises UnknownNameError."""
+        return self._core.obligation(number_of("agent", agent, self._naming.agents))[0]

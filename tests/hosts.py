@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from omniroute import events as e
+from omniroute.commands import Revise
 from omniroute.core.lifecycle import PresenceMove
 from omniroute.core.reference.columns import chance
 from omniroute.plan import Plan
 from omniroute.router import Router
+from omniroute.strategies.desk import Desk, priced_by
 from omniroute.views import UnknownNameError
 from omniroute.world.outcome import OutcomeCode
 from omniroute.world.simulate import presences_of
@@ -34,11 +36,14 @@ COLUMNS = (
 class Host:
     """Signs agents in and out by the plan's windows, lets customers arrive and leave, and answers for the agents.
 
-    ``habits`` None: it answers nothing, so the plan must accept every offer at once.
+    ``habits`` None: it answers nothing, so the plan must accept every offer at once. Strategies that are asked again are
+    answered for at the same instant, by the desk or by themselves.
     """
 
-    def __init__(self, plan: Plan, work: Workload, seed: int, habits: Habits | None) -> None:
+    def __init__(self, plan: Plan, work: Workload, seed: int, habits: Habits | None, desk: Desk | None = None) -> None:
         self.plan, self.work, self.seed, self.habits = plan, work, seed, habits
+        self.desk = Desk() if desk is None else desk
+        self.answered = 0
         self.router = Router(plan)
         self.agents = [agent.id for agent in plan.agents]
         self.future: list[tuple[int, int, int, str, int]] = []
@@ -94,7 +99,8 @@ class Host:
             needs=work.requirements[work.needs[row]],
             priority=int(work.priority[row]),
             head_start_ms=int(work.head_start_ms[row]),
-            value=int(work.value[row]),
+            value=max(0, int(work.value[row])),
+            held_out=bool(work.held_out[row]),
         )
         self._be_patient(now, row)
         return heard
@@ -160,6 +166,22 @@ class Host:
                 self.rows["wait_ms"][row] = 0
             elif isinstance(event, e.PresenceChanged) and event.presence == "not_ready" and event.cause != "asked":
                 self._turned(event)
+        for answer in self._answers(heard):
+            self.answered += 1
+            self._hear(self.router.apply(self.router.now, answer))
+
+    def _answers(self, heard: list[Any]) -> list[Revise]:
+        """What strategies answer to what they heard, all before the first answer changes anything."""
+        found = self.desk.hear(self.router, heard)
+        for event in heard:
+            if isinstance(event, e.RevisionDue):
+                strategy = next(queue.strategy for queue in self.plan.queues if queue.name == event.queue)
+                if hasattr(strategy, "revise") and priced_by(strategy) is None:
+                    classes, groups = self.router.revision_views(event.queue)
+                    tables = strategy.revise(event, classes, groups).tables
+                    found.append(Revise.of(event.queue, event.version, len(classes), len(groups), tables))
+        order = [event.queue for event in heard if isinstance(event, e.RevisionDue)]
+        return sorted(found, key=lambda answer: order.index(answer.queue))
 
     def _turned(self, event: Any) -> None:
         back = None if self.habits is None else self.habits.back_ms

@@ -16,8 +16,7 @@ from omniroute.plan import StrategyValue, Target
 from omniroute.strategies.desk import Desk
 from omniroute.strategies.prices import Fluid, Prices, solve
 from omniroute.strategies.revenue import Revenue
-from omniroute.world.played import Listener, play
-from omniroute.world.simulate import Outcome
+from omniroute.world.simulate import Outcome, simulate
 from omniroute.world.workload import Workload
 
 HANDLE_MS = 300_000
@@ -138,13 +137,8 @@ def score(world: Instance, work: Workload, done: Outcome, warm_up: int) -> Score
     )
 
 
-def listener(desk: Desk) -> Listener:
-    """The desk as who hears everything."""
-    return lambda router, events: desk.hear(router, events)
-
-
 def run(world: Instance, routing: StrategyValue, target: float, rows: int, seed: int = 7) -> tuple[Score, Desk]:
     """One run of a strategy, the first tenth of it warm-up."""
     work, desk = workload(world, rows, seed), Desk()
-    done = play(plan(world, routing, target), work, listener(desk))
+    done = simulate(plan(world, routing, target), work, desk=desk)
     return score(world, work, done, rows // 10), desk

@@ -11,7 +11,8 @@ import msgspec
 import numpy as np
 import pytest
 from cores import kernel_only
-from revenue_world import HANDLE_MS, instance, listener, plan, run, score, strategy, workload
+from hosts import COLUMNS, Host
+from revenue_world import HANDLE_MS, instance, plan, run, score, strategy, workload
 
 from omniroute import Agent, Intake, Plan, Queue, Router, Rule, Step, commands, events
 from omniroute.errors import MisuseError, PlanError
@@ -21,8 +22,7 @@ from omniroute.strategies.desk import ALARM_AFTER, Desk, Goal
 from omniroute.strategies.protocol import ClassView, GroupView
 from omniroute.strategies.revenue import Revenue, held_out
 from omniroute.strategies.skills import SkillsFirst
-from omniroute.world.played import play
-from omniroute.world.simulate import Outcome, simulate
+from omniroute.world.simulate import Outcome, simulate, simulate_chunks
 
 pytest.importorskip("scipy.optimize")
 
@@ -419,7 +419,7 @@ def test_agents_are_kept_busy_by_a_share_band() -> None:
     work = workload(world, 8_000)
     least, share = [], []
     for busy in (0.0, 0.45):
-        done = play(plan(world, strategy(world, busy=busy)), work, listener(Desk()))
+        done = simulate(plan(world, strategy(world, busy=busy)), work, desk=Desk())
         served = done.agent >= 0
         time = np.bincount(done.agent[served], work.handle_ms[served], world.agents) / int(work.arrival_ms[-1])
         least.append(time.min())
@@ -444,11 +444,11 @@ def test_a_goal_is_followed() -> None:
     both = attrs.evolve(asked, values={**asked.values, "stay": cells}, weights={"stay": 0.1})
     work = workload(world, 12_000)
     plain = Desk()
-    play(plan(world, both), work, listener(plain))
+    simulate(plan(world, both), work, desk=plain)
     wanted = int(1.1 * plain.earned["stay"])
     goal = Goal("stay", ((0, 0), (int(work.arrival_ms[-1]), wanted)), rate=20.0)
     paced = Desk(goals=[goal])
-    play(plan(world, both), work, listener(paced))
+    simulate(plan(world, both), work, desk=paced)
     assert paced.earned["stay"] == pytest.approx(wanted, rel=0.02)
     assert paced.earned["sale"] < plain.earned["sale"]
     for points in ((), ((0, 0), (5, 0)), ((0, 5), (5, 4)), ((5, 1), (0, 2))):
@@ -496,7 +496,7 @@ def test_where_all_matches_are_worth_the_same_it_is_the_skills_strategy(load: fl
     rate = world.rate * np.where(np.arange(world.types) % 3 == 0, tilt, 1)
     world = attrs.evolve(world, rate=rate * world.rate.sum() / rate.sum())
     work, desk = workload(world, 4_000), Desk()
-    priced = play(plan(world, strategy(world)), work, listener(desk))
+    priced = simulate(plan(world, strategy(world)), work, desk=desk)
     assert desk.prices is not None
     assert columns(priced) == columns(play(plan(world, SkillsFirst(fit="any")), work))
 
@@ -511,7 +511,7 @@ def test_the_misses_of_service_level_are_bounded() -> None:
     world = instance(0.85)
     asked = strategy(world)
     work, desk = workload(world, 12_000), Desk()
-    done = play(plan(world, asked, 0.8), work, listener(desk))
+    done = simulate(plan(world, asked, 0.8), work, desk=desk)
     for name in done.queues:
         rows = done.of_queue(name)
         missed = 0.8 * rows.sum() - done.within(HANDLE_MS // 10, rows)
@@ -529,7 +529,7 @@ def test_a_target_that_cannot_be_met_raises_an_alarm_and_is_served_as_well_as_by
     world = instance(1.3)
     work, desk = workload(world, 12_000), Desk()
     asked = strategy(world, gain=0.05)
-    done = play(plan(world, asked, 0.8), work, listener(desk))
+    done = simulate(plan(world, asked, 0.8), work, desk=desk)
     assert sorted(desk.alarms) == ["q0", "q1", "q2"]
     alarm = desk.alarms["q0"]
     assert alarm.service_level < alarm.target == 0.8
@@ -540,7 +540,7 @@ def test_a_target_that_cannot_be_met_raises_an_alarm_and_is_served_as_well_as_by
     assert found.share > plain.share
     calm = Desk()
     quiet = instance(0.7)
-    play(plan(quiet, strategy(quiet), 0.8), workload(quiet, 3_000), listener(calm))
+    simulate(plan(quiet, strategy(quiet), 0.8), workload(quiet, 3_000), desk=calm)
     assert not calm.alarms
 
 

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from cores import CORES, kernel_only
 
-from omniroute import Agent, Plan, Queue, commands, events, simulate
+from omniroute import Agent, Plan, Queue, simulate
 from omniroute.core import reference
 from omniroute.strategies.overtime import quantile
 from omniroute.strategies.schedule import Schedule
-from omniroute.world.played import play
 from omniroute.world.workload import Workload
 
 pytestmark = kernel_only
@@ -111,21 +110,11 @@ def test_what_is_begun_ends_late_no_more_often_than_the_risk(risk):
     assert np.mean(lasts > left) < risk
 
 
-def answers(router, told):
-    """What whoever drives a router answers for a strategy that revises itself."""
-    for event in told:
-        if isinstance(event, events.RevisionDue):
-            classes, groups = router.revision_views(event.queue)
-            revision = router.plan.queues[0].strategy.revise(event, classes, groups)
-            yield commands.Revise.of(event.queue, revision.version, len(classes), len(groups), revision.tables)
-
-
 @pytest.mark.parametrize(("learns", "low", "high"), [(True, 0.0, 0.1), (False, 0.15, 1.0)])
 def test_a_guard_that_learns_is_right_in_the_end(learns, low, high):
     """Told a mean of half a minute where it is five, only the guard that learns keeps late ends below the risk of .1.
 
-    Through the door, with the answers that whoever drives it gives; in the second half of the days, of what was begun
-    in the last 20 minutes. Planted: a revision that answers with the parameters.
+    In the second half of the days, of what was begun in the last 20 minutes. Planted: a revision that answers with the parameters.
     """
     days, agents, minute = 24, 5, 60_000
     shift, period = 120 * minute, 480 * minute
@@ -139,7 +128,7 @@ def test_a_guard_that_learns_is_right_in_the_end(learns, low, high):
         handle_ms=np.rint(random.lognormal(math.log(MEAN) - s * s / 2, s, rows)).astype(np.int64),
         queues=["q"],
     )
-    done = play(Plan(queues=[Queue("q", strategy=guard)], agents=staff), work, answers, until_ms=days * period)
+    done = simulate(Plan(queues=[Queue("q", strategy=guard)], agents=staff), work, until_ms=days * period)
     later = (done.start_ms >= period * days // 2) & (done.end_ms >= 0)
     left = shift - done.start_ms[later] % period
     lasts = done.end_ms[later] - done.start_ms[later]

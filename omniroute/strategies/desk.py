@@ -83,6 +83,9 @@ class Naming(Reading, Protocol):
     def interaction(self, name: str) -> Ask:
         """A live interaction."""
 
+    def home(self, agent: str) -> int:
+        """The group of an agent who has time enough left."""
+
 
 @attrs.frozen(kw_only=True, eq=False)
 class Seen:
@@ -90,12 +93,12 @@ class Seen:
 
     ``arrived``, ``taken`` and ``left`` have a cell for each interaction that began to wait, that its first agent took,
     and whose customer left: the place, in :meth:`Reading.revision_views`, of the class that it had arrived in.
-    ``agents`` says who took it, by place in :meth:`Reading.staff`.
+    ``groups`` says who took it: the place of the agent's group when he has time enough left.
     """
 
     arrived: Places
     taken: Places
-    agents: Places
+    groups: Places
     left: Places
 
 
@@ -246,8 +249,8 @@ class _Line:
         return weights.get(metric, self.strategy.weights.get(metric, 1.0))
 
     def fluid(self, weights: Mapping[str, float], span_ms: float, groups: int, *, first: bool) -> Fluid:
-        """The fluid problem of this queue, ``first``: of the classes that interactions have entered. O(cells)."""
-        rows = np.flatnonzero(self.arrived) if first else np.arange(len(self.classes))
+        """The fluid problem of this queue, ``first``: of the classes that interactions enter. O(cells)."""
+        rows = [k for k, view in enumerate(self.classes) if not first or view.step == 0]
         value = np.full((len(rows), groups), np.nan)
         value[:, : len(self.groups)] = self.value(weights)[rows]
         handle = np.broadcast_to(self.strategy.handle_ms * self.load[rows, None], value.shape)
@@ -301,7 +304,6 @@ class Desk:
         self._places: dict[tuple[str, str, str, int], int] = {}
         self._waiting: dict[str, tuple[str, int]] = {}
         """Queue and class of what waits."""
-        self._groups: dict[str, int] = {}
         self._arms = (_Arm(), _Arm())
         self._solved_at: int | None = None
         self._span = 0.0
@@ -355,12 +357,9 @@ class Desk:
             arm.add(int((held[seen.left] == kind).sum()), 0.0, 0.0)
         if not len(seen.taken):
             return
-        if not self._groups:
-            self._groups = {name: group for name, (group, _) in router.staff().items()}
-        groups = np.fromiter(self._groups.values(), np.intp, len(self._groups))[seen.agents]
-        total = np.zeros(len(groups))
+        total = np.zeros(len(seen.groups))
         for name, worth in line.worth.items():
-            amounts = np.nan_to_num(worth[seen.taken, groups], copy=False)
+            amounts = np.nan_to_num(worth[seen.taken, seen.groups], copy=False)
             self.earned[name] = self.earned.get(name, 0) + int(amounts.sum())
             total += line.weight(name, self.weights) * amounts
         for kind, arm in enumerate(self._arms):
@@ -401,15 +400,13 @@ class Desk:
             self._lines[event.queue].fresh[place] += 1
             self._waiting[event.interaction] = event.queue, place
 
-    def _earn(self, router: Reading, event: e.Connected) -> None:
-        """An agent has it: what the match is worth counts. O(metrics), O(agents) for an agent who is new."""
+    def _earn(self, router: Naming, event: e.Connected) -> None:
+        """An agent has it: what the match is worth counts, however little time he has left. O(metrics)."""
         found = self._waiting.get(event.interaction)
         line = None if found is None else self._lines.get(found[0])
         if found is None or line is None:
             return
-        if event.agent not in self._groups:
-            self._groups = {name: group for name, (group, _) in router.staff().items()}
-        place, group, total = found[1], self._groups[event.agent], 0.0
+        place, group, total = found[1], router.home(event.agent), 0.0
         if group >= len(line.groups):
             self._line(router, found[0])
         for name, amounts in line.worth.items() if place < len(line.classes) else ():
@@ -505,7 +502,6 @@ class Desk:
         expected = None if self.staffed is None else frozenset(self.staffed(at))
         for name, (group, ready) in router.staff().items():
             staff[group] += (ready if expected is None else name in expected) and groups[group].units
-            self._groups[name] = group
         busy = max(line.strategy.busy for line in lines)
         fluid = Fluid(
             value=np.vstack([part.value for part in parts]),

@@ -2,6 +2,10 @@
 
 The driver stops behind the deadlines of an instant at which a control interval was over. A desk answers for the queues
 with the revenue strategy, any other strategy by its own ``revise``; a queue for which nobody answers keeps its tables.
+
+Columns number everything before the first instant, a router what comes when it comes. So that both get the same
+answers, a class counts here from the first interaction that enters it or a class that leads to it, and a group of
+agents with little time left from the first of them who is told an obligation.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from omniroute.core.lifecycle import Presence
 from omniroute.errors import PlanError
 from omniroute.events import RevisionDue
 from omniroute.naming import Naming
+from omniroute.obligations import rungs
 from omniroute.plan import Plan
 from omniroute.plan_numbers import handle_permille
 from omniroute.strategies.desk import Desk, Seen, observed, priced_by
@@ -60,10 +65,20 @@ class Intervals:
     queue_of: Numbers = _NONE
     """By class."""
     place_of: Numbers = _NONE
-    """By class, its place among those of its queue."""
+    """By class, its place among those of its queue; -1 before it has come."""
+    classes: list[list[int]] = field(init=False)
+    """By queue, the classes that have come."""
+    groups: dict[int, int] = field(init=False)
+    """The groups that have come, with their places."""
+    homes: Numbers = field(init=False)
+    """By agent, the group when he has time enough left."""
 
     def __attrs_post_init__(self) -> None:
         values = list(enumerate(self.naming.queue_values))
+        self.classes = [[] for _ in values]
+        agents = self.naming.agents.values()
+        self.homes = np.array([self.naming.core.obligation(j)[0] for j in agents], np.intp)
+        self.groups = {g: g for g in range(len(self.naming.group_views))}
         self.priced = frozenset(q for q, value in values if priced_by(value.strategy) is not None)
         self.handled = {q: HandleTimes() for q, value in values if handle_permille(value) is not None}
 
@@ -77,43 +92,77 @@ class Intervals:
     def revision_views(self, queue: str) -> tuple[list[ClassView], list[GroupView]]:
         """The classes and groups that a revision of a queue answers for. O(both)."""
         naming = self.naming
-        views = [naming.class_names[k].view for k in naming.queue_classes[naming.queues[queue]]]
-        return views, naming.group_views.copy()
+        views = [naming.class_names[k].view for k in self.classes[naming.queues[queue]]]
+        return views, [naming.group_views[g] for g in self.groups]
 
     def staff(self) -> dict[str, tuple[int, bool]]:
         """By agent: the place of the group in :meth:`revision_views`, and whether the agent is ready. O(agents)."""
         rows = ((name, self.naming.core.agent(j)) for name, j in self.naming.agents.items())
-        return {name: (row[1], row[0] == Presence.READY) for name, row in rows}
+        return {name: (self.groups[row[1]], row[0] == Presence.READY) for name, row in rows}
 
     # What happened ---------------------------------------------------------------------------------------------------
 
+    def meet(self, agents: Column) -> None:
+        """These agents have been told an obligation: the groups that lie before them have come. O(agents * edges)."""
+        naming = self.naming
+        for j in agents.tolist() if len(self.groups) < len(naming.group_views) else ():
+            for g in rungs(naming, naming.agent_values[j]):
+                self.groups.setdefault(g, len(self.groups))
+
     def look(self, table: dict[str, Column], rows: int, now: int) -> None:
         """Take note of what has become of the first ``rows`` rows by ``now``. O(live + new)."""
-        if len(self.queue_of) < len(self.naming.class_names):
-            self._number()
-        agent, end = table["agent"], table["end"]
-        waiting = np.concatenate((self.waiting, np.arange(self.known, rows)))
+        agent, end, how = table["agent"], table["end"], table["how"]
         fresh = np.arange(self.known, rows)
         self.known = rows
-        taken = waiting[agent[waiting] >= 0]
-        left = waiting[(agent[waiting] < 0) & (table["how"][waiting] == OutcomeCode.ABANDONED)]
-        self.waiting = waiting[(agent[waiting] < 0) & (end[waiting] < 0)]
+        fresh = fresh[agent[fresh] != BLOCKED]
+        waiting = np.concatenate((self.waiting, fresh))
+        had = agent[waiting] >= 0
+        taken, left = waiting[had], waiting[~had & (how[waiting] == OutcomeCode.ABANDONED)]
+        self.waiting = waiting[~had & (end[waiting] < 0)]
+        talking = np.concatenate((self.talking, taken))
+        over = end[talking] >= 0
+        self.talking = talking[~over]
+        self._come(table, fresh, talking)
         if self.priced:
-            # What a queue refused, or cancelled as it came, has never waited.
-            cancelled = (table["how"][fresh] == OutcomeCode.CANCELLED) & (end[fresh] == table["arrival_ms"][fresh])
-            self._tell(table, fresh[(agent[fresh] != BLOCKED) & ~cancelled], taken, left)
+            # What a step cancelled as it came had gone before anybody could look at it.
+            gone = (how[fresh] == OutcomeCode.CANCELLED) & (end[fresh] == table["arrival_ms"][fresh])
+            self._tell(table, fresh[~gone], taken, left)
         if self.handled:
-            talking = np.concatenate((self.talking, taken))
-            over = end[talking] >= 0
-            self.talking = talking[~over]
             self._measure(table, talking[over], now)
 
-    def _number(self) -> None:
+    def _come(self, table: dict[str, Column], fresh: Numbers, talking: Numbers) -> None:
+        """Number the classes that were entered for the first time, in order. O(rows)."""
         names = self.naming.class_names
-        self.queue_of = np.array([name.queue for name in names], np.intp)
-        self.place_of = np.zeros(len(names), np.intp)
-        for classes in self.naming.queue_classes:
-            self.place_of[classes] = np.arange(len(classes))
+        if len(self.place_of) < len(names):
+            new = len(names) - len(self.place_of)
+            self.queue_of = np.array([name.queue for name in names], np.intp)
+            self.place_of = np.concatenate((self.place_of, np.full(new, -1)))
+        if (self.place_of >= 0).all():
+            return
+        moved = talking[table["moved"][talking] >= 0]
+        firsts: list[tuple[int, int, int, int]] = []
+        for turn, rows, at, class_ in ((0, moved, "moved", "class2"), (1, fresh, "arrival_ms", "class")):
+            rows = rows[self.place_of[table[class_][rows]] < 0]
+            rows = rows[np.lexsort((rows, table[at][rows]))]
+            for first in np.unique(table[class_][rows], return_index=True)[1].tolist():
+                row = rows[first]
+                firsts.append((int(table[at][row]), turn, int(row), int(table[class_][row])))
+        for _, _, _, k in sorted(firsts):
+            for new in sorted(self._led_to(k)):
+                own = self.classes[names[new].queue]
+                self.place_of[new] = len(own)
+                if not names[new].passing:
+                    own.append(new)
+
+    def _led_to(self, k: int) -> set[int]:
+        """A class and those that it leads to, as far as they have not come. O(steps)."""
+        found, ahead = set[int](), [k]
+        while ahead:
+            k = ahead.pop()
+            if k >= 0 and self.place_of[k] < 0 and k not in found:
+                found.add(k)
+                ahead += (self.naming.class_names[k].following, self.naming.class_names[k].copy)
+        return found
 
     def _tell(self, table: dict[str, Column], *rows: Numbers) -> None:
         """Tell the desk, queue by queue, of rows that arrived, were taken, left."""
@@ -124,8 +173,8 @@ class Intervals:
             if not any(some.any() for some in chosen):
                 continue
             arrived, taken, left = (self.place_of[k[of]] for k, of in zip(classes, chosen, strict=True))
-            agents = table["agent"][rows[1][chosen[1]]]
-            seen = Seen(arrived=arrived, taken=taken, agents=agents.astype(np.intp), left=left)
+            groups = self.homes[table["agent"][rows[1][chosen[1]]]]
+            seen = Seen(arrived=arrived, taken=taken, groups=groups, left=left)
             self.desk.observe(self, self.naming.queue_names[q], seen)
 
     def _measure(self, table: dict[str, Column], over: Numbers, now: int) -> None:
@@ -158,6 +207,8 @@ class Intervals:
     def listens(self, queues: list[int], now: int) -> bool:
         """Whether answers for these queues depend on what :meth:`look` takes note of. O(queues)."""
         values = self.naming.queue_values
+        if len(self.place_of) < len(self.naming.class_names) or (self.place_of < 0).any():
+            return True
         priced = (priced_by(values[q].strategy) for q in queues)
         return any(q in self.handled for q in queues) or any(p is not None and self.desk.solves(p, now) for p in priced)
 
@@ -170,7 +221,7 @@ class Intervals:
         naming = self.naming
         for q, tables in answers:
             if tables is not None:
-                naming.write(naming.queue_classes[q], range(len(naming.group_views)), tables)
+                naming.write(self.classes[q], list(self.groups), tables)
                 naming.core.revised(q)
                 naming.core.refresh(now)
 

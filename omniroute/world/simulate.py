@@ -149,8 +149,6 @@ class _Run:
         if self.table:
             table = {name: np.concatenate((column, fresh[name])) for name, column in self.table.items()}
         self._drive(table, more=more, detailed=detailed)
-        if self.intervals is not None:
-            self.intervals.look(table, len(table["row"]), self.core.now)
         self.rows += rows
         self.latest = int(workload.arrival_ms[-1]) if len(workload) else self.latest
         if not more:
@@ -171,12 +169,12 @@ class _Run:
         self.from_plan = workload.presences is None
         presences = workload.presences or presences_of(self.plan.agents, _first(workload))
         self.presences = _moves(self.naming, presences)
+        if are_asked(self.plan):
+            self.intervals = Intervals(self.naming, Desk() if self.desk is None else self.desk)
         for agent in self.naming.agent_values if self.naming.edges else ():
             if len(self.naming.groups) + new_groups(self.naming, agent, obliged=True) > self.plan.limits.groups:
                 raise PlanError("agents with little time left need more groups than that", field="limits.groups")
             prepare(self.naming, agent)
-        if are_asked(self.plan):
-            self.intervals = Intervals(self.naming, Desk() if self.desk is None else self.desk)
         habits = Habits() if self.habits is None else self.habits
         back = -1 if habits.back_ms is None else habits.back_ms
         self.driver = Driver(self.core, self.seed, back, views(_habits(self.naming, habits)) if habits.agents else ())
@@ -232,14 +230,18 @@ class _Run:
             views([table[name] for name in DETAILS]) if detailed else (),
             views([_wrap_ups(self.naming)]) if (table["wrap_up"] == OF_QUEUE).any() else (),
         )
-        while queues := self.driver.asked():
-            assert self.intervals is not None
-            now = self.core.now
+        at, agent, move, until = self.presences
+        met = 0
+        while self.intervals is not None:
+            self.intervals.meet(agent[met:done][until[met:done] >= 0])
+            met, now, queues = done, self.core.now, self.driver.asked()
+            if not queues:
+                self.intervals.look(table, len(table["row"]), now)
+                break
             if self.intervals.listens(queues, now):
                 self.intervals.look(table, int(np.searchsorted(table["arrival_ms"], now)), now)
             self.intervals.answer(queues, now)
             done = self.driver.go_on()
-        at, agent, move, until = self.presences
         self.presences = at[done:], agent[done:], move[done:], until[done:]
 
     def _outcome(self, table: Table) -> Outcome:
@@ -414,6 +416,7 @@ def _kinds(
     key = key * max(len(priorities), 1) + level
     if bands:
         key = key * (len(bands) + 1) + np.searchsorted(bands, workload.value[rows], side="right")
+    key = 2 * key + workload.held_out[rows]
     _, first, kind = np.unique(key, return_index=True, return_inverse=True)
     order = np.argsort(first)
     place = np.empty_like(order)
@@ -424,7 +427,7 @@ def _kinds(
             int(workload.channel[r]),
             int(workload.needs[r]),
             int(workload.priority[r]),
-            lane_of(bands, int(workload.value[r])),
+            lane_of(bands, int(workload.value[r])) + int(workload.held_out[r]),
         )
         for r in rows[first[order]]
     ]

@@ -170,7 +170,7 @@ class Workload:
     goes when its handling ends (:data:`NOWHERE`: it ends), without wrap-up; it is handled for ``handle2_ms`` there, and
     its customer has the whole patience again. ``keeps_age`` 1 orders it by its age, 0 as if it came then. ``value``
     is in minor units, and what a plan with bands of value tells apart; ``customer`` is any number. Both come back in
-    the outcome.
+    the outcome. ``held_out`` 1 is held out of routing for value.
 
     What is not given is 0, the first name, endless, nowhere; the age is kept. O(rows). Raises InputError naming column
     and row.
@@ -201,6 +201,7 @@ class Workload:
     keeps_age: Column = field(converter=_column)
     value: Column = field(converter=_column)
     customer: Column = field(converter=_column)
+    held_out: Column = field(converter=_column)
 
     @queue.default
     @channel.default
@@ -210,6 +211,7 @@ class Workload:
     @handle2_ms.default
     @value.default
     @customer.default
+    @held_out.default
     def _zeros(self) -> Column:
         return np.zeros(len(self.arrival_ms), np.int64)
 
@@ -243,6 +245,7 @@ class Workload:
             "keeps_age": (0, 1),
             "value": (-limits.COST_MAX, limits.COST_MAX),
             "customer": (-(2**63), 2**63 - 1),
+            "held_out": (0, 1),
         }
         columns = {name: column for name in ranges if (column := getattr(self, name)) is not None}
         _check_lengths(columns)
