@@ -36,8 +36,8 @@ COLUMNS = (
 class Host:
     """Signs agents in and out by the plan's windows, lets customers arrive and leave, and answers for the agents.
 
-    ``habits`` None: it answers nothing, so the plan must accept every offer at once. Strategies that are asked again are
-    answered for at the same instant, by the desk or by themselves.
+    ``habits`` None: it answers nothing, so the plan must accept every offer at once. Who is asked again answers
+    at the same instant: the desk, or the strategy by itself.
     """
 
     def __init__(self, plan: Plan, work: Workload, seed: int, habits: Habits | None, desk: Desk | None = None) -> None:

@@ -184,7 +184,9 @@ def workloads(draw, plan: Plan, *, answers: bool) -> Workload:
 
 
 @st.composite
-def cases(draw, strategies: Sequence[StrategyValue | None] = USUAL) -> tuple[Plan, Workload, int, Habits | None, int | None]:
+def cases(
+    draw, strategies: Sequence[StrategyValue | None] = USUAL
+) -> tuple[Plan, Workload, int, Habits | None, int | None]:
     """A plan, a workload, a seed, habits where agents answer, and an end or none."""
     answers = draw(st.booleans())
     plan = draw(plans(at_once=not answers, strategies=strategies))

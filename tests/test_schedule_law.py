@@ -114,7 +114,8 @@ def test_what_is_begun_ends_late_no_more_often_than_the_risk(risk):
 def test_a_guard_that_learns_is_right_in_the_end(learns, low, high):
     """Told a mean of half a minute where it is five, only the guard that learns keeps late ends below the risk of .1.
 
-    In the second half of the days, of what was begun in the last 20 minutes. Planted: a revision that answers with the parameters.
+    In the second half of the days, of what was begun in the last 20 minutes. Planted: a revision that answers with the
+    parameters.
     """
     days, agents, minute = 24, 5, 60_000
     shift, period = 120 * minute, 480 * minute

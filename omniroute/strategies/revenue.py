@@ -6,7 +6,7 @@ import hashlib
 import math
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from typing import ClassVar, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeAlias
 
 import attrs
 
@@ -18,6 +18,9 @@ from omniroute.plan import Duration, milliseconds
 from omniroute.strategies.knobs import joined, joined_to, key_text, one_of
 from omniroute.strategies.protocol import ClassView, GroupView, Place, Tables
 from omniroute.strategies.skills import Fit, SkillsFirst
+
+if TYPE_CHECKING:
+    from omniroute.strategies.prices import Reals
 
 __all__ = ["BY_RULE", "BY_VALUE", "Revenue", "Rule", "held_out"]
 
@@ -230,7 +233,7 @@ class Revenue:
         """Answer as the skills strategy does, which is what holds until there are prices. O(cells)."""
         return self._skills().tables(classes, groups)
 
-    def priced(self, plain: Tables, regrets: Sequence[float], beta: float, gamma: float) -> Tables:
+    def priced(self, plain: Tables, regrets: Sequence[float] | Reals, beta: float, gamma: float) -> Tables:
         """The tables ``plain`` of the same strategy with regrets, row by row of a class, in minor units.
 
         ``beta`` and ``gamma`` are minor units per ms of waiting. Openings are rounded to the millisecond, at most

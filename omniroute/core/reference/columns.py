@@ -79,7 +79,9 @@ class Driver:
         """Go on, stopping before ``until`` (-1: when nothing is left), or with ``more`` behind the last arrival.
 
         With ``details`` it also stops behind the deadlines of an instant at which a control interval was over: whoever
-        answers for the queues of :meth:`asked` does so, and :meth:`go_on` goes on. Returns how many presences are done. ``arrivals``: at, class, tier, head start, handling time, wrap-up (-1: what
+        answers for the queues of :meth:`asked` does so, and :meth:`go_on` goes on.
+
+        Returns how many presences are done. ``arrivals``: at, class, tier, head start, handling time, wrap-up (-1: what
         the one column of ``wraps`` says of the class that it came to its agent by), patience (-1: endless), the kept
         rows first. ``presences``: at, agent, presence move, perhaps an obligation that is told first (-1: none).
         ``answers``: number of the row for :func:`chance`, answer in ms, decline, ignore in 1/1000. ``transfers``: class
