@@ -25,8 +25,9 @@ BESIDE_THE_REPOSITORY = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--slow``."""
+    """Add ``--slow`` and ``--kills``."""
     parser.addoption("--slow", action="store_true", default=False, help="also run the tests marked slow")
+    parser.addoption("--kills", type=int, default=0, metavar="N", help="kill a host with a journal N times, each way")
 
 
 def pytest_report_header() -> str:
