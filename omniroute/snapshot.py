@@ -1,7 +1,8 @@
 """A router as bytes, and back: the names beside the core's own integers.
 
 The bytes are a checksum and a record; nothing in them is code. What strategies answered is in the core's tables, so
-restoring asks nobody, and what has been asked is not asked again.
+restoring asks nobody, and what has been asked is not asked again. A snapshot is a state and no decision: one of an
+older format is made into this one step by step (:mod:`omniroute.upgrades`), one of older semantics is read as it is.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT", "SEMANTICS", "digest", "read", "write"]
 
 FORMAT: Final = 11
-"""The number of this layout; another layout gets another number."""
+"""The number of this layout; another layout gets another number, and a step to it in :mod:`omniroute.upgrades`."""
 SEMANTICS: Final = 4
 """The number of what commands mean; it changes when the same commands would give other events."""
 _CHECKSUM: Final = 16
@@ -196,8 +197,8 @@ def _class_record(name: ClassName) -> _ClassRecord:
 def read(kind: type[Core], data: bytes, plan: Plan | None) -> tuple[int, Naming, Ledger]:
     """The instant, the names and the ledger of a snapshot; ``kind`` is the core to use. O(state).
 
-    Raises InputError for anything that is not what :func:`write` wrote, of this format and these semantics, and for a
-    plan that is missing or is not that of the snapshot.
+    Raises InputError for anything that is not what :func:`write` wrote, here or in an older release whose format is
+    known, and for a plan that is missing or is not that of the snapshot.
     """
     if not isinstance(data, bytes | bytearray | memoryview):
         raise InputError("a snapshot is bytes", source="snapshot")
@@ -205,11 +206,7 @@ def read(kind: type[Core], data: bytes, plan: Plan | None) -> tuple[int, Naming,
     if hashlib.blake2b(body, digest_size=_CHECKSUM).digest() != bytes(data)[:_CHECKSUM]:
         raise InputError("is damaged: its checksum does not fit", source="snapshot")
     try:
-        head = msgspec.msgpack.decode(body, type=_Head)
-        if (head.format, head.semantics) != (FORMAT, SEMANTICS):
-            message = f"has format {head.format} and semantics {head.semantics}, here are {FORMAT} and {SEMANTICS}"
-            raise InputError(message, source="snapshot")
-        found = _DECODER.decode(body)
+        found = _decoded(body)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise InputError(f"cannot be read: {error}", source="snapshot") from error
     if plan is None and found.plan is None:
@@ -224,6 +221,25 @@ def read(kind: type[Core], data: bytes, plan: Plan | None) -> tuple[int, Naming,
         return found.now, naming, _ledger(naming, found)
     except (OmnirouteError, LookupError, ValueError, TypeError, StopIteration) as error:
         raise InputError(f"does not fit together: {error}", source="snapshot") from error
+
+
+def _decoded(body: bytes) -> Snapshot:
+    """The record of a snapshot's bytes, in this format. Raises InputError, and what msgspec raises."""
+    head = msgspec.msgpack.decode(body, type=_Head)
+    if head.format == FORMAT and head.semantics <= SEMANTICS:
+        return _DECODER.decode(body)
+    message = f"has format {head.format} and semantics {head.semantics}, here are {FORMAT} and {SEMANTICS}"
+    if head.format > FORMAT or head.semantics > SEMANTICS:
+        raise InputError(f"{message}: a later release wrote it", source="snapshot")
+    from omniroute.upgrades import OLDEST, upgraded  # only a snapshot of another release pays for it
+
+    if head.format < OLDEST:
+        raise InputError(f"{message}, and the oldest that can be read is {OLDEST}", source="snapshot")
+    try:
+        record = upgraded(msgspec.msgpack.decode(body), FORMAT)
+    except InputError as error:
+        raise InputError(f"{message}: {error}", source="snapshot") from error
+    return _DECODER.decode(_ENCODER.encode(record))
 
 
 def _naming(core: Core, plan: Plan, found: Snapshot) -> Naming:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any
 
 from omniroute.errors import JournalError
 from omniroute.journal import Held, Store
-from omniroute.journal.port import Durability
+from omniroute.journal.port import Durability, Made
 
 
 class Faulty:
@@ -55,13 +55,20 @@ class Faulty:
             return self._failing(self.store.append(epoch, first, entries, None) if self.late else None)
         return self.store.append(epoch, first, entries, result)
 
-    def keep(self, epoch: int, sequence: int, snapshot: bytes) -> Future[Any]:
+    def keep(self, epoch: int, sequence: int, snapshot: Made) -> Future[Any]:
         """Keep, or fail."""
+        return self._kept(self.store.keep, epoch, sequence, snapshot)
+
+    def forget(self, epoch: int, sequence: int, snapshot: Made) -> Future[Any]:
+        """Keep alone, or fail."""
+        return self._kept(self.store.forget, epoch, sequence, snapshot)
+
+    def _kept(self, keep: Callable[..., Future[Any]], *given: Any) -> Future[Any]:
         if self.broken:
             return self._failing(None)
         if self._turn():
-            return self._failing(self.store.keep(epoch, sequence, snapshot) if self.late else None)
-        return self.store.keep(epoch, sequence, snapshot)
+            return self._failing(keep(*given) if self.late else None)
+        return keep(*given)
 
     def read(self, after: int) -> Iterator[tuple[int, bytes]]:
         """As inside."""

@@ -95,7 +95,7 @@ def test_a_snapshot_is_compared_with_the_records(run: Run, tmp_path: Path) -> No
     wrong = journaled._ready().kept()
     journaled._ready().sequence += 1
     assert wrong != right
-    store.keep(journaled._held.epoch, 3, wrong).result()
+    store.keep(journaled._held.epoch, 3, lambda: wrong).result()
     journaled.close()
     ran = run("journal", "verify", path)
     assert ran.code == FINDING

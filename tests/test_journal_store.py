@@ -78,7 +78,7 @@ def test_who_held_it_before_is_fenced(store: Store) -> None:
     with pytest.raises(FencedError):
         store.append(first, 2, entries(1, 2), None).result()
     with pytest.raises(FencedError):
-        store.keep(first, 1, b"snapshot").result()
+        store.keep(first, 1, lambda: b"snapshot").result()
     store.append(second, 2, entries(1, 2), None).result()
     assert read(store) == list(enumerate(entries(2), 1))
     assert list(store.snapshots()) == []
@@ -114,11 +114,11 @@ def test_two_snapshots_are_kept_and_the_entries_behind_the_first(store: Store) -
     """Older snapshots, and the entries before the oldest that is kept, are forgotten; the others are as they were."""
     epoch = store.acquire().epoch
     store.append(epoch, 1, entries(10), None).result()
-    store.keep(epoch, 4, b"four").result()
+    store.keep(epoch, 4, lambda: b"four").result()
     assert read(store) == list(enumerate(entries(10), 1))
-    store.keep(epoch, 6, b"six").result()
+    store.keep(epoch, 6, lambda: b"six").result()
     assert read(store, 4) == list(enumerate(entries(10), 1))[4:]
-    store.keep(epoch, 10, b"ten").result()
+    store.keep(epoch, 10, lambda: b"ten").result()
     assert list(store.snapshots()) == [(10, b"ten"), (6, b"six")]
     assert len(list(store.snapshots())) == SNAPSHOTS_KEPT
     assert read(store, 6) == list(enumerate(entries(10), 1))[6:]
@@ -127,7 +127,7 @@ def test_two_snapshots_are_kept_and_the_entries_behind_the_first(store: Store) -
     store.close()
     held = store.acquire()
     assert (held.head, held.first) == (10, 7)
-    store.keep(held.epoch, 10, b"ten again").result()
+    store.keep(held.epoch, 10, lambda: b"ten again").result()
     assert list(store.snapshots()) == [(10, b"ten again"), (6, b"six")]
 
 
@@ -136,11 +136,11 @@ def test_a_snapshot_is_of_an_entry_that_is_there(store: Store) -> None:
     epoch = store.acquire().epoch
     store.append(epoch, 1, entries(4), None).result()
     with pytest.raises(JournalError, match="no record 5"):
-        store.keep(epoch, 5, b"five").result()
+        store.keep(epoch, 5, lambda: b"five").result()
     for sequence in (3, 4):
-        store.keep(epoch, sequence, b"kept").result()
+        store.keep(epoch, sequence, lambda: b"kept").result()
     with pytest.raises(JournalError, match="no record 1"):
-        store.keep(epoch, 1, b"one").result()
+        store.keep(epoch, 1, lambda: b"one").result()
 
 
 def test_a_closed_store_takes_nothing(store: Store) -> None:
@@ -150,7 +150,7 @@ def test_a_closed_store_takes_nothing(store: Store) -> None:
     store.close()
     store.close()
     assert isinstance(store.append(epoch, 2, entries(1), None).exception(), JournalError)
-    assert isinstance(store.keep(epoch, 1, b"one").exception(), JournalError)
+    assert isinstance(store.keep(epoch, 1, lambda: b"one").exception(), JournalError)
     assert store.acquire().head == 1
 
 
@@ -161,5 +161,5 @@ def test_empty_and_large(store: Store) -> None:
     large = [b"", bytes(range(256)) * 12_000, b"\x00" * 3_000_000, b"end"]
     store.append(epoch, 1, large, None).result()
     assert read(store) == list(enumerate(large, 1))
-    store.keep(epoch, 4, large[1]).result()
+    store.keep(epoch, 4, lambda: large[1]).result()
     assert list(store.snapshots()) == [(4, large[1])]

@@ -14,7 +14,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 FLOORS = [
     {"errors", "extras"},
     {"core.codes", "core.estimate", "core.limits"},
-    {"core.lifecycle"},
+    {"core.lifecycle", "core.dumped"},
     {"model", "checks", "requirements"},
     {
         "satisfy",
@@ -48,6 +48,7 @@ FLOORS = [
         "replan",
         "preview",
         "snapshot",
+        "upgrades",
         "router",
         "forms",
         "answers",

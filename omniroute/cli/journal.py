@@ -1,4 +1,4 @@
-"""``omniroute journal``: verify, show, export or cut the journal of a host that is not running."""
+"""``omniroute journal``: verify, show, export, cut or compact the journal of a host that is not running."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from omniroute import records
 from omniroute.cli import options
 from omniroute.cli.exits import FINDING, INPUT, OK, OUTPUT, Failure
 from omniroute.cli.screen import Progress, Screen
-from omniroute.errors import InputError, JournalError
+from omniroute.errors import InputError, JournalError, MisuseError
 from omniroute.insight.tables import Table, many
+from omniroute.journal.compacted import compact
 from omniroute.journal.entry import Kind, entry_of, writer_of
 from omniroute.journal.inspect import copied, cut, remains, verify
 from omniroute.journal.sqlite import SqliteStore
@@ -31,9 +32,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser = options.subcommand(
         commands,
         "journal",
-        "verify, show, export or cut a journal",
-        "Looks at the journal of a host that is not running, always on a copy. What customers and agents are called,\n"
-        "and what else commands hold, is only printed with --values.",
+        "verify, show, export, cut or compact a journal",
+        "Looks at the journal of a host that is not running, on a copy; compact and forget change the file itself.\n"
+        "What customers and agents are called, and what else commands hold, is only printed with --values.",
     )
     actions = parser.add_subparsers(title="actions", dest="action", required=True, metavar="ACTION")
     one = options.subcommand(
@@ -62,8 +63,24 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     four.add_argument("--after", type=options.count, metavar="N", help="leave out what is behind record N, good or not")
     four.set_defaults(run=run_cut)
-    for action in (one, two, three, four):
+    five = options.subcommand(
+        actions,
+        "compact",
+        "keep what lives, and nothing that was",
+        "Writes the file anew: a snapshot of what lives, no record, no other snapshot. Another release can go on from\n"
+        "there. Consumers who have not taken everything and keys that were used before are no longer served.",
+    )
+    six = options.subcommand(
+        actions,
+        "forget",
+        "erase a customer, and compact",
+        "Erases a customer's journey, then compacts: no byte of the file has what records and older snapshots had.",
+    )
+    for action in (five, six):
+        action.set_defaults(run=run_compact, customer="")
+    for action in (one, two, three, four, five, six):
         action.add_argument("file", metavar="FILE", help="a journal; its -wal file belongs to it")
+    six.add_argument("customer", metavar="CUSTOMER", help="as the host's commands name him")
     four.add_argument("new", metavar="NEW", help="the file to write, which must not be there")
     for action in (two, three):
         action.add_argument("--from", type=options.count, dest="begin", metavar="N", help="begin with record N")
@@ -150,6 +167,20 @@ def run_cut(given: argparse.Namespace) -> int:
         screen.say(f"What ends it: {found.why}")
     if found.lost:
         screen.say(f"{many(found.lost, 'record')} behind it that {given.file} still has are left out.")
+    return OK
+
+
+def run_compact(given: argparse.Namespace) -> int:
+    """Compact a journal, without a customer where one is named, and return the exit code."""
+    screen = Screen()
+    try:
+        found = compact(given.file, customer=given.customer)
+    except (JournalError, MisuseError) as error:
+        raise Failure(INPUT, str(error)) from error
+    screen.items(list(found.notes))
+    screen.say(
+        f"{given.file}: {many(found.records, 'record')} forgotten, {found.before:,} bytes are now {found.after:,}."
+    )
     return OK
 
 

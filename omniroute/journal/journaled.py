@@ -7,7 +7,7 @@ ahead of its journal: it is thrown away and made again from what was written.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Final, Self
 
@@ -17,7 +17,7 @@ from omniroute.errors import InputError, InvariantError, JournalError, MisuseErr
 from omniroute.events import Event, decode, encode
 from omniroute.journal.entry import Entry, Kind, bytes_of, digest_of, sealed, this_writer
 from omniroute.journal.keys import Keys, checked, mark_of
-from omniroute.journal.port import Held, Store
+from omniroute.journal.port import Held, Made, Store
 from omniroute.journal.recover import Replay, recover, replayed, start_entry, with_code
 from omniroute.model import shown
 from omniroute.plan import Plan
@@ -56,6 +56,8 @@ class Journaled:
         self._every = snapshot_every
         self._why: BaseException | None = None
         self._last: Future[list[Event]] = _done([])
+        self._keeping: Future[None] = Future()
+        self._keeping.set_result(None)
         self.reload()
 
     # Opening and closing ---------------------------------------------------------------------------------------------
@@ -170,7 +172,7 @@ class Journaled:
         if entry.key:
             self._flying[entry.key] = released
             released.add_done_callback(lambda done: self._landed(done, entry.key))
-        if state.sequence - self._base >= self._every:
+        if state.sequence - self._base >= self._every and self._keeping.done():
             self._keep(state)
         return released
 
@@ -205,10 +207,33 @@ class Journaled:
         """Keep a snapshot, so that recovery begins here; what is older than the one before is forgotten. O(state)."""
         self._keep(self._ready()).result()
 
-    def _keep(self, state: Replay) -> Future[None]:
+    def compact(self) -> None:
+        """Keep a snapshot and nothing else: no record, no other snapshot, no byte of them in its files. O(state).
+
+        What lives, lives on, and what was ended lately is known until its retention is over. What was told before is no
+        longer there, for :meth:`events` neither, and a key that was used before only says so: MisuseError. A release
+        with other semantics can go on from here.
+        """
+        state = self._ready()
+        state.keys.fade()
+        self._keep(state, self.store.forget).result()
+
+    def forget(self, now: int, customer: str) -> list[Event]:
+        """Erase a customer, and whatever of him stands in records and older snapshots; what happened. O(state).
+
+        What of his waits or is in hand goes on, with the id and the ref that the host gave it, and is gone for good
+        with the first :meth:`compact` after its end and retention. See :meth:`compact` for what else goes.
+        """
+        told = self.apply(now, c.Erase(customer))
+        self.compact()
+        return told
+
+    def _keep(self, state: Replay, keep: Callable[[int, int, Made], Future[None]] | None = None) -> Future[None]:
+        """Keep a snapshot that is made from a copy, by a thread of the store where it has one."""
         self._base = state.sequence
-        done = self.store.keep(self._held.epoch, state.sequence, state.kept())
+        done = (keep or self.store.keep)(self._held.epoch, state.sequence, state.fork().kept)
         done.add_done_callback(self._kept)
+        self._keeping = done
         return done
 
     def _kept(self, done: Future[None]) -> None:

@@ -20,6 +20,9 @@ KEY_RETENTION_MS: Final = 86_400_000
 KEY_LENGTH_MAX: Final = 256
 """Characters of a key."""
 
+_FADED: Final = b""
+"""In the place of events that are forgotten; no events are a byte."""
+
 
 class _Known(NamedTuple):
     mark: int
@@ -43,12 +46,17 @@ class Keys:
         return len(self._known)
 
     def find(self, key: str, mark: int) -> bytes | None:
-        """The events told under a key, None where it is not known. O(1). Raises MisuseError for another command."""
+        """The events told under a key, None where it is not known. O(1).
+
+        Raises MisuseError for another command, and where what was told is forgotten and only the key is known.
+        """
         known = self._known.get(key)
         if known is None:
             return None
         if known.mark != mark:
             raise MisuseError(f"key {shown(key)} was used for another command")
+        if known.events == _FADED:
+            raise MisuseError(f"key {shown(key)} was used, and what was told then has been forgotten")
         return known.events
 
     def remember(self, key: str, mark: int, now: int, events: bytes) -> None:
@@ -69,6 +77,17 @@ class Keys:
 
     def _forget(self, key: str) -> None:
         self._bytes -= len(self._known.pop(key).events)
+
+    def fork(self) -> Keys:
+        """A copy that lives on by itself. O(keys)."""
+        other = Keys()
+        other._known, other._bytes = self._known.copy(), self._bytes
+        return other
+
+    def fade(self) -> None:
+        """Forget what was told under every key, and not that it was used. O(keys)."""
+        self._known = {key: known._replace(events=_FADED) for key, known in self._known.items()}
+        self._bytes = 0
 
     def state(self) -> list[tuple[str, int, int, bytes]]:
         """Everything remembered, the oldest first. O(keys)."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 
 from omniroute.errors import DamagedError, FencedError, JournalError
-from omniroute.journal.port import SNAPSHOTS_KEPT, Durability, Held, Result
+from omniroute.journal.port import SNAPSHOTS_KEPT, Durability, Held, Made, Result
 
 __all__ = ["MemoryStore"]
 
@@ -63,16 +63,23 @@ class MemoryStore:
             raise DamagedError("is not there", source=self.source, sequence=after + 1)
         yield from enumerate(self._entries[after - self._before :], after + 1)
 
-    def keep(self, epoch: int, sequence: int, snapshot: bytes) -> Future[None]:
+    def keep(self, epoch: int, sequence: int, snapshot: Made) -> Future[None]:
         """Keep a snapshot; see the port."""
+        return self._kept(epoch, sequence, snapshot, SNAPSHOTS_KEPT)
+
+    def forget(self, epoch: int, sequence: int, snapshot: Made) -> Future[None]:
+        """Keep a snapshot alone; see the port."""
+        return self._kept(epoch, sequence, snapshot, 1)
+
+    def _kept(self, epoch: int, sequence: int, snapshot: Made, kept: int) -> Future[None]:
         done: Future[None] = Future()
         error = self._refusal(epoch)
         if error is None and not self._before <= sequence <= self._head:
             error = JournalError(f"there is no record {sequence} to keep a snapshot of", source=self.source)
         if error is None:
-            others = [there for there in self._snapshots if there[0] != sequence]
-            self._snapshots = sorted([*others, (sequence, snapshot)])[-SNAPSHOTS_KEPT:]
-            if len(self._snapshots) == SNAPSHOTS_KEPT:
+            others = [there for there in self._snapshots if there[0] != sequence] if kept > 1 else []
+            self._snapshots = sorted([*others, (sequence, snapshot())])[-kept:]
+            if len(self._snapshots) == kept:
                 oldest = self._snapshots[0][0]
                 del self._entries[: max(0, oldest - self._before)]
                 self._before = max(self._before, oldest)

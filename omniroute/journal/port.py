@@ -7,7 +7,7 @@ to write acquires it first and gets an *epoch*; whoever acquires it later gets a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Final, Literal, Protocol, TypeAlias, TypeVar
 
@@ -15,13 +15,16 @@ from attrs import frozen
 
 from omniroute.errors import DamagedError
 
-__all__ = ["SNAPSHOTS_KEPT", "Durability", "Held", "Readable", "Result", "Store", "advised"]
+__all__ = ["SNAPSHOTS_KEPT", "Durability", "Held", "Made", "Readable", "Result", "Store", "advised"]
 
 SNAPSHOTS_KEPT: Final = 2
 """Snapshots that a store keeps; entries up to the oldest of them are forgotten."""
 
 Result = TypeVar("Result")
 """What waits for an append: nobody gets it before the entries are durable."""
+
+Made: TypeAlias = Callable[[], bytes]
+"""What makes the bytes of a snapshot: called once, by a thread of the store where it has one."""
 
 Durability: TypeAlias = Literal["full", "os", "memory"]
 """What an entry that is told to be durable survives: the loss of power, the end of the process, or neither."""
@@ -85,10 +88,17 @@ class Store(Readable, Protocol):
         """
         ...
 
-    def keep(self, epoch: int, sequence: int, snapshot: bytes) -> Future[None]:
+    def keep(self, epoch: int, sequence: int, snapshot: Made) -> Future[None]:
         """Keep a snapshot of the state after an entry, and forget what is older than SNAPSHOTS_KEPT of them.
 
-        Ends as an append does.
+        Ends as an append does, or with what ``snapshot`` raises. Appends go on while it is made.
+        """
+        ...
+
+    def forget(self, epoch: int, sequence: int, snapshot: Made) -> Future[None]:
+        """Keep a snapshot alone: others and the entries up to ``sequence`` go, and none of their bytes is left.
+
+        Ends as :meth:`keep` does.
         """
         ...
 

@@ -90,9 +90,15 @@ class Replay:
     def _differs(self, sequence: int, entry: Entry, what: str) -> DamagedError:
         here, then = self.here, self.writer
         why = f"it was written by {then}, this is {here}" if here != then else f"it was written by {then}, as is this"
+        if here != then:
+            why += "; where that release compacts it (omniroute journal compact), this one goes on from there"
         kind = "advance" if entry.kind == Kind.TICK else _name(entry.body)
         message = f"{kind} at {entry.now} {what} or others; {why}"
         return DamagedError(message, source=self.source, sequence=sequence)
+
+    def fork(self) -> Replay:
+        """A copy that lives on by itself. O(state), in a fraction of the time that :meth:`kept` takes."""
+        return attrs.evolve(self, router=self.router.fork(), keys=self.keys.fork())
 
     def kept(self) -> bytes:
         """Return this state as a sealed snapshot. O(state)."""

@@ -1,9 +1,9 @@
 """A journal in one SQLite file: the default, without a server.
 
-One thread owns the one connection; appends that come while it writes go together into the next commit. The lock of the
-file is held as long as the journal is, so another process is refused. What SQLite does not promise is done here: each
-entry has its own seal, the number of the last one is stored apart, and the end of the write-ahead log is read before it
-is believed.
+One thread owns the one connection; appends that come while it writes go together into the next commit. A second one
+makes snapshots, so that appends do not wait for them. The lock of the file is held as long as the journal is, so
+another process is refused. What SQLite does not promise is done here: each entry has its own seal, the number of the
+last one is stored apart, and the end of the write-ahead log is read before it is believed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sqlite3
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -23,7 +23,7 @@ from attrs import define
 
 from omniroute.errors import DamagedError, FencedError, JournalError
 from omniroute.journal.entry import FORMAT
-from omniroute.journal.port import SNAPSHOTS_KEPT, Durability, Held, Result, advised
+from omniroute.journal.port import SNAPSHOTS_KEPT, Durability, Held, Made, Result, advised
 from omniroute.journal.wal import end_of
 
 __all__ = ["BATCH_MAX", "PENDING_MAX", "WAL_BYTES_MAX", "SqliteStore", "write_anew"]
@@ -78,6 +78,7 @@ class SqliteStore:
         self._durability: Durability = durability
         self._jobs: queue.SimpleQueue[_Append | _Call | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._maker: ThreadPoolExecutor | None = None
         self._connection: sqlite3.Connection | None = None
         self._broken: JournalError | None = None
 
@@ -121,9 +122,13 @@ class SqliteStore:
                 continue
             raise DamagedError("is not there", source=self.source, sequence=after + 1)
 
-    def keep(self, epoch: int, sequence: int, snapshot: bytes) -> Future[None]:
-        """Hand a snapshot to the writer; see the port."""
-        return self._put(self._keep, epoch, sequence, snapshot)
+    def keep(self, epoch: int, sequence: int, snapshot: Made) -> Future[None]:
+        """Let a snapshot be made, and hand it to the writer; see the port."""
+        return self._made(self._keep, epoch, sequence, snapshot)
+
+    def forget(self, epoch: int, sequence: int, snapshot: Made) -> Future[None]:
+        """As :meth:`keep`, and write the file anew, with nothing else in it; see the port."""
+        return self._made(self._forget, epoch, sequence, snapshot)
 
     def snapshots(self) -> Iterator[tuple[int, bytes]]:
         """The snapshots, the last one first, each read when it is asked for."""
@@ -136,6 +141,9 @@ class SqliteStore:
         thread, self._thread = self._thread, None
         if thread is None:
             return
+        if self._maker is not None:
+            self._maker.shutdown()
+            self._maker = None
         self._jobs.put(None)
         thread.join()
 
@@ -148,6 +156,26 @@ class SqliteStore:
             done.set_exception(self._error("is closed"))
         else:
             self._jobs.put(_Call(function, given, done))
+        return done
+
+    def _made(self, function: Callable[..., None], epoch: int, sequence: int, snapshot: Made) -> Future[None]:
+        """Let a snapshot be made beside the writer, then hand it to him."""
+        done: Future[None] = Future()
+        done.set_running_or_notify_cancel()
+        if self._thread is None:
+            done.set_exception(self._error("is closed"))
+            return done
+
+        def make() -> None:
+            try:
+                call = _Call(function, (epoch, sequence, snapshot()), done)
+            except BaseException as error:  # whoever waits for the future is told
+                done.set_exception(error)
+            else:
+                self._jobs.put(call)
+
+        self._maker = self._maker or ThreadPoolExecutor(1, f"snapshot {self.path.name}")
+        self._maker.submit(make)
         return done
 
     def _ask(self, function: Callable[..., Any], *given: Any) -> Any:
@@ -223,13 +251,17 @@ class SqliteStore:
         db.execute("COMMIT")
         return refused
 
-    def _keep(self, epoch: int, sequence: int, snapshot: bytes) -> None:
-        db = self._db()
-        now, head = db.execute("SELECT epoch, head FROM state").fetchone()
+    def _placed(self, epoch: int, sequence: int) -> sqlite3.Connection:
+        """The database, where a snapshot may be kept in it. Raises JournalError."""
+        now, head, _ = self._state()
         if epoch != now:
             raise self._fenced(now, epoch)
         if not self._first(head) - 1 <= sequence <= head:
             raise self._error(f"there is no record {sequence} to keep a snapshot of")
+        return self._db()
+
+    def _keep(self, epoch: int, sequence: int, snapshot: bytes) -> None:
+        db = self._placed(epoch, sequence)
         db.execute("BEGIN IMMEDIATE")
         db.execute("INSERT OR REPLACE INTO snap VALUES (?, ?)", (sequence, snapshot))
         kept = db.execute("SELECT seq FROM snap ORDER BY seq DESC LIMIT ?", (SNAPSHOTS_KEPT,)).fetchall()
@@ -237,6 +269,25 @@ class SqliteStore:
             db.execute("DELETE FROM snap WHERE seq < ?", kept[-1])
             db.execute("DELETE FROM log WHERE seq <= ?", kept[-1])
         db.execute("COMMIT")
+
+    def _forget(self, epoch: int, sequence: int, snapshot: bytes) -> None:
+        db = self._placed(epoch, sequence)
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("DELETE FROM snap")
+        db.execute("DELETE FROM log WHERE seq <= ?", (sequence,))
+        db.execute("INSERT INTO snap VALUES (?, ?)", (sequence, snapshot))
+        db.execute("UPDATE state SET closed = 1")  # until a log belongs to the file again
+        db.execute("COMMIT")
+        db.execute("VACUUM")
+        self._checkpoint("TRUNCATE")
+        db.execute("UPDATE state SET closed = 0")
+        self._checkpoint("FULL")
+
+    def _checkpoint(self, how: str) -> None:
+        """Bring the log into the file. Raises JournalError where not all of it came."""
+        busy, pages, moved = self._db().execute(f"PRAGMA wal_checkpoint({how})").fetchone()
+        if busy or pages != moved:
+            raise self._error(f"cannot be used: only {moved} of {pages} pages of its log came into the file")
 
     # Opening and closing ---------------------------------------------------------------------------------------------
 
@@ -251,9 +302,7 @@ class SqliteStore:
         db.execute("UPDATE state SET epoch = epoch + 1, closed = 0")
         # From here on the file itself says that a log belongs to it, so one that has gone missing is noticed. And what
         # a failed flush may have left in memory only is written once more, into the file, before it is believed.
-        busy, pages, moved = db.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
-        if busy or pages != moved:
-            raise self._error(f"cannot be used: only {moved} of {pages} pages of its log came into the file")
+        self._checkpoint("FULL")
         epoch, head, _ = self._state()
         return Held(epoch=epoch, head=head, first=self._first(head), notes=notes)
 
