@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from omniroute import commands as c
 from omniroute import records
@@ -17,7 +17,7 @@ from omniroute.errors import InputError, InvariantError, JournalError, MisuseErr
 from omniroute.events import Event, decode, encode
 from omniroute.journal.entry import Entry, Kind, bytes_of, digest_of, sealed, this_writer
 from omniroute.journal.keys import Keys, checked, mark_of
-from omniroute.journal.port import Held, Made, Store
+from omniroute.journal.port import Held, Made, Result, Store
 from omniroute.journal.recover import Replay, recover, replayed, start_entry, with_code
 from omniroute.model import shown
 from omniroute.plan import Plan
@@ -55,9 +55,8 @@ class Journaled:
         self._plan = plan
         self._every = snapshot_every
         self._why: BaseException | None = None
-        self._last: Future[list[Event]] = _done([])
-        self._keeping: Future[None] = Future()
-        self._keeping.set_result(None)
+        self._last: Future[Any] | None = None
+        self._keeping: Future[None] = _done(None)
         self.reload()
 
     # Opening and closing ---------------------------------------------------------------------------------------------
@@ -65,7 +64,8 @@ class Journaled:
     def reload(self) -> None:
         """Throw the router away and make it again from the journal, as after a restart. Raises as opening does."""
         self._state: Replay | None = None
-        self._flying: dict[str, Future[list[Event]]] = {}
+        self._taken: list[bytes] = []
+        self._last = None
         try:
             self._reload()
         except BaseException:
@@ -78,14 +78,16 @@ class Journaled:
         if held.head == 0:
             router, entry = start_entry(self._plan)
             state = Replay(router, self.store.source, 0, 0, Keys(), this_writer())
-            self._append(state, entry, []).result()
+            self._add(state, entry)
         else:
             state, found = recover(self.store, held)
             notes += found
             state.router = with_code(state.router, self._plan)
         self._base = self._last_snapshot(held)
+        self._handed = held.head
         state.writer = state.here
-        self._append(state, Entry(Kind.OPENED, state.router.now, bytes_of(state.writer)), []).result()
+        self._add(state, Entry(Kind.OPENED, state.router.now, bytes_of(state.writer)))
+        self.hand_over(None).result()
         self.notes, self._why, self._state = tuple(notes), None, state
 
     def _last_snapshot(self, held: Held) -> int:
@@ -93,6 +95,8 @@ class Journaled:
 
     def close(self) -> None:
         """Write what is waiting and let go of the journal. Closing twice does nothing."""
+        if self._taken:
+            self.hand_over(None)
         self._state, self._why = None, JournalError("is closed", source=self.store.source)
         self.store.close()
 
@@ -119,23 +123,24 @@ class Journaled:
 
     def submit_tick(self, now: int) -> Future[list[Event]]:
         """As :meth:`advance`, without waiting."""
-        state = self._ready()
-        try:
-            events = state.router.advance(now)
-            if not events:
-                return _done([])
-            return self._written(state, Entry(Kind.TICK, now), events)
-        except MisuseError:
-            raise
-        except BaseException as error:
-            self._fail(error)
-            raise
+        events = self.take_tick(now)
+        return self.hand_over(events) if events else _done(events)
 
     def submit(self, now: int, command: c.Command, key: str | None = None) -> Future[list[Event]]:
         """As :meth:`apply`, without waiting: the future ends with the events when they are durable.
 
         Commands that are submitted before the first of them is durable share a commit. Futures end in order; when one
         fails, all behind it do.
+        """
+        return self.hand_over(self.take(now, command, key))
+
+    # Many commands, one append ---------------------------------------------------------------------------------------
+
+    def take(self, now: int, command: c.Command, key: str | None = None) -> list[Event]:
+        """Apply a command, and keep its record for :meth:`hand_over`. Raises as :meth:`apply` does.
+
+        Nobody may hear of the events before the next append that is handed over is durable: what they say is in memory
+        only. The cost of the command.
         """
         state = self._ready()
         body = _bytes_of(now if type(now) is int else 0, command)
@@ -146,7 +151,7 @@ class Journaled:
             mark = mark_of(body if now == 0 else _bytes_of(0, command))
             known = state.keys.find(checked(key), mark)
             if known is not None:
-                return self._flying.get(key) or _done(decode(known))
+                return decode(known)
         try:
             events = state.router.apply(now, command)
             answers = state.router.answers
@@ -154,49 +159,73 @@ class Journaled:
                 body = records.encode(records.Record(now, command, answers))
             if key is not None:
                 state.keys.remember(key, mark, now, encode(events))
-            return self._written(state, Entry(Kind.COMMAND, now, body, key=key or ""), events)
+            return self._written(state, Kind.COMMAND, now, body, events, key or "")
         except (MisuseError, InputError):
             raise  # of the router: nothing has moved
         except BaseException as error:
             self._fail(error)
             raise
 
-    def _written(self, state: Replay, entry: Entry, events: list[Event]) -> Future[list[Event]]:
-        """Append what has been applied; the future that releases its events."""
+    def take_tick(self, now: int) -> list[Event]:
+        """Fire deadlines up to ``now``, and keep the record of what they did, if anything; see :meth:`take`."""
+        state = self._ready()
+        try:
+            events = state.router.advance(now)
+            return self._written(state, Kind.TICK, now, b"", events) if events else events
+        except MisuseError:
+            raise
+        except BaseException as error:
+            self._fail(error)
+            raise
+
+    def hand_over(self, result: Result) -> Future[Result]:
+        """Give the store all that was taken since the last call, as one append; ends with ``result`` once durable.
+
+        Where nothing was taken it ends when everything before is durable. O(bytes), O(state) where a snapshot is due.
+        """
+        taken, self._taken = self._taken, []
+        last = self._last
+        if not taken and (last is None or (last.done() and last.exception() is None)):
+            return _done(result)
+        try:
+            done = self.store.append(self._held.epoch, self._handed + 1, taken, result)
+            self._last = done
+            self._handed += len(taken)
+            if self._state is not None and self._handed - self._base >= self._every and self._keeping.done():
+                self._keep(self._state)
+        except BaseException as error:
+            self._fail(error)
+            raise
+        return done
+
+    def _written(
+        self, state: Replay, kind: Kind, now: int, body: bytes, events: list[Event], key: str = ""
+    ) -> list[Event]:
+        """Keep the record of what has been applied, and return its events."""
         if events:
             if events[0].seq != state.told + 1:
                 raise InvariantError(f"event {events[0].seq} follows {state.told}: the router was moved from elsewhere")
             state.told = events[-1].seq
-        entry = Entry(entry.kind, entry.now, entry.body, len(events), digest_of(events), entry.key)
-        released = self._append(state, entry, events)
-        if entry.key:
-            self._flying[entry.key] = released
-            released.add_done_callback(lambda done: self._landed(done, entry.key))
-        if state.sequence - self._base >= self._every and self._keeping.done():
-            self._keep(state)
-        return released
+        self._add(state, Entry(kind, now, body, len(events), digest_of(events), key))
+        return events
 
-    def _append(self, state: Replay, entry: Entry, events: list[Event]) -> Future[list[Event]]:
-        sequence = state.sequence + 1
-        self._last = self.store.append(self._held.epoch, sequence, [sealed(sequence, bytes_of(entry))], events)
-        state.sequence = sequence
-        return self._last
-
-    def _landed(self, done: Future[list[Event]], key: str) -> None:
-        if done.exception() is None:  # else it is in doubt, and nobody is told what happened
-            self._flying.pop(key, None)
+    def _add(self, state: Replay, entry: Entry) -> None:
+        state.sequence += 1
+        self._taken.append(sealed(state.sequence, bytes_of(entry)))
 
     def _fail(self, why: BaseException) -> None:
         """The router may be ahead of its journal: nobody sees it again."""
         self._state, self._why = None, self._why or why
 
     def _ready(self) -> Replay:
-        state = self._state
-        if self._last.done() and state is not None:
-            why = self._last.exception()  # where one fails, all behind it do
-            if why is not None:
+        last = self._last
+        if last is not None and last.done():
+            why = last.exception()  # where one fails, all behind it do
+            if why is None:
+                self._last = None
+            elif self._state is not None:
                 self._fail(why)
-                state = None
+        state = self._state
         if state is None:
             raise JournalError(f"reload before the next command: {self._why}", source=self.store.source)
         return state
@@ -205,7 +234,9 @@ class Journaled:
 
     def snapshot(self) -> None:
         """Keep a snapshot, so that recovery begins here; what is older than the one before is forgotten. O(state)."""
-        self._keep(self._ready()).result()
+        state = self._ready()
+        self.hand_over(None)
+        self._keep(state).result()
 
     def compact(self) -> None:
         """Keep a snapshot and nothing else: no record, no other snapshot, no byte of them in its files. O(state).
@@ -215,6 +246,7 @@ class Journaled:
         with other semantics can go on from here.
         """
         state = self._ready()
+        self.hand_over(None)
         state.keys.fade()
         self._keep(state, self.store.forget).result()
 
@@ -295,7 +327,7 @@ def _read(body: bytes) -> c.Command:
         raise MisuseError(str(error)) from error
 
 
-def _done(events: list[Event]) -> Future[list[Event]]:
-    done: Future[list[Event]] = Future()
-    done.set_result(events)
+def _done(result: Result) -> Future[Result]:
+    done: Future[Result] = Future()
+    done.set_result(result)
     return done

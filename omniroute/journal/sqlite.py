@@ -36,6 +36,11 @@ WAL_BYTES_MAX: Final = 2**24
 """Bytes to which the write-ahead log is cut after it has been longer."""
 CHUNK_BYTES: Final = 2**20
 """Bytes that are read at once."""
+ROWS: Final = {
+    count: f"INSERT INTO log VALUES {', '.join(['(?, ?)'] * count)}"  # noqa: S608
+    for count in (2**power for power in range(9))
+}
+"""Statements that write so many rows at once: between two statements other threads may run, each time for 5 ms."""
 APPLICATION: Final = 0x6F6D6E6A
 """What the file says that it is: ``omnj``."""
 
@@ -81,6 +86,8 @@ class SqliteStore:
         self._maker: ThreadPoolExecutor | None = None
         self._connection: sqlite3.Connection | None = None
         self._broken: JournalError | None = None
+        self._place = 0, 0
+        """Epoch and last record, as the table of states has them: nobody else can write there."""
 
     @property
     def durability(self) -> Durability:
@@ -234,21 +241,27 @@ class SqliteStore:
         """Judge appends and write those that are right; why the others are not, by their place."""
         db = self._db()
         refused: dict[int, JournalError] = {}
-        rows: list[tuple[int, bytes]] = []
-        db.execute("BEGIN IMMEDIATE")
-        epoch, before = db.execute("SELECT epoch, head FROM state").fetchone()
-        head = before
+        values: list[int | bytes] = []
+        epoch, head = self._place
         for number, append in enumerate(batch):
             if append.epoch != epoch:
                 refused[number] = self._fenced(epoch, append.epoch)
             elif append.first != head + 1:
                 refused[number] = self._error(f"record {append.first} does not follow record {head}")
             else:
-                rows += enumerate(append.entries, append.first)
-                head += len(append.entries)
-        db.executemany("INSERT INTO log VALUES (?, ?)", rows)
-        db.execute("UPDATE state SET head = ?", (head,))
-        db.execute("COMMIT")
+                for body in append.entries:
+                    head += 1
+                    values += (head, body)
+        if values:
+            db.execute("BEGIN IMMEDIATE")
+            at = 0
+            while at < len(values):
+                rows = min(max(ROWS), 1 << ((len(values) - at) // 2).bit_length() - 1)
+                db.execute(ROWS[rows], values[at : at + 2 * rows])
+                at += 2 * rows
+            db.execute("UPDATE state SET head = ?", (head,))
+            db.execute("COMMIT")
+            self._place = epoch, head
         return refused
 
     def _placed(self, epoch: int, sequence: int) -> sqlite3.Connection:
@@ -304,6 +317,7 @@ class SqliteStore:
         # a failed flush may have left in memory only is written once more, into the file, before it is believed.
         self._checkpoint("FULL")
         epoch, head, _ = self._state()
+        self._place = epoch, head
         return Held(epoch=epoch, head=head, first=self._first(head), notes=notes)
 
     def _open(self) -> tuple[str, ...]:
