@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Concatenate, Final, ParamSpec, Self, TypeAlias, TypeVar
+from typing import Any, Final, Self, TypeAlias, TypeVar
 
 from omniroute import commands as c
 from omniroute.errors import FencedError, MisuseError
@@ -19,7 +19,7 @@ from omniroute.events import Abandoned, Cancelled, Event, Offered, Released, Rev
 from omniroute.journal import Journaled, Store
 from omniroute.live.driver import PAUSE_MS, Driver
 from omniroute.live.feed import Subscription
-from omniroute.live.verbs import command_of
+from omniroute.live.verbs import Verbs
 from omniroute.model import shown
 from omniroute.plan import Plan
 from omniroute.router import Router
@@ -30,29 +30,23 @@ BACKLOG: Final = 10_000
 """Events that may wait for one subscription."""
 IN_FLIGHT: Final = 10_000
 """Commands that may wait for the disk; those behind them wait for their turn."""
+AT_ONCE: Final = 128
+"""Commands whose events are told before the loop may do something else."""
+CLOCKS_DIFFER_S: Final = 0.001
+"""By how much a deadline is late at most because a timer that is there already is kept."""
+SETTLES: Final = frozenset((Released, Abandoned, Cancelled))
 
-P = ParamSpec("P")
 E = TypeVar("E", bound=Event)
 Settled: TypeAlias = Released | Abandoned | Cancelled
 """How an interaction is over."""
 Waiter: TypeAlias = "asyncio.Future[list[Event]]"
+Taken: TypeAlias = "tuple[list[Event], Waiter | None]"
+"""What happened, and who waits for it."""
 
 log = logging.getLogger("omniroute.live")
 
 
-def _verb(
-    method: Callable[Concatenate[Router, int, P], list[Event]],
-) -> Callable[Concatenate[AsyncRouter, P], Awaitable[list[Event]]]:
-    """A method of a router without its instant, to be awaited."""
-
-    def call(self: AsyncRouter, /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[list[Event]]:
-        return self.apply(command_of(method, *args, **kwargs))
-
-    call.__doc__, call.__name__ = method.__doc__, method.__name__
-    return call
-
-
-class AsyncRouter:
+class AsyncRouter(Verbs[Awaitable[list[Event]]]):
     """A journalled router for coroutines of one event loop; made by :meth:`open`.
 
     Every command is a method, as those of :class:`omniroute.Router` without ``now``: it returns the events when they
@@ -93,14 +87,19 @@ class AsyncRouter:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._journaled = journaled
-        self._driver = Driver(journaled, self._told, clock=clock, pause_ms=pause_ms)
+        self._driver = Driver(journaled, self._gather, clock=clock, pause_ms=pause_ms)
         self._backlog = backlog
         self._slots = asyncio.Semaphore(in_flight)
         self._heard = journaled.told
-        self._waiters: dict[Future[list[Event]], list[Waiter]] = {}
-        self._done: deque[Future[list[Event]]] = deque()
-        self._draining = False
+        self._group: list[Taken] = []
+        """What goes into the next append."""
+        self._flying: deque[list[Taken]] = deque()
+        """What has been appended, each with those it shares an append with; the first of them ends first."""
+        self._durable: deque[Taken] = deque()
+        """What is to be told."""
+        self._telling = False
         self._subscriptions: list[Subscription[Any]] = []
+        self._offers: dict[str, list[Subscription[Offered]]] = {}
         self._settling: dict[str, list[asyncio.Future[Settled]]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._worker = ThreadPoolExecutor(1, "omniroute-revise")
@@ -108,7 +107,7 @@ class AsyncRouter:
         self._ready = asyncio.Event()
         self._ready.set()
         self._closed: BaseException | None = None
-        self._arm()
+        self._tick()
 
     # Opening and closing ----------------------------------------------------------------------------------------------
 
@@ -135,8 +134,10 @@ class AsyncRouter:
                 self._timer.cancel()
             for task in self._tasks:
                 task.cancel()
+            self._flush()
             await asyncio.to_thread(self._journaled.close)
-            self._drain()
+            while self._durable:
+                self._tell()
             self._end(None)
         self._worker.shutdown(wait=False, cancel_futures=True)
 
@@ -151,10 +152,11 @@ class AsyncRouter:
     async def apply(self, command: c.Command, key: str | None = None) -> list[Event]:
         """Apply a command now; its events, when they are durable. See :meth:`omniroute.journal.Journaled.submit`."""
         async with self._slots:
-            await self._sound()
+            if self._closed is not None or not self._ready.is_set() or self._journaled.failed is not None:
+                await self._sound()
+            events = self._driver.take(command, key)
             waiter: Waiter = self._loop.create_future()
-            done = self._driver.submit(command, key)
-            self._waiters.setdefault(done, []).append(waiter)
+            self._gather(events, waiter)
             self._arm()
             return await waiter
 
@@ -177,18 +179,20 @@ class AsyncRouter:
 
     def events(self) -> Subscription[Event]:
         """All events from now on."""
-        return self._subscribe(Subscription(lambda _event: True, self._backlog, self._heard))
+        found = Subscription[Event](self._backlog, self._heard)
+        self._open_list(self._subscriptions).append(found)
+        return found
 
     def offers(self, agent: str) -> Subscription[Offered]:
-        """Offers to an agent from now on."""
-        wanted = lambda event: type(event) is Offered and event.agent == agent  # noqa: E731
-        return self._subscribe(Subscription[Offered](wanted, self._backlog, self._heard))
+        """Offers to an agent from now on; what is offered to others costs nothing."""
+        found = Subscription[Offered](self._backlog, self._heard)
+        self._open_list(self._offers.setdefault(agent, [])).append(found)
+        return found
 
-    def _subscribe(self, subscription: Subscription[E]) -> Subscription[E]:
+    def _open_list(self, subscriptions: list[Subscription[E]]) -> list[Subscription[E]]:
         if self._closed is not None:
             raise self._closed
-        self._subscriptions.append(subscription)
-        return subscription
+        return subscriptions
 
     async def settled(self, interaction: str) -> Settled:
         """How a live interaction ends: released, abandoned or cancelled. Raises UnknownNameError for no live one."""
@@ -200,63 +204,108 @@ class AsyncRouter:
 
     # What the writer of the journal and the clock bring ---------------------------------------------------------------
 
-    def _told(self, done: Future[list[Event]]) -> None:
-        done.add_done_callback(self._released)
+    def _gather(self, events: list[Event], waiter: Waiter | None = None) -> None:
+        """Let what was taken go into the next append: at the end of this turn of the loop, or when the last landed."""
+        if not self._group and not self._flying:
+            self._loop.call_soon(self._flush)
+        self._group.append((events, waiter))
 
-    def _released(self, done: Future[list[Event]]) -> None:
-        """Called by the thread that writes: hand over to the loop, once for all that end together."""
-        self._done.append(done)
-        if not self._draining:
-            self._draining = True
-            try:
-                self._loop.call_soon_threadsafe(self._drain)
-            except RuntimeError:  # the loop is closed: nobody listens any more
-                log.debug("commands ended behind the end of their loop")
+    def _flush(self) -> None:
+        """Hand over everything that was taken."""
+        group, self._group = self._group, []
+        if not group:
+            return
+        try:
+            done = self._journaled.hand_over(None)
+        except Exception as error:
+            self._refuse(group, error)
+            self._failed()
+        else:
+            self._flying.append(group)
+            done.add_done_callback(self._landed)
 
-    def _drain(self) -> None:
-        """Tell everybody what has become durable, and answer who waits for it."""
-        self._draining = False
-        while self._done:
-            done = self._done.popleft()
-            error = done.exception()
-            if error is None:
-                self._publish(done.result())
-            elif self._journaled.failed is not None:
-                self._failed()
-            for waiter in self._waiters.pop(done, ()):
-                if waiter.done():
-                    continue  # it was cancelled: the command holds all the same
-                if error is None:
-                    waiter.set_result(done.result())
-                else:
-                    waiter.set_exception(error)
+    def _landed(self, done: Future[None]) -> None:
+        """Called by the thread that writes: hand over to the loop."""
+        try:
+            self._loop.call_soon_threadsafe(self._land, done)
+        except RuntimeError:  # the loop is closed: nobody listens any more
+            log.debug("commands ended behind the end of their loop")
+
+    def _land(self, done: Future[None]) -> None:
+        """The first append on its way has ended: tell it, or the reason; and let the next one go."""
+        group, error = self._flying.popleft(), done.exception()
+        if error is None:
+            self._durable.extend(group)
+            if not self._telling:
+                self._tell()
+        else:
+            self._refuse(group, error)
+            self._failed()
+        if self._group and not self._flying:
+            self._flush()
+
+    def _tell(self) -> None:
+        """Tell everybody what has become durable, and answer who waits for it; many of them in several turns."""
+        for _ in range(min(AT_ONCE, len(self._durable))):
+            events, waiter = self._durable.popleft()
+            self._publish(events)
+            if waiter is not None and not waiter.done():  # else it was cancelled: the command holds all the same
+                waiter.set_result(events)
+        self._telling = bool(self._durable)
+        if self._telling:
+            self._loop.call_soon(self._tell)
+
+    def _refuse(self, group: Iterable[Taken], error: BaseException) -> None:
+        for _, waiter in group:
+            if waiter is not None and not waiter.done():
+                waiter.set_exception(error)
 
     def _publish(self, events: list[Event]) -> None:
         """Tell listeners what they have not heard yet: the answer to a command that came again they have."""
         for event in events:
             if event.seq <= self._heard:
                 continue
-            self._heard = event.seq
-            self._subscriptions = [listener for listener in self._subscriptions if listener.put(event)]
-            if isinstance(event, Released | Abandoned | Cancelled):
-                for waiter in self._settling.pop(event.interaction, ()):
-                    if not waiter.done():
-                        waiter.set_result(event)
-            elif isinstance(event, RevisionDue):
-                self._spawn(self._revise(event))
+            self._heard, kind = event.seq, type(event)
+            if self._subscriptions:
+                self._subscriptions = [listener for listener in self._subscriptions if listener.put(event)]
+            if kind is Offered:
+                self._offer(event)  # type: ignore[arg-type]
+            elif kind in SETTLES:
+                self._ended(event)  # type: ignore[arg-type]
+            elif kind is RevisionDue:
+                self._spawn(self._revise(event))  # type: ignore[arg-type]
+
+    def _offer(self, event: Offered) -> None:
+        listeners = self._offers.get(event.agent)
+        if listeners is not None:
+            self._offers[event.agent] = [listener for listener in listeners if listener.put(event)]
+            if not self._offers[event.agent]:
+                del self._offers[event.agent]
+
+    def _ended(self, event: Settled) -> None:
+        for waiter in self._settling.pop(event.interaction, ()):
+            if not waiter.done():
+                waiter.set_result(event)
 
     def _arm(self) -> None:
-        """One timer, at the next deadline."""
+        """One timer, never later than the next deadline; where that has moved away, the timer finds nothing to do."""
+        wait_ms = self._driver.wait_ms
+        if wait_ms is None:
+            return
+        when = self._loop.time() + wait_ms / 1_000
+        if self._timer is not None:
+            if self._timer.when() <= when + CLOCKS_DIFFER_S:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._tick)
+
+    def _tick(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        wait_s = self._driver.wait_s()
-        if wait_s is not None:
-            self._timer = self._loop.call_later(wait_s, self._tick)
-
-    def _tick(self) -> None:
-        self._driver.tick()
-        self._arm()
+        if self._ready.is_set():  # else it comes again when the router has been made again
+            self._driver.tick()
+            self._arm()
 
     # When something goes wrong ----------------------------------------------------------------------------------------
 
@@ -265,6 +314,7 @@ class AsyncRouter:
         if self._closed is not None or not self._ready.is_set():
             return
         self._ready.clear()
+        self._flush()
         why = self._journaled.failed
         if isinstance(why, FencedError):
             self._end(why)
@@ -281,7 +331,7 @@ class AsyncRouter:
             raise
         self._publish(missed)
         self._ready.set()
-        self._arm()
+        self._tick()
 
     def _missed(self) -> list[Event]:
         return list(self._journaled.events(self._heard))
@@ -291,16 +341,16 @@ class AsyncRouter:
         if why is not None:
             self._closed = why
         error = why or MisuseError("the router was closed")
-        waiting: list[asyncio.Future[Any]] = [one for some in self._waiters.values() for one in some]
-        waiting += [one for some in self._settling.values() for one in some]
-        for waiter in waiting:
+        for group in (self._group, *self._flying, self._durable):
+            self._refuse(group, error)
+        self._group = []
+        for waiter in (one for some in self._settling.values() for one in some):
             if not waiter.done():
                 waiter.set_exception(error)
-        self._waiters.clear()
         self._settling.clear()
-        for subscription in self._subscriptions:
+        for subscription in (*self._subscriptions, *(one for some in self._offers.values() for one in some)):
             subscription.end(why)
-        self._subscriptions = []
+        self._subscriptions, self._offers = [], {}
         self._ready.set()
 
     # Strategies that are asked again ----------------------------------------------------------------------------------
@@ -323,44 +373,3 @@ class AsyncRouter:
             await self.apply(answer)
         except Exception:
             log.exception("the strategy of queue %s did not answer", shown(due.queue))
-
-    # The commands, as those of a router -------------------------------------------------------------------------------
-
-    sign_in = _verb(Router.sign_in)
-    sign_in_many = _verb(Router.sign_in_many)
-    sign_out = _verb(Router.sign_out)
-    set_presence = _verb(Router.set_presence)
-    set_obligation = _verb(Router.set_obligation)
-    update_agent = _verb(Router.update_agent)
-    enqueue = _verb(Router.enqueue)
-    enqueue_many = _verb(Router.enqueue_many)
-    arrive = _verb(Router.arrive)
-    note = _verb(Router.note)
-    resolve = _verb(Router.resolve)
-    erase = _verb(Router.erase)
-    leave = _verb(Router.leave)
-    cancel = _verb(Router.cancel)
-    accept = _verb(Router.accept)
-    decline = _verb(Router.decline)
-    connect = _verb(Router.connect)
-    fail_setup = _verb(Router.fail_setup)
-    hold = _verb(Router.hold)
-    resume = _verb(Router.resume)
-    finish = _verb(Router.finish)
-    release = _verb(Router.release)
-    requeue = _verb(Router.requeue)
-    park = _verb(Router.park)
-    activate = _verb(Router.activate)
-    update = _verb(Router.update)
-    assign = _verb(Router.assign)
-    occupy = _verb(Router.occupy)
-    consult = _verb(Router.consult)
-    take_over = _verb(Router.take_over)
-    assist = _verb(Router.assist)
-    call_back = _verb(Router.call_back)
-    close_queue = _verb(Router.close_queue)
-    open_queue = _verb(Router.open_queue)
-    transfer = _verb(Router.transfer)
-    change_plan = _verb(Router.change_plan)
-    reconcile = _verb(Router.reconcile)
-    extend = _verb(Router.extend)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from omniroute.errors import OmnirouteError
@@ -30,8 +29,7 @@ class Subscription(Generic[E]):
     nothing is left out silently, and nobody else waits for a slow consumer. It ends when the router is closed.
     """
 
-    def __init__(self, wanted: Callable[[Event], bool], backlog: int, after: int) -> None:
-        self._wanted = wanted
+    def __init__(self, backlog: int, after: int) -> None:
         self._backlog = backlog
         self._waiting: deque[E] = deque()
         self._more = asyncio.Event()
@@ -39,16 +37,15 @@ class Subscription(Generic[E]):
         self.after = after
         """The number of the last event that it brought, or that came before it."""
 
-    def put(self, event: Event) -> bool:
-        """Let an event wait, if it is wanted; whether the subscription goes on. O(1)."""
+    def put(self, event: E) -> bool:
+        """Let an event wait; whether the subscription goes on. O(1)."""
         if self._ended is not None:
             return False
-        if self._wanted(event):
-            if len(self._waiting) == self._backlog:
-                self.end(FellBehindError(self._waiting[-1].seq, self._backlog))
-                return False
-            self._waiting.append(event)  # type: ignore[arg-type]
-            self._more.set()
+        if len(self._waiting) == self._backlog:
+            self.end(FellBehindError(self._waiting[-1].seq, self._backlog))
+            return False
+        self._waiting.append(event)
+        self._more.set()
         return True
 
     def end(self, why: BaseException | None = None) -> None:

@@ -3,43 +3,30 @@
 from __future__ import annotations
 
 import logging
+import queue
 import threading
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Concatenate, Final, ParamSpec, Self, TypeVar
+from typing import Final, Self, TypeVar
 
 from omniroute import commands as c
 from omniroute.errors import FencedError, MisuseError
 from omniroute.events import Event
 from omniroute.journal import Journaled, Store
 from omniroute.live.driver import PAUSE_MS, Driver
-from omniroute.live.verbs import command_of
+from omniroute.live.verbs import Verbs
 from omniroute.plan import Plan
 from omniroute.router import Router
 
 __all__ = ["ThreadRouter"]
 
-P = ParamSpec("P")
 T = TypeVar("T")
 log = logging.getLogger("omniroute.live")
 RETRY_S: Final = 1.0
 """Between two tries to read a journal that has failed, where no command comes that tries."""
 
 
-def _verb(
-    method: Callable[Concatenate[Router, int, P], list[Event]],
-) -> Callable[Concatenate[ThreadRouter, P], list[Event]]:
-    """A method of a router without its instant."""
-
-    def call(self: ThreadRouter, /, *args: P.args, **kwargs: P.kwargs) -> list[Event]:
-        return self.apply(command_of(method, *args, **kwargs))
-
-    call.__doc__, call.__name__ = method.__doc__, method.__name__
-    return call
-
-
-class ThreadRouter:
+class ThreadRouter(Verbs[list[Event]]):
     """A journalled router that any thread may give commands; they are applied one at a time, in the order they come.
 
     Every command is a method, as those of :class:`omniroute.Router` without ``now``: it returns the events when they
@@ -70,41 +57,45 @@ class ThreadRouter:
         pause_ms: int = PAUSE_MS,
     ) -> None:
         self._journaled = Journaled(store, plan)
-        self._driver = Driver(self._journaled, self._told, clock=clock, pause_ms=pause_ms)
+        self._driver = Driver(self._journaled, self._taken, clock=clock, pause_ms=pause_ms)
         self._listen = listen
         self._heard = self._journaled.told
-        self._changed = threading.Condition()
-        self._done: deque[Future[list[Event]]] = deque()
+        self._lock = threading.Lock()
+        self._done: queue.SimpleQueue[Future[list[Event]] | None] = queue.SimpleQueue()
+        """What has ended, in order; None: look again, for a deadline is sooner or this is closed."""
+        self._until: int | None = None
+        """The deadline that the thread waits for."""
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="omniroute-live", daemon=True)
         self._thread.start()
 
     def apply(self, command: c.Command, key: str | None = None) -> list[Event]:
         """Apply a command now; its events, when they are durable. See :meth:`omniroute.journal.Journaled.submit`."""
-        with self._changed:
+        with self._lock:
             if self._closed:
                 raise MisuseError("the router is closed")
             if self._journaled.failed is not None:
                 self._reload()
-            done = self._driver.submit(command, key)
-            self._changed.notify_all()  # another deadline may be next
+            done = self._taken(self._driver.take(command, key))
+            due = self._driver.due
+            if due is not None and (self._until is None or due < self._until):
+                self._until = due
+                self._done.put(None)
         return done.result()
 
     def read(self, look: Callable[[Router], T]) -> T:
         """What ``look`` makes of the router, while nobody moves it. Raises JournalError while it is broken."""
-        with self._changed:
+        with self._lock:
             return look(self._journaled.router)
 
     def close(self) -> None:
         """Take nothing more, write what waits, tell it, and end. Closing twice does nothing."""
-        with self._changed:
+        with self._lock:
             if self._closed:
                 return
             self._closed = True
-            self._changed.notify_all()
         self._journaled.close()
-        with self._changed:
-            self._changed.notify_all()
+        self._done.put(None)
         self._thread.join()
 
     def __enter__(self) -> Self:
@@ -113,13 +104,11 @@ class ThreadRouter:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _told(self, done: Future[list[Event]]) -> None:
-        done.add_done_callback(self._released)
-
-    def _released(self, done: Future[list[Event]]) -> None:
-        self._done.append(done)
-        with self._changed:
-            self._changed.notify_all()
+    def _taken(self, events: list[Event]) -> Future[list[Event]]:
+        """Hand over what was taken; whoever ends it takes no lock of this router."""
+        done = self._journaled.hand_over(events)
+        done.add_done_callback(self._done.put)
+        return done
 
     def _reload(self) -> None:
         why = self._journaled.failed
@@ -129,31 +118,35 @@ class ThreadRouter:
         self._journaled.reload()
         missed: Future[list[Event]] = Future()
         missed.set_result(list(self._journaled.events(self._heard)))
-        self._done.append(missed)
+        self._done.put(missed)
 
     def _run(self) -> None:
         """Fire deadlines, and tell what is durable."""
         while True:
-            with self._changed:
-                while not self._done and not self._closed:
-                    wait_s = self._driver.wait_s()
-                    if self._journaled.failed is not None:
-                        self._mend()
-                    elif wait_s == 0:
-                        self._driver.tick()
-                    else:
-                        self._changed.wait(wait_s)
-                if not self._done:
-                    return
-            self._tell(self._done.popleft())
+            with self._lock:
+                wait_s = None if self._closed else self._look()
+            try:
+                done = self._done.get(timeout=wait_s)
+                while done is not None:
+                    self._tell(done)
+                    done = self._done.get_nowait()
+            except queue.Empty:
+                continue
+            if self._closed and self._done.empty():
+                return
 
-    def _mend(self) -> None:
-        """Read the journal again, or wait a little before the next try."""
-        try:
-            self._reload()
-        except Exception:
-            log.exception("the journal cannot be read again")
-            self._changed.wait(RETRY_S)
+    def _look(self) -> float | None:
+        """Do what is due, and say for how many seconds nothing is."""
+        if self._journaled.failed is not None:
+            try:
+                self._reload()
+            except Exception:
+                log.exception("the journal cannot be read again")
+                return RETRY_S
+        self._driver.tick()
+        wait_ms = self._driver.wait_ms
+        self._until = self._driver.due
+        return None if wait_ms is None else wait_ms / 1_000
 
     def _tell(self, done: Future[list[Event]]) -> None:
         if done.exception() is not None:
@@ -165,44 +158,3 @@ class ThreadRouter:
                 self._listen(events)
             except Exception:
                 log.exception("a listener failed at event %s", events[0].seq)
-
-    # The commands, as those of a router -------------------------------------------------------------------------------
-
-    sign_in = _verb(Router.sign_in)
-    sign_in_many = _verb(Router.sign_in_many)
-    sign_out = _verb(Router.sign_out)
-    set_presence = _verb(Router.set_presence)
-    set_obligation = _verb(Router.set_obligation)
-    update_agent = _verb(Router.update_agent)
-    enqueue = _verb(Router.enqueue)
-    enqueue_many = _verb(Router.enqueue_many)
-    arrive = _verb(Router.arrive)
-    note = _verb(Router.note)
-    resolve = _verb(Router.resolve)
-    erase = _verb(Router.erase)
-    leave = _verb(Router.leave)
-    cancel = _verb(Router.cancel)
-    accept = _verb(Router.accept)
-    decline = _verb(Router.decline)
-    connect = _verb(Router.connect)
-    fail_setup = _verb(Router.fail_setup)
-    hold = _verb(Router.hold)
-    resume = _verb(Router.resume)
-    finish = _verb(Router.finish)
-    release = _verb(Router.release)
-    requeue = _verb(Router.requeue)
-    park = _verb(Router.park)
-    activate = _verb(Router.activate)
-    update = _verb(Router.update)
-    assign = _verb(Router.assign)
-    occupy = _verb(Router.occupy)
-    consult = _verb(Router.consult)
-    take_over = _verb(Router.take_over)
-    assist = _verb(Router.assist)
-    call_back = _verb(Router.call_back)
-    close_queue = _verb(Router.close_queue)
-    open_queue = _verb(Router.open_queue)
-    transfer = _verb(Router.transfer)
-    change_plan = _verb(Router.change_plan)
-    reconcile = _verb(Router.reconcile)
-    extend = _verb(Router.extend)
