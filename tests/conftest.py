@@ -24,10 +24,45 @@ hypothesis.settings.load_profile("omniroute")
 BESIDE_THE_REPOSITORY = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+ABOVE = {
+    "agreement",
+    "calendar",
+    "cli",
+    "docs",
+    "examples",
+    "formats",
+    "hostile",
+    "importers",
+    "journal",
+    "live",
+    "metrics",
+    "observe",
+    "prices",
+    "reconstruct",
+    "requirements",
+    "strategy",
+    "tidy",
+    "what",
+}
+"""First words of the files that are about what stands on a core, and find the same whichever one it is."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--slow`` and ``--kills``."""
+    """Add ``--slow``, ``--kills`` and ``--of-the-core``."""
     parser.addoption("--slow", action="store_true", default=False, help="also run the tests marked slow")
     parser.addoption("--kills", type=int, default=0, metavar="N", help="kill a host with a journal N times, each way")
+    parser.addoption(
+        "--of-the-core",
+        action="store_true",
+        default=False,
+        help="leave out the files about what stands on a core: enough for the other core, and for a debug build",
+    )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out what is above the core where only that is asked for."""
+    first = collection_path.stem.removeprefix("test_").split("_")[0]
+    return True if config.getoption("--of-the-core") and first in ABOVE else None
 
 
 def pytest_report_header() -> str:
