@@ -129,9 +129,6 @@ class Ledger:
         """How a command takes out what waits, by number; a step does where no command says."""
         self.finished = 0
         """How many interactions have gone for good."""
-        self._tellers: list[Callable[[int, int, int, int, int, int], Event | None]] = [
-            getattr(self, f"_{kind.name.lower()}") for kind in EventKind
-        ]
 
     def enter(self, i: int, name: str, ask: Ask, ref: Ref, arrived: int) -> None:
         """Give a number a name, before its first event is told. O(1)."""
@@ -204,9 +201,9 @@ class Ledger:
     def tell(self, events: list[Event]) -> list[Event]:
         """Take what the core has to tell and append it as events, which are returned. O(events)."""
         raw: Iterable[Raw] = self.core.take()
-        seq, tellers = self.seq, self._tellers
+        seq, tellers = self.seq, _TELLERS
         for kind, at, i, j, x, y in raw:
-            event = tellers[kind](seq + 1, at, i, j, x, y)
+            event = tellers[kind](self, seq + 1, at, i, j, x, y)
             if event is not None:
                 seq += 1
                 events.append(event)
@@ -416,10 +413,16 @@ class Ledger:
         """The same names over a copy of the core. O(interactions + agents)."""
         other = Ledger(core, naming)
         for name, value in vars(self).items():
-            if name not in ("core", "naming", "_tellers", "journeys", "closings", "estimates"):
+            if name not in ("core", "naming", "journeys", "closings", "estimates"):
                 setattr(other, name, value if isinstance(value, int | str) else value.copy())
         if self.journeys is not None:
             other.journeys = self.journeys.fork(tell=other.closings.append)
         other.estimates = None if self.estimates is None else self.estimates.fork(core, naming)
         other.linked = {parent: children.copy() for parent, children in self.linked.items()}
         return other
+
+
+_TELLERS: Final[list[Callable[[Ledger, int, int, int, int, int, int], Event | None]]] = [
+    getattr(Ledger, f"_{kind.name.lower()}") for kind in EventKind
+]
+"""By kind of the core's events. Not bound to a ledger: one that referred to itself would outlive its router."""

@@ -48,9 +48,11 @@ def main(path: str, durability: str, width: str, first: str) -> None:
         say("try", number, now, commands.encode(what).hex())
         flying.append((number, journaled.submit(now, what, f"key {number}")))
         number += 1
-        while len(flying) >= int(width):
+        while len(flying) >= (1 if number % 97 == 0 else int(width)):
             done, future = flying.pop(0)
             told(f"ack {done}", future.result())
+        if number % 97 == 0:  # nothing is in doubt
+            journaled.compact()
     journaled.close()
 
 

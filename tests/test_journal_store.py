@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -163,3 +164,70 @@ def test_empty_and_large(store: Store) -> None:
     assert read(store) == list(enumerate(large, 1))
     store.keep(epoch, 4, lambda: large[1]).result()
     assert list(store.snapshots()) == [(4, large[1])]
+
+
+def test_a_snapshot_alone_is_left(store: Store) -> None:
+    """After forgetting there is one snapshot, no entry up to it, and what follows follows; the place is judged as ever.
+
+    Seen to fail: the snapshot before was kept.
+    """
+    epoch = store.acquire().epoch
+    store.append(epoch, 1, entries(6), None).result()
+    store.keep(epoch, 3, lambda: b"three").result()
+    with pytest.raises(JournalError, match="no record 7"):
+        store.forget(epoch, 7, lambda: b"seven").result()
+    store.forget(epoch, 5, lambda: b"five").result()
+    assert list(store.snapshots()) == [(5, b"five")]
+    assert read(store, 5) == [(6, b"entry 6")]
+    store.append(epoch, 7, entries(1, 7), None).result()
+    store.forget(epoch, 7, lambda: b"seven").result()
+    store.close()
+    held = store.acquire()
+    assert (held.head, held.first, held.notes) == (7, 8, ())
+    assert list(store.snapshots()) == [(7, b"seven")]
+    assert read(store, 7) == []
+    with pytest.raises(FencedError):
+        store.forget(epoch, 7, lambda: b"again").result()
+    store.append(held.epoch, 8, entries(1, 8), None).result()
+    store.keep(held.epoch, 8, lambda: b"eight").result()
+    assert list(store.snapshots()) == [(8, b"eight"), (7, b"seven")]
+
+
+@pytest.mark.parametrize("way", ["keep", "forget"])
+def test_a_snapshot_that_cannot_be_made_is_told(store: Store, way: str) -> None:
+    """What its maker raises ends the future, nothing is kept, and the store goes on."""
+
+    def raising() -> bytes:
+        raise ArithmeticError("it cannot be made")
+
+    epoch = store.acquire().epoch
+    store.append(epoch, 1, entries(1), None).result()
+    assert isinstance(getattr(store, way)(epoch, 1, raising).exception(), ArithmeticError)
+    assert list(store.snapshots()) == []
+    store.append(epoch, 2, entries(1, 2), None).result()
+    assert read(store) == list(enumerate(entries(2), 1))
+
+
+def test_appends_go_on_while_a_snapshot_is_made(tmp_path: Path) -> None:
+    """A snapshot that takes long keeps nobody waiting, and closing waits for it.
+
+    Seen to fail: the thread that writes made it, and the append never ended.
+    """
+    store = SqliteStore(tmp_path / "a.journal", durability="os")
+    epoch = store.acquire().epoch
+    store.append(epoch, 1, entries(1), None).result()
+    made = threading.Event()
+
+    def slowly() -> bytes:
+        assert made.wait(60)
+        return b"one"
+
+    kept = store.keep(epoch, 1, slowly)
+    store.append(epoch, 2, entries(1, 2), None).result(timeout=30)
+    assert not kept.done()
+    made.set()
+    store.close()
+    kept.result()
+    store.acquire()
+    assert list(store.snapshots()) == [(1, b"one")]
+    store.close()

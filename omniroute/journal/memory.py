@@ -73,12 +73,18 @@ class MemoryStore:
 
     def _kept(self, epoch: int, sequence: int, snapshot: Made, kept: int) -> Future[None]:
         done: Future[None] = Future()
-        error = self._refusal(epoch)
+        error: Exception | None = self._refusal(epoch)
         if error is None and not self._before <= sequence <= self._head:
             error = JournalError(f"there is no record {sequence} to keep a snapshot of", source=self.source)
+        made = b""
+        if error is None:
+            try:
+                made = snapshot()
+            except Exception as raised:  # whoever waits for the future is told
+                error = raised
         if error is None:
             others = [there for there in self._snapshots if there[0] != sequence] if kept > 1 else []
-            self._snapshots = sorted([*others, (sequence, snapshot())])[-kept:]
+            self._snapshots = sorted([*others, (sequence, made)])[-kept:]
             if len(self._snapshots) == kept:
                 oldest = self._snapshots[0][0]
                 del self._entries[: max(0, oldest - self._before)]
