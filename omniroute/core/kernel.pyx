@@ -9,7 +9,7 @@ plain worlds, ``columns`` the driver. The meaning of everything is in the refere
 from array import array
 
 cimport cython
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 
 from omniroute.core.blocks cimport Store, common, drop_list, give_back, new_list, take_block

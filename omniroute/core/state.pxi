@@ -1,71 +1,184 @@
 # How the state becomes integers and comes back, and its invariants.
 
 
+cdef struct Numbers:
+    i64* at
+    i64 n
+    i64 room
+
+
+cdef int put(Numbers* out, i64 number) except -1 nogil:
+    """Append an integer."""
+    cdef i64* at
+    if out.n == out.room:
+        at = <i64*> realloc(out.at, 2 * out.room * sizeof(i64))
+        if at == NULL:
+            with gil:
+                raise MemoryError
+        out.at, out.room = at, 2 * out.room
+    out.at[out.n] = number
+    out.n += 1
+    return 0
+
+
 cdef object dump_of(Core self):
-    cdef State* s = &self.s
+    """The state as integers; other threads go on meanwhile, so nobody may move this core."""
+    cdef Numbers out
+    out.n, out.room = 0, 4096
+    out.at = <i64*> malloc(out.room * sizeof(i64))
+    if out.at == NULL:
+        raise MemoryError
+    try:
+        with nogil:
+            dump_tables(&self.s, &out)
+            dump_classes(&self.s, &out)
+            dump_traffic(&self.s, &out)
+        numbers = array("q")
+        numbers.frombytes(<i64[:out.n]> out.at)
+    finally:
+        free(out.at)
+    return numbers
+
+
+cdef int dump_tables(State* s, Numbers* out) except -1 nogil:
     cdef i32 x, y, g
-    cdef OutPair* out
-    cdef InPair* in_
-    cdef i64 words = s.cap_groups >> 6
-    cdef list numbers = [FORMAT, s.now, s.seq, s.estimates_every, s.estimates_due, s.half_life, s.seed, s.looks_back,
-                         s.n_pools, s.n_channels]
+    cdef i64 place
     cdef Channel* c
     cdef Queue* q
+    cdef i64 words = s.cap_groups >> 6
+    put(out, FORMAT)
+    put(out, s.now)
+    put(out, s.seq)
+    put(out, s.estimates_every)
+    put(out, s.estimates_due)
+    put(out, s.half_life)
+    put(out, s.seed)
+    put(out, s.looks_back)
+    put(out, s.n_pools)
+    put(out, s.n_channels)
     for x in range(s.n_channels):
         c = &s.channels[x]
-        others = [y for y in range(s.n_pools) if y != c.base and (c.pools >> y) & 1]
-        numbers += (c.load, c.flags, 1 + len(others), c.base, *others)
-    numbers.append(s.n_windows)
+        put(out, c.load)
+        put(out, c.flags)
+        place = out.n
+        put(out, 1)
+        put(out, c.base)
+        for y in range(s.n_pools):
+            if y != c.base and (c.pools >> y) & 1:
+                put(out, y)
+                out.at[place] += 1
+    put(out, s.n_windows)
     for x in range(s.n_windows):
-        numbers += (s.windows[x].length, s.windows[x].closes_at)
-    numbers.append(s.n_queues)
+        put(out, s.windows[x].length)
+        put(out, s.windows[x].closes_at)
+    put(out, s.n_queues)
     for x in range(s.n_queues):
         q = &s.queues[x]
-        numbers += (q.offers, q.offer_timeout, q.limit, q.retry_after, q.target, q.setup_timeout, q.auto, q.every,
-                    q.window, q.control_every, q.control_due, q.version, q.entered, q.connected, q.in_target, q.abandoned)
-        numbers += [q.rona[y] for y in range(8)]
-    numbers += (s.n_atoms, s.n_groups)
+        put(out, q.offers)
+        put(out, q.offer_timeout)
+        put(out, q.limit)
+        put(out, q.retry_after)
+        put(out, q.target)
+        put(out, q.setup_timeout)
+        put(out, q.auto)
+        put(out, q.every)
+        put(out, q.window)
+        put(out, q.control_every)
+        put(out, q.control_due)
+        put(out, q.version)
+        put(out, q.entered)
+        put(out, q.connected)
+        put(out, q.in_target)
+        put(out, q.abandoned)
+        for y in range(8):
+            put(out, q.rona[y])
+    put(out, s.n_atoms)
+    put(out, s.n_groups)
     for g in range(s.n_groups):
-        held = [x for x in range(s.n_atoms) if (s.atoms[x * words + (g >> 6)] >> (g & 63)) & 1]
-        numbers.append(s.groups[g].units)
-        numbers += [s.groups[g].at_most[x] for x in range(s.n_pools)]
-        numbers += [s.groups[g].allow[x] for x in range(s.n_channels)]
-        numbers += [s.groups[g].interrupts[x] for x in range(s.n_channels)]
-        numbers += (s.groups[g].idle_rate, s.groups[g].term, s.groups[g].auto, s.groups[g].burst,
-                    s.groups[g].burst_per, s.groups[g].weight)
+        put(out, s.groups[g].units)
+        for x in range(s.n_pools):
+            put(out, s.groups[g].at_most[x])
+        for x in range(s.n_channels):
+            put(out, s.groups[g].allow[x])
+        for x in range(s.n_channels):
+            put(out, s.groups[g].interrupts[x])
+        put(out, s.groups[g].idle_rate)
+        put(out, s.groups[g].term)
+        put(out, s.groups[g].auto)
+        put(out, s.groups[g].burst)
+        put(out, s.groups[g].burst_per)
+        put(out, s.groups[g].weight)
         for y in range(FADINGS):
-            numbers += (s.groups[g].levels[y].value, s.groups[g].levels[y].at)
-        numbers.append(s.groups[g].n_shares)
+            put(out, s.groups[g].levels[y].value)
+            put(out, s.groups[g].levels[y].at)
+        put(out, s.groups[g].n_shares)
         for y in range(s.groups[g].n_shares):
-            numbers += (s.groups[g].share_of[y], s.groups[g].share[y])
-        numbers += (len(held), *held)
-    for g in range(s.n_groups):
-        numbers.append(s.groups[g].n_rungs)
-        for x in range(s.groups[g].n_rungs):
-            numbers += (s.groups[g].left[x], s.groups[g].rungs[x])
-    numbers.append(s.n_gauges)
-    for x in range(s.n_gauges):
-        numbers += (s.gauges[x].kind, s.gauges[x].subject, s.gauges[x].value if s.gauges[x].kind == GIVEN else 0,
-                    s.gauges[x].program_length)
-        numbers += [s.gauges[x].program[y] for y in range(s.gauges[x].program_length)]
-    numbers.append(s.n_conditions)
-    for x in range(s.n_conditions):
-        numbers += (s.conditions[x].gauge, s.conditions[x].on, s.conditions[x].off, s.conditions[x].below,
-                    s.conditions[x].holds)
-    numbers.append(s.n_classes)
+            put(out, s.groups[g].share_of[y])
+            put(out, s.groups[g].share[y])
+        place = out.n
+        put(out, 0)
+        for x in range(s.n_atoms):
+            if (s.atoms[x * words + (g >> 6)] >> (g & 63)) & 1:
+                put(out, x)
+                out.at[place] += 1
+    return 0
+
+
+cdef int dump_classes(State* s, Numbers* out) except -1 nogil:
+    cdef i32 x, y, g
     cdef Class* k
+    cdef OutPair* pair
+    cdef InPair* in_
+    for g in range(s.n_groups):
+        put(out, s.groups[g].n_rungs)
+        for x in range(s.groups[g].n_rungs):
+            put(out, s.groups[g].left[x])
+            put(out, s.groups[g].rungs[x])
+    put(out, s.n_gauges)
+    for x in range(s.n_gauges):
+        put(out, s.gauges[x].kind)
+        put(out, s.gauges[x].subject)
+        put(out, s.gauges[x].value if s.gauges[x].kind == GIVEN else 0)
+        put(out, s.gauges[x].program_length)
+        for y in range(s.gauges[x].program_length):
+            put(out, s.gauges[x].program[y])
+    put(out, s.n_conditions)
+    for x in range(s.n_conditions):
+        put(out, s.conditions[x].gauge)
+        put(out, s.conditions[x].on)
+        put(out, s.conditions[x].off)
+        put(out, s.conditions[x].below)
+        put(out, s.conditions[x].holds)
+    put(out, s.n_classes)
     for x in range(s.n_classes):
         k = &s.classes[x]
-        numbers += (k.queue, k.channel, k.age_rate, k.length_rate, k.offset, k.age_cap, k.step_at, k.step_next,
-                    k.step_tier, k.step_when, k.skip_if, k.step_copy, k.patient, k.agent_key, k.program_length)
-        numbers += [k.program[y] for y in range(k.program_length)]
+        put(out, k.queue)
+        put(out, k.channel)
+        put(out, k.age_rate)
+        put(out, k.length_rate)
+        put(out, k.offset)
+        put(out, k.age_cap)
+        put(out, k.step_at)
+        put(out, k.step_next)
+        put(out, k.step_tier)
+        put(out, k.step_when)
+        put(out, k.skip_if)
+        put(out, k.step_copy)
+        put(out, k.patient)
+        put(out, k.agent_key)
+        put(out, k.program_length)
+        for y in range(k.program_length):
+            put(out, k.program[y])
         for g in range(s.n_groups):
-            out = &s.out[<i64> x * s.wide + g]
+            pair = &s.out[<i64> x * s.wide + g]
             in_ = &s.in_[<i64> g * s.deep + x]
-            numbers += (out.opens, out.rank, out.cost, in_.rank, in_.cost,
-                        s.conditional[<i64> x * s.wide + g] - 1)
-    dump_traffic(self, numbers)
-    return array("q", numbers)
+            put(out, pair.opens)
+            put(out, pair.rank)
+            put(out, pair.cost)
+            put(out, in_.rank)
+            put(out, in_.cost)
+            put(out, s.conditional[<i64> x * s.wide + g] - 1)
+    return 0
 
 
 cdef inline bint dated(int state) noexcept nogil:
@@ -73,68 +186,125 @@ cdef inline bint dated(int state) noexcept nogil:
     return state == WRAP_UP or state == ACCEPTING or state == PARKED or state == OFFERED
 
 
-cdef int dump_traffic(Core self, list numbers) except -1:
-    cdef State* s = &self.s
+cdef int dump_traffic(State* s, Numbers* out) except -1 nogil:
     cdef Agent* a
     cdef Past* past
-    cdef Interaction* it
     cdef Offer* offer
-    cdef i32 x, y, e, n
-    numbers.append(s.n_agents)
+    cdef i32 x, y, e
+    cdef i64 place
+    put(out, s.n_agents)
     for x in range(s.n_agents):
         a = &s.agents[x]
         past = &s.pasts[x]
-        numbers += (a.home, a.until, a.order, a.presence, a.used, a.idle_since, a.stamp, a.handled, a.offered, a.rest,
-                    a.burst_from, a.burst_count, a.misses[0], a.misses[1], a.misses[2], a.misses[3])
-        numbers += (past.ready, past.accepted, past.talked, past.released, past.busy)
+        put(out, a.home)
+        put(out, a.until)
+        put(out, a.order)
+        put(out, a.presence)
+        put(out, a.used)
+        put(out, a.idle_since)
+        put(out, a.stamp)
+        put(out, a.handled)
+        put(out, a.offered)
+        put(out, a.rest)
+        put(out, a.burst_from)
+        put(out, a.burst_count)
+        put(out, a.misses[0])
+        put(out, a.misses[1])
+        put(out, a.misses[2])
+        put(out, a.misses[3])
+        put(out, past.ready)
+        put(out, past.accepted)
+        put(out, past.talked)
+        put(out, past.released)
+        put(out, past.busy)
         for y in range(FADINGS):
-            numbers += (past.fading[y].value, past.fading[y].at)
-        numbers += [past.spent[y] for y in range(SHARES)]
-        numbers.append(past.spent_at)
-        numbers += [s.counts[x * POOLS + y] for y in range(s.n_pools)]
-    numbers.append(s.n_interactions)
+            put(out, past.fading[y].value)
+            put(out, past.fading[y].at)
+        for y in range(SHARES):
+            put(out, past.spent[y])
+        put(out, past.spent_at)
+        for y in range(s.n_pools):
+            put(out, s.counts[x * POOLS + y])
+    put(out, s.n_interactions)
     for x in range(s.n_interactions):
-        it = &s.interactions[x]
-        numbers.append(it.state)
-        if it.state == GONE:
-            continue
-        numbers += (it.seq, it.wait_from, it.step_from, it.agent, it.channel,
-                    it.clock if it.state == CONNECTED or it.state == ON_HOLD or it.state == INTERRUPTED else -1,
-                    it.clock if dated(it.state) else -1, s.gaps[x])
-        entries = []
-        e = it.entries
-        while e >= 0:
-            entries += (s.entries[e].class_, s.keys[e].a, s.keys[e].b, s.keys[e].c)
-            e = s.entries[e].next
-        ties = []
-        e = it.ties
-        while e >= 0:
-            ties += (s.ties[e].agent, s.ties[e].kind, s.ties[e].until, s.ties[e].seq)
-            e = s.ties[e].next_of_interaction
-        numbers += (len(entries) // 4, *entries, len(ties) // 4, *ties)
-    freed = []
+        dump_interaction(s, x, out)
+    place = out.n
+    put(out, 0)
     x = s.free_interaction
     while x >= 0:
-        freed.append(x)
+        put(out, x)
         x = s.interactions[x].entries
-    numbers += (len(freed), *freed[::-1], s.n_offers)
+    turn(out, place)
+    put(out, s.n_offers)
     for x in range(s.n_offers):
         offer = &s.offers[x]
+        put(out, offer.interaction if offer.interaction >= 0 else -1)
         if offer.interaction < 0:
-            numbers.append(-1)
             continue
-        n = 0
+        y = 0
         e = s.interactions[offer.interaction].entries
         while e != offer.entry:
-            n += 1
+            y += 1
             e = s.entries[e].next
-        numbers += (offer.interaction, n, offer.agent, offer.due, offer.seq)
-    freed = []
+        put(out, y)
+        put(out, offer.agent)
+        put(out, offer.due)
+        put(out, offer.seq)
+    place = out.n
+    put(out, 0)
     x = s.free_offer
     while x >= 0:
-        freed.append(x)
+        put(out, x)
         x = s.offers[x].next_of_interaction
-    numbers += (len(freed), *freed[::-1])
+    turn(out, place)
+    return 0
+
+
+cdef void turn(Numbers* out, i64 place) noexcept nogil:
+    """Write at ``place`` how many integers have followed, and turn these round."""
+    cdef i64 first = place + 1, last = out.n - 1
+    out.at[place] = out.n - first
+    while first < last:
+        out.at[first], out.at[last] = out.at[last], out.at[first]
+        first += 1
+        last -= 1
+
+
+cdef int dump_interaction(State* s, i32 x, Numbers* out) except -1 nogil:
+    cdef Interaction* it = &s.interactions[x]
+    cdef i32 e
+    cdef i64 place
+    put(out, it.state)
+    if it.state == GONE:
+        return 0
+    put(out, it.seq)
+    put(out, it.wait_from)
+    put(out, it.step_from)
+    put(out, it.agent)
+    put(out, it.channel)
+    put(out, it.clock if it.state == CONNECTED or it.state == ON_HOLD or it.state == INTERRUPTED else -1)
+    put(out, it.clock if dated(it.state) else -1)
+    put(out, s.gaps[x])
+    place = out.n
+    put(out, 0)
+    e = it.entries
+    while e >= 0:
+        put(out, s.entries[e].class_)
+        put(out, s.keys[e].a)
+        put(out, s.keys[e].b)
+        put(out, s.keys[e].c)
+        out.at[place] += 1
+        e = s.entries[e].next
+    place = out.n
+    put(out, 0)
+    e = it.ties
+    while e >= 0:
+        put(out, s.ties[e].agent)
+        put(out, s.ties[e].kind)
+        put(out, s.ties[e].until)
+        put(out, s.ties[e].seq)
+        out.at[place] += 1
+        e = s.ties[e].next_of_interaction
     return 0
 
 
