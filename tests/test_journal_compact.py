@@ -205,7 +205,7 @@ def test_what_is_no_journal_is_not_compacted(path: Path) -> None:
 
 
 def test_the_command_line_forgets(run: Run, path: Path) -> None:  # noqa: F811
-    """``forget`` and ``compact`` change the file itself, say what they did, and end in 2 where there is none."""
+    """``forget`` and ``compact`` change the file itself, say what they did, and end in 3 where there is none."""
     filled(path).close()
     assert set(found(path)) == set(SECRETS)
     ran = run("journal", "forget", path, "mia-4711")

@@ -9,6 +9,8 @@ plain worlds, ``columns`` the driver. The meaning of everything is in the refere
 from array import array
 
 cimport cython
+from cpython.buffer cimport PyBUF_READ
+from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memcpy, memset
 

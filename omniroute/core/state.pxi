@@ -34,7 +34,7 @@ cdef object dump_of(Core self):
             dump_classes(&self.s, &out)
             dump_traffic(&self.s, &out)
         numbers = array("q")
-        numbers.frombytes(<i64[:out.n]> out.at)
+        numbers.frombytes(PyMemoryView_FromMemory(<char*> out.at, out.n * sizeof(i64), PyBUF_READ))
     finally:
         free(out.at)
     return numbers
