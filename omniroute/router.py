@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from omniroute import audit, closing, contacts, reasons, reconcile, replan, room, snapshot, staffing, turns
+from omniroute import audit, board, closing, contacts, reasons, reconcile, replan, room, snapshot, staffing, turns
 from omniroute import commands as c
 from omniroute.answers import Answer
 from omniroute.core import Core
@@ -24,7 +24,7 @@ from omniroute.naming import Naming
 from omniroute.plan import Plan
 from omniroute.preview import previewed
 from omniroute.strategies.protocol import ClassView, GroupView, Tables
-from omniroute.views import AgentView, Audit, InteractionView, Preview, Price, QueueView, Why, number_of
+from omniroute.views import AgentView, Audit, Board, InteractionView, Preview, Price, QueueView, Why, number_of
 
 if TYPE_CHECKING:
     from omniroute.checks import Duration
@@ -478,6 +478,17 @@ class Router:
     def interaction(self, name: str) -> InteractionView:
         """A live interaction. O(entries + live offers). Raises UnknownNameError, also for one that has gone."""
         return reasons.seen(self._door, name, number_of("interaction", name, self._ledger.numbers))
+
+    def board(self, now: int | None = None) -> Board:
+        """Who waits and who works, counted, as a wallboard shows it; waits are those at ``now``, if that is later.
+
+        O(interactions + agents + queues * groups).
+        """
+        return board.looked(self._door, self.now if now is None else max(now, self.now))
+
+    def live(self) -> dict[str, tuple[str, str]]:
+        """Every live interaction: its state, and the first of its queues. O(interactions)."""
+        return board.live(self._door)
 
     def waiting(self, queue: str, limit: int = 100) -> list[str]:
         """Who waits in a queue without all its offers made, in order. O(limit * classes). Raises UnknownNameError."""

@@ -13,10 +13,12 @@ from omniroute.model import nearest, shown
 __all__ = [
     "AgentView",
     "Audit",
+    "Board",
     "InteractionView",
     "Preview",
     "Previewed",
     "Price",
+    "QueueBoard",
     "QueueView",
     "UnknownNameError",
     "Why",
@@ -54,6 +56,44 @@ class QueueView:
     abandoned: int
     expected_wait_ms: int | None
     service_level: int | None
+
+
+@frozen(kw_only=True)
+class QueueBoard:
+    """A queue as a wallboard shows it.
+
+    ``waiting`` counts interactions that stand in it, those on offer included, each once: by channel, for every channel
+    that ever asked for this queue. ``longest_wait_ms`` is the longest that one of them has really waited, None where
+    nobody does. ``interactions`` counts by state: who waits in each of its queues, what is in hand in that by which it
+    came. ``agents`` counts those who are members and meet its needs by one of ``board.ACTIVITIES``. ``within_ms`` is
+    that of its target, if it has one; ``expected_wait_ms`` as in :class:`QueueView`.
+    """
+
+    name: str
+    open: bool
+    waiting: Mapping[str, int]
+    longest_wait_ms: int | None
+    interactions: Mapping[str, int]
+    agents: Mapping[str, int]
+    expected_wait_ms: int | None
+    within_ms: int | None
+
+
+@frozen(kw_only=True)
+class Board:
+    """Who waits and who works at the instant ``now``, counted; it names queues and channels, and nobody.
+
+    ``interactions`` counts by state, ``agents`` by one of ``board.ACTIVITIES``; ``units`` are those of agents who are
+    signed in.
+    """
+
+    now: int
+    queues: tuple[QueueBoard, ...]
+    interactions: Mapping[str, int]
+    agents: Mapping[str, int]
+    live_offers: int
+    units: int
+    units_in_use: int
 
 
 @frozen(kw_only=True)

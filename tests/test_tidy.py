@@ -53,6 +53,7 @@ FLOORS = [
         "forms",
         "answers",
         "audit",
+        "board",
         "room",
         "reasons",
         "records",

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
-from omniroute.cli import compare, demo, journal, replay
+from omniroute.cli import compare, demo, journal, replay, top
 from omniroute.cli.exits import HELP, INPUT, INTERRUPTED, PIPE, Failure
 
-_COMMANDS: Final = (replay, compare, demo, journal)
+_COMMANDS: Final = (replay, compare, demo, journal, top)
 
 
 class _Version(argparse.Action):

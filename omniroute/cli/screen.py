@@ -7,7 +7,7 @@ import json
 import sys
 import textwrap
 from collections.abc import Iterable
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Literal
 
 from omniroute.insight.tables import Table, plain, printable
 
@@ -45,7 +45,7 @@ class Screen:
             self._write(f"\n{plain(table)}")
         else:
             self._console.print()
-            self._console.print(_rich_table(table))
+            self._console.print(drawn(table))
 
     def document(self, values: dict[str, Any]) -> None:
         """Write one JSON document."""
@@ -74,19 +74,20 @@ def least_width(table: Table) -> int:
     return sum(longest) + 2 * len(longest) + 2
 
 
-def _rich_table(table: Table) -> Any:
-    """Return the table for rich; cells are text, never markup, and break between words only."""
+def drawn(table: Table, *, breaks: bool = True) -> Any:
+    """Return the table for rich; cells are text, never markup, and break between words only, or not at all."""
     from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
 
     title = Text(table.title, style="italic") if table.title else None
-    drawn = RichTable(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True)
+    made = RichTable(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True)
     for column, heading in enumerate(table.headings):
-        drawn.add_column(Text(heading), justify="left" if column < table.left else "right", vertical="bottom")
+        justify: Literal["left", "right"] = "left" if column < table.left else "right"
+        made.add_column(Text(heading), justify=justify, vertical="bottom", no_wrap=not breaks)
     for row in table.rows:
-        drawn.add_row(*(Text(cell.replace(" ", "\u00a0", len(cell) - len(cell.lstrip(" ")))) for cell in row))
-    return drawn
+        made.add_row(*(Text(cell.replace(" ", "\u00a0", len(cell) - len(cell.lstrip(" ")))) for cell in row))
+    return made
 
 
 class Progress:

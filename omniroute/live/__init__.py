@@ -3,6 +3,18 @@
 from omniroute.live.aio import AsyncRouter
 from omniroute.live.driver import Driver
 from omniroute.live.feed import FellBehindError
+from omniroute.live.publish import publish, publishing
 from omniroute.live.threads import ThreadRouter
+from omniroute.live.watch import Observer, board_of, watch
 
-__all__ = ["AsyncRouter", "Driver", "FellBehindError", "ThreadRouter"]
+__all__ = [
+    "AsyncRouter",
+    "Driver",
+    "FellBehindError",
+    "Observer",
+    "ThreadRouter",
+    "board_of",
+    "publish",
+    "publishing",
+    "watch",
+]

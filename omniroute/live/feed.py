@@ -57,6 +57,13 @@ class Subscription(Generic[E]):
     def __aiter__(self) -> Subscription[E]:
         return self
 
+    async def several(self) -> list[E]:
+        """All that wait, at least one; it waits for that, and raises at the end as the iteration does. O(events)."""
+        events = [await anext(self), *self._waiting]
+        self._waiting.clear()
+        self.after = events[-1].seq
+        return events
+
     async def __anext__(self) -> E:
         while not self._waiting:
             if self._ended is not None:
