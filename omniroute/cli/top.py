@@ -14,7 +14,7 @@ from omniroute.cli.exits import FINDING, INPUT, OK, Failure
 from omniroute.cli.screen import Screen, drawn
 from omniroute.errors import InputError, JournalError
 from omniroute.insight.tables import many, printable
-from omniroute.insight.top import legend, summary, table, text
+from omniroute.insight.top import legend, summary, table, text, wrapped
 from omniroute.insight.wallboard import BYTES_MAX, Wallboard, decode, wallboard
 from omniroute.journal.inspect import copied
 from omniroute.journal.recover import recover
@@ -22,8 +22,8 @@ from omniroute.journal.recover import recover
 _SQLITE: Final = b"SQLite format 3\0"
 _STALE_S: Final = 5.0
 """A board that is older than this is not written any more; services write one each second."""
-_BELOW: Final = 9
-"""Lines below and above the table of queues."""
+_AROUND: Final = 11
+"""Lines of a page that are neither queues nor the last sentence."""
 _WIDTH: Final = 80
 
 
@@ -58,7 +58,9 @@ def run(given: argparse.Namespace) -> int:
         return _code(age_s)
     if given.once or age_s is None or not _can_redraw():
         print(text(found, width=_width()))
-        if age_s is not None and age_s > _STALE_S:
+        if age_s is None:
+            print(f"\n  As the journal was left, by its last command at {found.board.now} ms.")
+        elif age_s > _STALE_S:
             print(f"\n  {_age(age_s)}")
         return _code(age_s)
     return _again(given.file, max(given.every, 100) / 1_000)
@@ -152,15 +154,15 @@ def _again(path: str, pause_s: float) -> int:
 def page(found: Wallboard, width: int, height: int, path: str, said: str = "") -> Any:
     """Return what fills a screen of so many columns and lines, for rich."""
     from rich.console import Group
-    from rich.padding import Padding
     from rich.table import Table as RichTable
     from rich.text import Text
 
     pairs = RichTable.grid(padding=(0, 2))
     for word, what in summary(found):
-        pairs.add_row(Text(f" {word}", style="dim"), Text(what))
-    heading = Text(printable(f" omniroute top  {path}"), style="bold", no_wrap=True, overflow="ellipsis")
-    below = Padding(Text(printable(said) or legend(found), style="bold red" if said else "dim"), (1, 1, 0, 1))
-    return Group(
-        heading, drawn(table(found, width=width - 1, rows=max(1, height - _BELOW)), breaks=False), pairs, below
-    )
+        pairs.add_row(Text(f"  {word}", style="dim"), Text(what))
+    heading = Text(printable(f"  omniroute top  {path}"), style="bold", no_wrap=True, overflow="ellipsis")
+    last = wrapped(printable(said) or legend(found), width)
+    below = Text("\n".join(("", *last)), style="bold red" if said else "dim")
+    rows = max(1, height - _AROUND - len(last))
+    queues = table(found, width=width - 2, rows=rows)  # rich keeps a blank at either edge
+    return Group(heading, drawn(queues, breaks=False), pairs, below)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -13,13 +14,14 @@ from omniroute.plan import duration_text
 from omniroute.router import Router
 from omniroute.views import QueueBoard
 
-__all__ = ["clock_text", "legend", "summary", "table", "text", "top"]
+__all__ = ["clock_text", "legend", "summary", "table", "text", "top", "wrapped"]
 
 NAME_MIN: Final = 8
 """Characters of a queue's name that are shown, however narrow the screen is."""
 _ELLIPSIS: Final = "…"
 _HEADINGS: Final = ("queue", "waiting", "longest", "EWT", "SL1 %", "served", "abandoned", "idle", "busy", "away")
-_EWT: Final = 3
+_LEFT_OUT: Final = ("abandoned", "served", "EWT", "away", "busy", "SL1 %", "idle")
+"""Columns for which a narrow screen has no room, the first of them first."""
 _AWAY: Final = ("resting", "not_ready", "draining")
 
 
@@ -39,18 +41,22 @@ def clock_text(duration_ms: int | None) -> str:
 def table(found: Wallboard, *, width: int = 80, rows: int | None = None) -> Table:
     """Return a row for each queue; of more than ``rows`` those where somebody has waited longest. O(queues * log).
 
-    Names are cut where the table would be wider than ``width``. Without estimates there is no column for them.
+    Names are cut where the table would be wider than ``width``, and then columns are left out. Without estimates there
+    is no column for them.
     """
     queues = list(found.board.queues)
     title = ""
     if rows is not None and len(queues) > rows:
         queues = sorted(queues, key=lambda queue: -(queue.longest_wait_ms or -1))[:rows]
         title = f"{rows} of {len(found.board.queues):,} queues, the longest waits first"
-    estimated = any(queue.expected_wait_ms is not None for queue in queues)
     cells = [_HEADINGS, *(_row(queue, found.recent.get(queue.name)) for queue in queues)]
-    columns = [column for column in range(1, len(_HEADINGS)) if column != _EWT or estimated]
-    taken = sum(2 + max(len(row[column]) for row in cells) for column in columns)
-    room = max(NAME_MIN, width - taken - 2)
+    wide = {column: 2 + max(len(row[column]) for row in cells) for column in range(1, len(_HEADINGS))}
+    if all(queue.expected_wait_ms is None for queue in queues):
+        del wide[_HEADINGS.index("EWT")]
+    for heading in _LEFT_OUT:
+        if sum(wide.values()) > width - NAME_MIN - 2:
+            wide.pop(_HEADINGS.index(heading), None)
+    columns, room = list(wide), max(NAME_MIN, width - sum(wide.values()) - 2)
     headings, *rest = ((_cut(row[0], room), *(row[column] for column in columns)) for row in cells)
     return Table(title=title, headings=headings, rows=tuple(rest))
 
@@ -94,7 +100,7 @@ def summary(found: Wallboard) -> tuple[tuple[str, str], ...]:
 def legend(found: Wallboard) -> str:
     """Return what the columns mean that could mean several things. O(queues)."""
     if not found.window_ms:
-        return "Nobody counts events here, so there is no service level."
+        return "No events were counted, so there is no service level."
     targets = sorted({*found.within_ms.values()}) or [WITHIN_MS]
     within = duration_text(targets[0]) if len(targets) == 1 else "the queue's target"
     return (
@@ -108,12 +114,11 @@ def text(found: Wallboard, *, width: int = 80) -> str:
     pairs = summary(found)
     left = max(len(word) for word, _ in pairs)
     lines: Iterable[str] = (f"  {word.ljust(left)}  {what}" for word, what in pairs)
-    return "\n".join((plain(table(found, width=width)), "", *lines, "", *_wrapped(legend(found), width)))
+    return "\n".join((plain(table(found, width=width)), "", *lines, "", *wrapped(legend(found), width)))
 
 
-def _wrapped(sentence: str, width: int) -> list[str]:
-    import textwrap
-
+def wrapped(sentence: str, width: int) -> list[str]:
+    """Return a sentence as lines of so many columns, two blanks before each. O(size)."""
     return textwrap.wrap(sentence, width, initial_indent="  ", subsequent_indent="  ")
 
 
@@ -132,6 +137,6 @@ def top(router: Router, tally: Tally | None = None, *, now: int | None = None, w
       interactions  1 waiting, 1 offered
       live offers   1
     <BLANKLINE>
-      Nobody counts events here, so there is no service level.
+      No events were counted, so there is no service level.
     """
     return text(wallboard(router.board(now), tally), width=width)
