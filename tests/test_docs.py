@@ -37,6 +37,7 @@ EXTRAS = {
     "omniroute.calendar.recurrence": "dateutil.rrule",
     "omniroute.calendar.icalendar_file": "recurring_ical_events",
     "docs/how-to/schedules.md": "recurring_ical_events holidays",
+    "docs/how-to/watch-it-run.md": "prometheus_client opentelemetry.metrics",
 }
 """What needs libraries of an extra; where they are missing its examples are skipped."""
 
@@ -67,7 +68,7 @@ def heading_ids(page: Path) -> set[str]:
 def need_extras(name: str) -> None:
     """Skip where a library of an extra is missing."""
     for module in EXTRAS.get(name, "").split():
-        pytest.importorskip(module, reason="needs the extra calendars")
+        pytest.importorskip(module, reason="needs the library of an extra")
 
 
 def failures_of(test: doctest.DocTest) -> str:

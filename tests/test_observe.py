@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -305,6 +306,15 @@ def test_a_scrape_has_every_figure_under_its_conventional_name() -> None:
         assert not name.endswith(("_total", "_count", "_sum", "_bucket"))
     text = client.generate_latest(_registered(client, Collector(router.board, tally))).decode()
     assert 'omniroute_interactions_left_total{outcome="served",queue="sales"} 0.0' in text  # before the first
+
+
+def test_every_figure_is_in_the_reference() -> None:
+    """The reference has a row for each figure, with its kind, its labels and both of its names."""
+    page = (Path(__file__).parents[1] / "docs/reference/metrics.md").read_text()
+    for figure in CATALOGUE.values():
+        name = exposed(figure) + ("_total" if figure.kind == "counter" else "")
+        labels = ", ".join(f"`{label}`" for label in figure.labels) or "-"
+        assert f"| `{name}` | `{figure.name}` | {figure.kind} | {labels} |" in page
 
 
 def _registered(client: Any, *collectors: Collector) -> Any:

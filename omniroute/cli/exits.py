@@ -16,11 +16,11 @@ HELP: Final = """\
 exit codes:
   0    done
   1    done, with a finding: a broken line under --strict, a log in which
-       nothing was served, so that there was nothing to route again, or a
-       journal that cannot be trusted
+       nothing was served, so that there was nothing to route again, a
+       journal that cannot be trusted, or a board that is out of date
   2    usage: an unknown option or a value that cannot be
-  3    input: a log, plan or journal that is missing, in use, unreadable or
-       broken, or a plan without a queue that the log has
+  3    input: a log, plan, journal or board that is missing, in use,
+       unreadable or broken, or a plan without a queue that the log has
   4    output: a place that cannot be written, or would be overwritten
   130  interrupted, 141 the reader of the output went away
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -84,7 +85,7 @@ def _can_redraw() -> bool:
 
 def _width() -> int:
     """Columns of the terminal; a pipe has 80, so that what is written there is always the same."""
-    return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else _WIDTH
+    return shutil.get_terminal_size((_WIDTH, 24)).columns if sys.stdout.isatty() else _WIDTH
 
 
 def _read(path: str) -> tuple[Wallboard, float | None]:
