@@ -18,6 +18,13 @@ from omniroute.insight.tally import Tally
 pytest.importorskip("opentelemetry.sdk", reason="needs the development kit of OpenTelemetry")
 
 MS = 1_000_000
+STATES = {
+    "offered": {"waiting"},
+    "accepting": {"waiting", "accepting"},
+    "on_hold": {"connected"},
+    "interrupted": {"connected"},
+}
+"""The spans that are open in a state, where they are not that of its name alone."""
 
 
 def traced(**options: Any) -> tuple[Spans, Any]:
@@ -111,7 +118,11 @@ def test_whatever_is_played_spans_end_and_fit_into_the_whole() -> None:
                 begun.add(event.interaction)
             elif isinstance(event, events.Released | events.Abandoned | events.Cancelled):
                 begun.discard(event.interaction)
-        assert set(spans._open) == begun <= set(router.live())
+        live = router.live()
+        assert set(spans._open) == begun <= set(live)
+        for name, found in spans._open.items():
+            assert set(found.states) == STATES.get(live[name][0], {live[name][0]})
+            assert tuple(sorted(found.offers)) == router.interaction(name).offers
     spans.close()
     ended = kept.get_finished_spans()
     wholes = {span.context.span_id: span for span in ended if span.name == "interaction"}
