@@ -264,7 +264,7 @@ def test_what_top_shows() -> None:
         "  customers who s…        1     2:04      -       -          -     0     1     1",
         "  night (closed)          0        -      -       -          -     0     1     1",
         "",
-        "  agents        1 busy, 1 not ready, 1 signed out",
+        "  agents        0 idle, 1 busy, 1 not ready, 1 signed out",
         "  units in use  2 of 2",
         "  interactions  1 waiting, 1 offered, 1 connected",
         "  live offers   1",

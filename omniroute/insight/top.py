@@ -82,15 +82,16 @@ def _row(queue: QueueBoard, recent: Recent | None) -> tuple[str, ...]:
     )
 
 
-def _listed(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count:,} {state.replace('_', ' ')}" for state, count in counts.items() if count) or "none"
+def _listed(counts: Mapping[str, int], always: tuple[str, ...] = ()) -> str:
+    shown = (f"{n:,} {state.replace('_', ' ')}" for state, n in counts.items() if n or state in always)
+    return ", ".join(shown) or "none"
 
 
 def summary(found: Wallboard) -> tuple[tuple[str, str], ...]:
     """Return what is counted over all queues: a word, and what there is of it. O(states)."""
     board = found.board
     return (
-        ("agents", _listed(board.agents)),
+        ("agents", _listed(board.agents, ("idle", "busy"))),
         ("units in use", f"{board.units_in_use:,} of {board.units:,}"),
         ("interactions", _listed(board.interactions)),
         ("live offers", counted(board.live_offers)),
@@ -132,7 +133,7 @@ def top(router: Router, tally: Tally | None = None, *, now: int | None = None, w
       queue  waiting  longest  SL1 %  served  abandoned  idle  busy  away
       sales        2     1:05      -       -          -     0     1     0
     <BLANKLINE>
-      agents        1 busy, 1 signed out
+      agents        0 idle, 1 busy, 1 signed out
       units in use  1 of 1
       interactions  1 waiting, 1 offered
       live offers   1
