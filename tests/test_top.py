@@ -17,13 +17,13 @@ from typing import Any
 import attrs
 import pytest
 from test_cli import Ran, run  # noqa: F401 - run is a fixture
-from test_live import PLAN, clock, opened
+from test_live import PLAN, Held, clock, opened
 from test_live import run as run_made_up
 
 from omniroute import Agent, Plan, Queue, Router, Target, commands, events
 from omniroute.cli.exits import FINDING, INPUT, OK
 from omniroute.cli.top import page
-from omniroute.errors import InputError, JournalError
+from omniroute.errors import FencedError, InputError, JournalError
 from omniroute.insight.tally import Tally
 from omniroute.insight.top import table, text, top
 from omniroute.insight.wallboard import BYTES_MAX, decode, encode, wallboard
@@ -114,6 +114,75 @@ def test_observers_that_fall_behind_begin_again() -> None:
         assert counters["events.missed",] > 0
         assert counters["interactions.left", "sales", "abandoned"] == 8
         assert counters["offers", "sales"] == 1
+
+    run_made_up(main())
+
+
+def test_observers_hear_once_what_came_of_a_failed_write() -> None:
+    """A journal that fails and is read again: what did happen is counted, once, and what did not is not."""
+
+    async def main() -> None:
+        store, tally = Held(), Tally()
+        async with await opened(store) as router:
+            looking = asyncio.create_task(watch(router, tally))
+            await asyncio.sleep(0)
+            await router.sign_in("ana")
+            store.failing = True
+            with pytest.raises(JournalError, match="no space"):
+                await router.enqueue("call-1", "sales")
+            store.failing = False
+            await router.enqueue("call-2", "sales")
+            await asyncio.sleep(0)
+        await looking
+        counters = tally.counters()
+        assert counters["interactions.entered", "sales", "queued"] == counters["offers", "sales"] == 1
+        assert counters["events.missed",] == 0
+
+    run_made_up(main())
+
+
+def test_after_a_restart_counters_begin_and_gauges_are_right() -> None:
+    """What a journal brings back is on the board and in no counter; a wait that began before ends as one."""
+    store = MemoryStore()
+    with Journaled(store, PLAN) as journaled:
+        journaled.apply(0, commands.SignIn("ana"))
+        told = journaled.apply(1_000, commands.Enqueue("call-1", "sales"))
+        journaled.apply(1_500, commands.Enqueue("call-2", "sales"))
+    offer = next(event.offer for event in told if isinstance(event, events.Offered))
+    with Journaled(store, PLAN) as again:
+        tally = Tally()
+        tally.follow(again.router)
+        assert not any(tally.counters().values())
+        assert board_of(again)().queues[0].waiting == {"voice": 2}
+        tally.feed(again.apply(9_000, commands.Accept(offer)))
+        tally.feed(again.apply(9_500, commands.Leave("call-2")))
+    counters, waits = tally.counters(), tally.histograms()
+    assert counters["interactions.left", "sales", "served"] == counters["offers.ended", "sales", "accepted"] == 1
+    assert (waits["wait", "sales", "served"].sum_ms, waits["wait", "sales", "abandoned"].sum_ms) == (8_000, 8_000)
+    assert ("answer", "sales") not in waits
+
+
+def test_observers_end_with_their_router() -> None:
+    """Watching ends quietly when the router is closed, and with the reason when somebody else holds the journal."""
+
+    async def main() -> None:
+        store = MemoryStore()
+        router = await opened(store)
+        looking = asyncio.create_task(watch(router, Tally()))
+        await asyncio.sleep(0)
+        other = Journaled(store, PLAN)
+        with pytest.raises(FencedError):
+            await router.sign_in("ana")
+        with pytest.raises(FencedError):
+            await looking
+        other.close()
+        await router.aclose()
+        behind = await opened(backlog=1)
+        looking = asyncio.create_task(watch(behind, Tally()))
+        await asyncio.sleep(0)
+        behind._publish([events.AgentUpdated(number, 0, "ana") for number in range(1, 5)])
+        await behind.aclose()
+        await looking
 
     run_made_up(main())
 

@@ -34,11 +34,11 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         commands,
         "top",
         "show queues and agents of a running service",
-        "Shows the board that a service writes with omniroute.live.publish, and shows it again when it has changed,\n"
-        "until interrupted. Where stdout is no terminal, or a dumb one, it is shown once. Of the journal of a host\n"
-        "that is not running it shows once how that was left.",
+        "Shows the board that a service writes with omniroute.live.publish, again and again until interrupted.\n"
+        "Where stdout is no terminal, or a dumb one, it is shown once. Of the journal of a host that is not\n"
+        "running it shows once how that was left.",
     )
-    parser.add_argument("file", metavar="FILE", help="a board, or a journal that nobody holds")
+    parser.add_argument("file", metavar="FILE", help="a board, or the journal of a host that is not running")
     parser.add_argument("--once", action="store_true", help="show it once")
     parser.add_argument("--json", action="store_true", help="print one JSON document instead, once")
     parser.add_argument(

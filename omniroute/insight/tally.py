@@ -127,7 +127,8 @@ class Tally:
             if list(bounds) != sorted(set(bounds)) or not bounds or bounds[0] < 0:
                 raise MisuseError(f"{name}_ms is {bounds!r}, expected ascending milliseconds, at least one")
         self.observers: list[Observed] = []
-        """Who hears of every single wait, answer and handling time."""
+        """Who hears of every single wait, answer and handling time, behind the events that were fed with it."""
+        self._observed: list[tuple[str, tuple[str, ...], int]] = []
         self._lock = threading.Lock()
         self._counts: Counter[Key] = Counter()
         self._kinds: Counter[type] = Counter()
@@ -216,6 +217,10 @@ class Tally:
                 handler = self._handlers.get(kind)
                 if handler is not None:
                     handler(event)
+            observed, self._observed = self._observed, []
+        for one in observed:  # without the lock, because whoever hears may have one of his own
+            for observer in self.observers:
+                observer(*one)
 
     def _queued(self, event: e.Queued) -> None:
         name = event.interaction
@@ -353,8 +358,8 @@ class Tally:
         if found is None:
             found = self._histograms[key] = Histogram(self._bounds[name])
         found.add(duration_ms)
-        for observer in self.observers:
-            observer(name, labels, duration_ms)
+        if self.observers:
+            self._observed.append((name, labels, duration_ms))
 
     # Reading ---------------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Final, Protocol, runtime_checkable
 
-from omniroute.errors import JournalError, OmnirouteError
+from omniroute.errors import JournalError, MisuseError, OmnirouteError
 from omniroute.events import Event, PlanChanged
 from omniroute.journal import Journaled
 from omniroute.live.aio import AsyncRouter
@@ -97,7 +97,8 @@ async def watch(router: AsyncRouter, *observers: Observer) -> None:
     """Feed observers with every event from now on, until the router is closed; to be run as a task.
 
     Where they fall behind, and where a plan changes, followers are shown the router and go on from there; what was
-    missed is in no counter but that of missed events. O(observers) for each event, on the loop.
+    missed is in no counter but that of missed events. O(observers) for each event, on the loop. Raises what has ended
+    the router, where that was no ordinary end.
     """
     _show(router, observers)
     subscription = router.events()
@@ -108,7 +109,10 @@ async def watch(router: AsyncRouter, *observers: Observer) -> None:
             return
         except FellBehindError as behind:
             log.warning("observers fell behind event %s and begin again", behind.after)
-            subscription = router.events()
+            try:
+                subscription = router.events()
+            except MisuseError:  # it was closed meanwhile
+                return
             _show(router, observers)
             continue
         for observer in observers:
