@@ -1,111 +1,19 @@
-"""A router in a running service: an event loop whose time is made up, and threads."""
+"""A router in a running service: an event loop whose time is made up."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-import selectors
-import threading
-import time
-from collections.abc import Coroutine, Sequence
-from concurrent.futures import Future
 from itertools import pairwise
-from typing import Any
 
-import attrs
 import pytest
+from live_time import PLAN, Held, clock, opened, run, taken
 
 from omniroute import Agent, Plan, Queue, Router, commands, events
 from omniroute.errors import FencedError, JournalError, MisuseError
 from omniroute.journal import Journaled, MemoryStore
 from omniroute.live import AsyncRouter, FellBehindError, ThreadRouter
-from omniroute.live.clock import WallClock
-from omniroute.strategies.protocol import AgentKey, Place, Revision, Tables
-
-PLAN = Plan(queues=[Queue("sales", offer_timeout_ms="20s")], agents=[Agent("ana"), Agent("ben")])
-
-
-class MadeUpTime(selectors.DefaultSelector):
-    """Instead of waiting for a timer it lets the time pass; for other threads it waits."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.passed = 0.0
-
-    def select(self, timeout: float | None = None) -> list[Any]:
-        """Look at once; where nothing has happened, the next timer is due."""
-        found = super().select(0 if timeout is not None else None)
-        if not found and timeout:
-            self.passed += timeout
-        return found
-
-
-class Loop(asyncio.SelectorEventLoop):
-    """An event loop without a clock of its own."""
-
-    def __init__(self) -> None:
-        self.made_up = MadeUpTime()
-        super().__init__(self.made_up)
-
-    def time(self) -> float:
-        """Seconds that were waited for."""
-        return self.made_up.passed
-
-
-def run(main: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine in made-up time; what nobody has caught fails it."""
-    uncaught: list[Any] = []
-    with asyncio.Runner(loop_factory=Loop) as runner:
-        runner.get_loop().set_exception_handler(lambda _loop, context: uncaught.append(context))
-        found = runner.run(main)
-    assert uncaught == []
-    return found
-
-
-def clock() -> int:
-    """The time of the running loop, in ms."""
-    return round(asyncio.get_running_loop().time() * 1_000)
-
-
-async def opened(store: Any = None, plan: Plan = PLAN, **options: Any) -> AsyncRouter:
-    """A router in made-up time."""
-    return await AsyncRouter.open(MemoryStore() if store is None else store, plan, **{"clock": clock} | options)
-
-
-async def taken(subscription: Any, count: int) -> list[Any]:
-    """The next so many events."""
-    return [await anext(subscription) for _ in range(count)]
-
-
-class Held(MemoryStore):
-    """A disk that is slow, or fails: appends are durable when they are let go."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.slow = False
-        self.failing = False
-        self.waiting: list[tuple[Future[Any], Any]] = []
-
-    def append(self, epoch: int, first: int, entries: Sequence[bytes], result: Any) -> Future[Any]:
-        """Write, and say so later; or say that it failed."""
-        if self.failing:
-            failed: Future[Any] = Future()
-            failed.set_exception(JournalError("no space left on the disk"))
-            return failed
-        done = super().append(epoch, first, entries, result)
-        if not self.slow:
-            return done
-        later: Future[Any] = Future()
-        self.waiting.append((later, result))
-        return later
-
-    def let_go(self) -> None:
-        """All that waits is durable now."""
-        self.slow = False
-        for later, result in self.waiting:
-            later.set_result(result)
-        self.waiting = []
-
+from omniroute.live.aio import AT_ONCE
 
 # In an event loop -----------------------------------------------------------------------------------------------------
 
@@ -262,6 +170,93 @@ def test_a_pause_of_the_process_is_not_taken_for_absence() -> None:
     run(main())
 
 
+def test_commands_of_one_turn_share_an_append() -> None:
+    """So do all that come while the disk is at work, behind it. Planted: each command has an append of its own."""
+
+    async def main() -> None:
+        store = Held()
+        async with await opened(store) as router:
+            store.sizes.clear()
+            await asyncio.gather(*(router.enqueue(f"call-{n}", "sales") for n in range(20)))
+            assert store.sizes == [20]
+            store.slow = True
+            given = [asyncio.create_task(router.enqueue("call-20", "sales"))]
+            for n in range(21, 41):
+                await asyncio.sleep(1)
+                given.append(asyncio.create_task(router.enqueue(f"call-{n}", "sales")))
+            await asyncio.sleep(1)
+            assert store.sizes == [20, 1]
+            store.let_go()
+            await asyncio.gather(*given)
+            assert store.sizes == [20, 1, 20]
+
+    run(main())
+
+
+def test_much_that_becomes_durable_at_once_does_not_hold_up_the_loop() -> None:
+    """It is told a few commands at a time, and others have their turns between. Planted: all is told in one turn."""
+    many = 5 * AT_ONCE
+
+    async def main() -> None:
+        store = Held()
+        async with await opened(store) as router:
+            store.slow = True
+            given = [asyncio.create_task(router.enqueue(f"call-{n}", "sales")) for n in range(many)]
+            await asyncio.sleep(1)
+            store.let_go()
+            answered = [0]
+            while answered[-1] < many:
+                await asyncio.sleep(0)
+                answered.append(sum(task.done() for task in given))
+            assert max(later - sooner for sooner, later in pairwise(answered)) <= AT_ONCE
+
+    run(main())
+
+
+def test_a_sooner_deadline_is_in_time() -> None:
+    """The timer is kept where it is early enough, and only there. Planted: it is kept whatever comes."""
+
+    async def main() -> None:
+        queues = [Queue("mail", offer_timeout_ms="1h"), Queue("sales", offer_timeout_ms="5s")]
+        agents = [Agent("ana", queues=["mail"]), Agent("ben", queues=["sales"])]
+        async with await opened(plan=Plan(queues=queues, agents=agents)) as router:
+            heard = router.events()
+            await router.sign_in_many(["ana", "ben"])
+            await router.enqueue("letter", "mail")
+            await router.enqueue("call", "sales")
+            while type(event := await anext(heard)) is not events.OfferExpired:
+                pass
+            assert (event.interaction, event.at, clock()) == ("call", 5_000, 5_000)
+            while type(event := await anext(heard)) is not events.OfferExpired:
+                pass
+            assert (event.interaction, event.at, clock()) == ("letter", 3_600_000, 3_600_000)
+
+    run(main())
+
+
+def test_a_command_that_comes_again_waits_for_the_first() -> None:
+    """A known key whose command is still on its way to the disk: nobody is told before it is there.
+
+    Planted: what happened is told at once.
+    """
+
+    async def main() -> None:
+        store = Held()
+        async with await opened(store) as router:
+            store.slow = True
+            again = commands.Enqueue("call-1", "sales")
+            given = []
+            for _ in range(2):
+                given.append(asyncio.create_task(router.apply(again, key="request-7")))
+                await asyncio.sleep(1)
+            assert [task.done() for task in given] == [False, False]
+            store.let_go()
+            first, second = await asyncio.gather(*given)
+            assert first == second
+
+    run(main())
+
+
 def test_misuse_is_raised_and_moves_nothing() -> None:
     """What the router refuses to look at reaches who gave it, and the next command works."""
 
@@ -320,6 +315,28 @@ def test_who_is_fenced_ends() -> None:
     run(main())
 
 
+def test_closing_answers_what_was_given() -> None:
+    """Commands that were given and not handed to the disk yet are written, told and answered; then comes the end.
+
+    Planted: what is durable when the writing has ended is not told.
+    """
+
+    async def main() -> None:
+        store = Held()
+        router = await opened(store)
+        heard = router.events()
+        store.slow = True
+        given = [asyncio.create_task(router.enqueue(f"call-{n}", "sales")) for n in range(10 * AT_ONCE)]
+        while router.router.queue("sales").waiting < len(given):
+            await asyncio.sleep(0)
+        await router.aclose()
+        assert [len(await task) for task in given] == [1] * len(given)
+        assert len([event async for event in heard]) == len(given)
+        assert Journaled(store, PLAN).router.queue("sales").waiting == len(given)
+
+    run(main())
+
+
 def test_closing_ends_what_listens_and_waits() -> None:
     """Listeners end in the ordinary way, those who wait for an end are told, commands are refused, twice is nothing."""
 
@@ -340,60 +357,6 @@ def test_closing_ends_what_listens_and_waits() -> None:
     run(main())
 
 
-# Strategies that are asked again --------------------------------------------------------------------------------------
-
-
-@attrs.frozen
-class Thoughtful:
-    """Answers on whatever thread it is asked, and remembers which."""
-
-    threads: list[str] = attrs.field(factory=list, eq=False)
-    name = "thoughtful"
-    version = 1
-    agent_key = AgentKey.LONGEST_IDLE
-    interval_ms = 60_000
-
-    def tables(self, classes: Sequence[Any], groups: Sequence[Any]) -> Tables:
-        """First come, first served."""
-        return Tables()
-
-    def place(self, priority: int) -> Place:
-        """By priority."""
-        return Place(tier=-priority)
-
-    def revise(self, observed: Any, classes: Sequence[Any], groups: Sequence[Any]) -> Revision:
-        """Note the thread; know nothing the second time."""
-        self.threads.append(threading.current_thread().name)
-        if observed.version:
-            raise ValueError("no idea")
-        return Revision(version=observed.version, tables=Tables())
-
-
-def test_strategies_think_beside_the_loop(caplog: pytest.LogCaptureFixture) -> None:
-    """The answer comes as a command; one that raises is logged, and routing goes on with the old tables.
-
-    Planted: the strategy is asked on the loop.
-    """
-    strategy = Thoughtful()
-
-    async def main() -> None:
-        plan = Plan(queues=[Queue("sales", strategy=strategy)], agents=[Agent("ana")])
-        async with await opened(plan=plan) as router:
-            heard = router.events()
-            await router.enqueue("call-1", "sales")
-            found = await taken(heard, 3)
-            assert [type(event).__name__ for event in found] == ["Queued", "RevisionDue", "Revised"]
-            await router.enqueue("call-2", "sales")
-            assert type((await taken(heard, 2))[1]) is events.RevisionDue
-            while "no idea" not in caplog.text:
-                await asyncio.sleep(0)
-            assert await router.sign_in("ana")
-
-    run(main())
-    assert strategy.threads
-    assert all(name.startswith("omniroute-revise") for name in strategy.threads)
-
-
 # Every command --------------------------------------------------------------------------------------------------------
 
 
@@ -404,81 +367,3 @@ def test_every_command_of_a_router_is_there() -> None:
     timed = {name for name in timed if list(inspect.signature(getattr(Router, name)).parameters)[1:2] == ["now"]}
     for live in (AsyncRouter, ThreadRouter):
         assert {name for name in timed - own if callable(getattr(live, name, None))} == timed - own
-
-
-# Clock and threads ----------------------------------------------------------------------------------------------------
-
-
-def test_the_clock_never_goes_back_and_never_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Set back by an hour it goes on at its pace; set forward by an hour it follows at once.
-
-    Planted: the greater of the last instant and the wall, which stands still for an hour.
-    """
-    wall, steady = [10**18], [0]
-    monkeypatch.setattr(time, "time_ns", lambda: wall[0])
-    monkeypatch.setattr(time, "monotonic_ns", lambda: steady[0])
-    told, hour, second = WallClock(), 3_600 * 10**9, 10**9
-    found = [told()]
-    for jump in (0, -hour, 0, 2 * hour, 0):
-        wall[0] += jump + second
-        steady[0] += second
-        found.append(told())
-    assert [later - sooner for sooner, later in pairwise(found)] == [1_000, 1_000, 1_000, 3_601_000, 1_000]
-
-
-def test_threads_share_a_router() -> None:
-    """Lives from eight threads: each is whole, and the listener hears everything once, in order.
-
-    Planted: no lock around the router.
-    """
-    heard: list[Any] = []
-    names = [f"agent-{n}" for n in range(8)]
-    plan = Plan(queues=[Queue(name, auto_accept=True) for name in names], agents=[Agent(n, queues=[n]) for n in names])
-
-    def live(name: str) -> None:
-        router.sign_in(name)
-        for n in range(50):
-            call = f"{name}-{n}"
-            assert [type(event).__name__ for event in router.enqueue(call, name)][-1] == "Connected"
-            assert router.finish(call, 0)
-
-    with ThreadRouter(MemoryStore(), plan, listen=heard.extend) as router:
-        threads = [threading.Thread(target=live, args=(name,)) for name in names]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert router.read(lambda inner: inner.agent("agent-3").presence) == "ready"
-    assert [event.seq for event in heard] == list(range(1, len(heard) + 1))
-    assert sum(type(event) is events.Released for event in heard) == 8 * 50
-
-
-def test_a_thread_fires_deadlines() -> None:
-    """An offer of a few milliseconds expires without any command."""
-    expired = threading.Event()
-
-    def listen(told: list[Any]) -> None:
-        if any(isinstance(event, events.OfferExpired) for event in told):
-            expired.set()
-        raise RuntimeError("a listener that raises is logged, and the next events come")
-
-    plan = Plan(queues=[Queue("sales", offer_timeout_ms=20)], agents=[Agent("ana")])
-    with ThreadRouter(MemoryStore(), plan, listen=listen) as router:
-        router.sign_in("ana")
-        router.enqueue("call-1", "sales")
-        assert expired.wait(20)
-
-
-def test_threads_go_on_after_a_failed_write() -> None:
-    """The command in doubt raises; the next one finds the router made again, and events have no gap."""
-    store, heard = Held(), []
-    with ThreadRouter(store, PLAN, listen=heard.extend) as router:
-        router.sign_in("ana")
-        store.failing = True
-        with pytest.raises(JournalError, match="no space"):
-            router.enqueue("call-1", "sales")
-        store.failing = False
-        router.enqueue("call-1", "sales")
-    assert [event.seq for event in heard] == [1, 2, 3]
-    with pytest.raises(MisuseError, match="closed"):
-        router.sign_out("ana")

@@ -10,19 +10,21 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any, Final, Self, TypeAlias, TypeVar
 
 from omniroute import commands as c
 from omniroute.errors import FencedError, MisuseError
-from omniroute.events import Abandoned, Cancelled, Event, Offered, Released, RevisionDue
+from omniroute.events import Abandoned, Cancelled, Event, Offered, Released
 from omniroute.journal import Journaled, Store
+from omniroute.live.answers import Answerer, Answers
 from omniroute.live.driver import PAUSE_MS, Driver
 from omniroute.live.feed import Subscription
 from omniroute.live.verbs import Verbs
 from omniroute.model import shown
 from omniroute.plan import Plan
 from omniroute.router import Router
+from omniroute.strategies.protocol import Question
 
 __all__ = ["BACKLOG", "IN_FLIGHT", "AsyncRouter", "Settled"]
 
@@ -84,6 +86,7 @@ class AsyncRouter(Verbs[Awaitable[list[Event]]]):
         pause_ms: int = PAUSE_MS,
         backlog: int = BACKLOG,
         in_flight: int = IN_FLIGHT,
+        answerer: Answerer | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._journaled = journaled
@@ -102,7 +105,7 @@ class AsyncRouter(Verbs[Awaitable[list[Event]]]):
         self._offers: dict[str, list[Subscription[Offered]]] = {}
         self._settling: dict[str, list[asyncio.Future[Settled]]] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._worker = ThreadPoolExecutor(1, "omniroute-revise")
+        self._answers = Answers(answerer)
         self._tasks: set[asyncio.Task[None]] = set()
         self._ready = asyncio.Event()
         self._ready.set()
@@ -121,10 +124,14 @@ class AsyncRouter(Verbs[Awaitable[list[Event]]]):
         pause_ms: int = PAUSE_MS,
         backlog: int = BACKLOG,
         in_flight: int = IN_FLIGHT,
+        answerer: Answerer | None = None,
     ) -> Self:
-        """A router with its journal, made or recovered on a worker. Raises as :class:`omniroute.journal.Journaled`."""
+        """A router with its journal, made or recovered on a worker. Raises as :class:`omniroute.journal.Journaled`.
+
+        ``answerer`` hears all events on the loop, and its questions are answered on a worker.
+        """
         journaled = await asyncio.to_thread(Journaled, store, plan)
-        return cls(journaled, clock=clock, pause_ms=pause_ms, backlog=backlog, in_flight=in_flight)
+        return cls(journaled, clock=clock, pause_ms=pause_ms, backlog=backlog, in_flight=in_flight, answerer=answerer)
 
     async def aclose(self) -> None:
         """Take nothing more, write what waits, tell it, and end. Closing twice does nothing."""
@@ -139,7 +146,7 @@ class AsyncRouter(Verbs[Awaitable[list[Event]]]):
             while self._durable:
                 self._tell()
             self._end(None)
-        self._worker.shutdown(wait=False, cancel_futures=True)
+        self._answers.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -262,9 +269,9 @@ class AsyncRouter(Verbs[Awaitable[list[Event]]]):
 
     def _publish(self, events: list[Event]) -> None:
         """Tell listeners what they have not heard yet: the answer to a command that came again they have."""
+        if events and events[0].seq <= self._heard:
+            events = [event for event in events if event.seq > self._heard]
         for event in events:
-            if event.seq <= self._heard:
-                continue
             self._heard, kind = event.seq, type(event)
             if self._subscriptions:
                 self._subscriptions = [listener for listener in self._subscriptions if listener.put(event)]
@@ -272,8 +279,8 @@ class AsyncRouter(Verbs[Awaitable[list[Event]]]):
                 self._offer(event)  # type: ignore[arg-type]
             elif kind in SETTLES:
                 self._ended(event)  # type: ignore[arg-type]
-            elif kind is RevisionDue:
-                self._spawn(self._revise(event))  # type: ignore[arg-type]
+        for question in self._answers.hear(self._journaled, events):
+            self._spawn(self._answer(question))
 
     def _offer(self, event: Offered) -> None:
         listeners = self._offers.get(event.agent)
@@ -360,16 +367,11 @@ class AsyncRouter(Verbs[Awaitable[list[Event]]]):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _revise(self, due: RevisionDue) -> None:
-        """Ask a strategy on the worker, and give the router its answer; one that raises keeps its tables."""
-        strategy = next((queue.strategy for queue in self.router.plan.queues if queue.name == due.queue), None)
-        revise = getattr(strategy, "revise", None)
-        if revise is None:
-            return  # it is answered from outside
-        classes, groups = self.router.revision_views(due.queue)
-        try:
-            found = await self._loop.run_in_executor(self._worker, revise, due, classes, groups)
-            answer = c.Revise.of(due.queue, found.version, len(classes), len(groups), found.tables)
-            await self.apply(answer)
-        except Exception:
-            log.exception("the strategy of queue %s did not answer", shown(due.queue))
+    async def _answer(self, question: Question) -> None:
+        """Give the router what was thought on the worker, if anything."""
+        command = await asyncio.wrap_future(self._answers.think(question))
+        if command is not None:
+            try:
+                await self.apply(command)
+            except Exception:
+                log.exception("the answer of queue %s did not arrive", shown(question.queue))

@@ -10,11 +10,14 @@ from concurrent.futures import Future
 from typing import Final, Self, TypeVar
 
 from omniroute import commands as c
+from omniroute.commands import Revise
 from omniroute.errors import FencedError, MisuseError
 from omniroute.events import Event
 from omniroute.journal import Journaled, Store
+from omniroute.live.answers import Answerer, Answers
 from omniroute.live.driver import PAUSE_MS, Driver
 from omniroute.live.verbs import Verbs
+from omniroute.model import shown
 from omniroute.plan import Plan
 from omniroute.router import Router
 
@@ -55,10 +58,12 @@ class ThreadRouter(Verbs[list[Event]]):
         listen: Callable[[list[Event]], object],
         clock: Callable[[], int] | None = None,
         pause_ms: int = PAUSE_MS,
+        answerer: Answerer | None = None,
     ) -> None:
         self._journaled = Journaled(store, plan)
         self._driver = Driver(self._journaled, self._taken, clock=clock, pause_ms=pause_ms)
         self._listen = listen
+        self._answers = Answers(answerer)
         self._heard = self._journaled.told
         self._lock = threading.Lock()
         self._done: queue.SimpleQueue[Future[list[Event]] | None] = queue.SimpleQueue()
@@ -97,6 +102,7 @@ class ThreadRouter(Verbs[list[Event]]):
         self._journaled.close()
         self._done.put(None)
         self._thread.join()
+        self._answers.close()
 
     def __enter__(self) -> Self:
         return self
@@ -154,7 +160,22 @@ class ThreadRouter(Verbs[list[Event]]):
         events = [event for event in done.result() if event.seq > self._heard]
         if events:
             self._heard = events[-1].seq
+            with self._lock:
+                questions = self._answers.hear(self._journaled, events)
+            for question in questions:
+                self._answers.think(question).add_done_callback(self._answer)
             try:
                 self._listen(events)
             except Exception:
                 log.exception("a listener failed at event %s", events[0].seq)
+
+    def _answer(self, done: Future[Revise | None]) -> None:
+        """Give the router what was thought on the worker, if anything; there, so that nobody else waits for it."""
+        command = None if done.cancelled() else done.result()
+        if command is not None:
+            try:
+                self.apply(command)
+            except MisuseError:
+                log.debug("an answer came when the router was closed")
+            except Exception:
+                log.exception("the answer of queue %s did not arrive", shown(command.queue))

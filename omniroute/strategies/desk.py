@@ -7,7 +7,9 @@ a journal that has those commands replays without it.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from operator import is_
 from typing import Final, Protocol, TypeAlias
 
@@ -17,12 +19,12 @@ import numpy.typing as npt
 
 from omniroute import events as e
 from omniroute.commands import Revise
-from omniroute.errors import MisuseError
 from omniroute.plan import Plan
 from omniroute.requirements import conjunction, parse
 from omniroute.strategies.composed import Composed
+from omniroute.strategies.earned import Arm, Goal, Lift
 from omniroute.strategies.prices import Cells, Fluid, Prices, Reals, able, regrets, solve, unsolved
-from omniroute.strategies.protocol import NEVER, ClassView, GroupView, Observed, Tables
+from omniroute.strategies.protocol import NEVER, ClassView, GroupView, Observed, Question, Tables
 from omniroute.strategies.revenue import Revenue
 
 __all__ = ["Alarm", "Desk", "Goal", "Lift", "Reading", "Seen", "observed", "priced_by"]
@@ -112,70 +114,6 @@ class Alarm:
     target: float
 
 
-@attrs.frozen
-class Goal:
-    """A metric is to follow a curve: ``points`` are instants in ms with what is to be earned by then in all, ascending.
-
-    The metric's weight is multiplied, at each solution, by ``exp(rate * (planned - earned) / planned in all)``, after
-    the budget pacing of online markets. Raises MisuseError for a curve that falls or ends at nothing.
-    """
-
-    metric: str
-    points: tuple[tuple[int, int], ...] = attrs.field(converter=tuple)
-    rate: float = 1.0
-
-    def __attrs_post_init__(self) -> None:
-        amounts = [amount for _, amount in self.points]
-        times = [at for at, _ in self.points]
-        if not amounts or amounts[-1] <= 0 or amounts != sorted(amounts) or times != sorted(set(times)):
-            raise MisuseError("a goal has points in the order of time, which never fall and end above 0")
-
-    def planned(self, at: int) -> float:
-        """What is to be earned by an instant, in a straight line between points. O(points)."""
-        times, amounts = zip(*self.points, strict=True)
-        return float(np.interp(at, times, amounts))
-
-
-@attrs.frozen
-class Lift:
-    """What routing for value earns more per interaction than it does on those held out, with its 95 % interval.
-
-    In minor units, weighted. Both kinds share queues and agents, so this compares two ways to be routed in this
-    centre, not this centre with one that routes nobody for value.
-    """
-
-    more: float
-    low: float
-    high: float
-    priced: int
-    held_out: int
-
-
-@attrs.define
-class _Arm:
-    """Interactions of one kind whose end is known: how many, what they earned, and its square."""
-
-    count: int = 0
-    total: float = 0.0
-    square: float = 0.0
-
-    def add(self, count: int, earned: float, square: float) -> None:
-        """So many more, with the sum of what they earned and that of its squares. O(1)."""
-        self.count += count
-        self.total += earned
-        self.square += square
-
-    def mean(self) -> float:
-        """The mean; NaN of nothing. O(1)."""
-        return self.total / self.count if self.count else math.nan
-
-    def error(self) -> float:
-        """The square of the standard error of the mean; NaN of fewer than two. O(1)."""
-        if self.count < 2:
-            return math.nan
-        return max(0.0, self.square - self.total**2 / self.count) / (self.count - 1) / self.count
-
-
 @attrs.define(eq=False)
 class _Line:
     """What the desk keeps of one queue."""
@@ -258,6 +196,23 @@ class _Line:
         return Fluid(value=value, handle=handle, demand=demand, supply=np.zeros(groups))
 
 
+@attrs.frozen(kw_only=True, eq=False)
+class _Asked:
+    """All that the answer to one question needs, as it was when it was asked."""
+
+    due: e.RevisionDue
+    line: _Line
+    strategy: Revenue
+    whole: Composed | None
+    classes: list[ClassView]
+    groups: list[GroupView]
+    plain: Tables
+    fluid: Fluid
+    beta: float
+    gamma: float
+    alike: bool
+
+
 def _closed(whole: Composed | None, classes: Sequence[ClassView], groups: Sequence[GroupView]) -> Cells:
     """The pairs that a part of a composition never opens. O(parts * cells)."""
     opens = None if whole is None else whole.tables(classes, groups).opens
@@ -280,6 +235,8 @@ class Desk:
     It counts arrivals by class, solves the fluid problem once an interval over all these queues and all ready agents,
     and moves each queue's ``beta`` towards its target (``Queue.target``; a queue without one keeps its ``beta``). A
     desk that is made anew learns anew; until its first answer a queue routes by skills, or by the last tables.
+
+    What takes long can be done elsewhere: :meth:`questions` hears the same and only asks, so that a service goes on.
     """
 
     def __init__(
@@ -304,10 +261,13 @@ class Desk:
         self._places: dict[tuple[str, str, str, int], int] = {}
         self._waiting: dict[str, tuple[str, int]] = {}
         """Queue and class of what waits."""
-        self._arms = (_Arm(), _Arm())
+        self._arms = (Arm(), Arm())
         self._solved_at: int | None = None
         self._span = 0.0
         self._fluid: Fluid | None = None
+        """The last problem that was given to be solved."""
+        self._unsolved: deque[tuple[Fluid, bool]] = deque(maxlen=1)
+        """A problem that waits for whoever answers next, and whether by steps."""
         self._scale, self._alike = 1.0, False
 
     def beta(self, queue: str) -> float:
@@ -328,7 +288,15 @@ class Desk:
 
     def hear(self, router: Naming, events: Iterable[e.Event]) -> list[Revise]:
         """Take note of what happened, and answer what is asked. O(events); O(LP) once an interval."""
-        answers: list[Revise] = []
+        return [question.answer() for question in self.questions(router, events)]
+
+    def questions(self, router: Naming, events: Iterable[e.Event]) -> list[Question]:
+        """Take note of what happened, and return what is asked. O(events); O(cells) once an interval.
+
+        A question holds all that its answer needs: it reads no router, and it may be answered on another thread while
+        this one goes on hearing.
+        """
+        found: list[Question] = []
         for event in events:
             kind = type(event)
             if kind is e.Queued:
@@ -340,11 +308,10 @@ class Desk:
             elif kind is e.Cancelled:
                 self._waiting.pop(event.interaction, None)  # type: ignore[union-attr]
             elif kind is e.RevisionDue:
-                tables = self.answer(router, event)  # type: ignore[arg-type]
-                if tables is not None:
-                    queue, line = event.queue, self._lines[event.queue]  # type: ignore[union-attr]
-                    answers.append(Revise.of(queue, event.version, len(line.classes), len(line.groups), tables))  # type: ignore[union-attr]
-        return answers
+                asked = self._ask(router, event)  # type: ignore[arg-type]
+                if asked is not None:
+                    found.append(Question(asked.due.queue, partial(self._revise, asked)))
+        return found
 
     def observe(self, router: Reading, queue: str, seen: Seen) -> None:
         """Take note of what happened in a queue, as columns. O(cells), O(metrics) for each who was taken."""
@@ -440,26 +407,63 @@ class Desk:
 
     def answer(self, router: Reading, due: e.RevisionDue) -> Tables | None:
         """The tables that a queue gets now; None where it has another strategy. O(cells); O(LP) once an interval."""
+        asked = self._ask(router, due)
+        return None if asked is None else self._tables(asked)
+
+    def _ask(self, router: Reading, due: e.RevisionDue) -> _Asked | None:
+        """Look at what an answer needs, and give out the problem of new prices where they are due. O(cells)."""
         line = self._line(router, due.queue)
         if line is None:
             return None
         self._learn_service(router.plan, line, due)
         if self.solves(line.strategy, due.at):
-            self._solve(router, due.at)
-        assert self.prices is not None
-        strategy, agent = line.strategy, self.prices.agent
-        fluid = line.fluid(self.weights, 1.0, len(line.groups), first=False)
-        agent = np.concatenate([agent, np.zeros(max(0, len(line.groups) - len(agent)))])[: len(line.groups)]
-        conceded = np.zeros(fluid.value.shape) if self._alike else regrets(fluid, agent)
-        conceded[[k for k, view in enumerate(line.classes) if view.held_out]] = 0.0
+            self._pose(router, due.at)
+        strategy = line.strategy
         unit = self._scale / strategy.handle_ms
-        beta, gamma = math.exp(line.log_beta) * unit, strategy.gamma * unit
-        line.gamma = gamma
-        tables = strategy.priced(line.plain, conceded.ravel(), beta, gamma)
-        if line.whole is not None:
-            known = {strategy.name: tables}
-            tables = line.whole.revise(observed(due), line.classes, line.groups, known).tables
+        return _Asked(
+            due=due,
+            line=line,
+            strategy=strategy,
+            whole=line.whole,
+            classes=line.classes,
+            groups=line.groups,
+            plain=line.plain,
+            fluid=line.fluid(self.weights, 1.0, len(line.groups), first=False),
+            beta=math.exp(line.log_beta) * unit,
+            gamma=strategy.gamma * unit,
+            alike=self._alike,
+        )
+
+    def _revise(self, asked: _Asked) -> Revise:
+        due, sizes = asked.due, (len(asked.classes), len(asked.groups))
+        return Revise.of(due.queue, due.version, *sizes, self._tables(asked))
+
+    def _tables(self, asked: _Asked) -> Tables:
+        """What is answered, by prices that are computed first where that is due. O(cells), O(LP)."""
+        self._solve()
+        assert self.prices is not None, "there are no prices"
+        agent, groups = self.prices.agent, len(asked.groups)
+        agent = np.concatenate([agent, np.zeros(max(0, groups - len(agent)))])[:groups]
+        conceded = np.zeros(asked.fluid.value.shape) if asked.alike else regrets(asked.fluid, agent)
+        conceded[[k for k, view in enumerate(asked.classes) if view.held_out]] = 0.0
+        asked.line.gamma = asked.gamma
+        tables = asked.strategy.priced(asked.plain, conceded.ravel(), asked.beta, asked.gamma)
+        if asked.whole is not None:
+            known = {asked.strategy.name: tables}
+            tables = asked.whole.revise(observed(asked.due), asked.classes, asked.groups, known).tables
         return tables
+
+    def _solve(self) -> None:
+        """Solve the problem that waits, if one does; where that fails, the next interval asks again. O(LP)."""
+        try:
+            fluid, steps = self._unsolved.pop()
+        except IndexError:
+            return
+        try:
+            self.prices = unsolved(fluid) if steps else solve(fluid)
+        except BaseException:
+            self._fluid = None
+            raise
 
     def solves(self, strategy: Revenue, at: int) -> bool:
         """Whether an answer for a queue with this strategy begins with new prices. O(1)."""
@@ -485,8 +489,8 @@ class Desk:
         elif line.log_beta < high - 2:
             self.alarms.pop(due.queue, None)
 
-    def _solve(self, router: Reading, at: int) -> None:
-        """New prices from the arrivals that were counted and the agents who are ready. O(LP)."""
+    def _pose(self, router: Reading, at: int) -> None:
+        """The problem of new prices, from the arrivals that were counted and the agents who are ready. O(cells)."""
         lines = [line for name in sorted(self._lines) if (line := self._line(router, name)) is not None]
         passed = 0 if self._solved_at is None else at - self._solved_at
         memory = max(line.strategy.memory_ms for line in lines)
@@ -514,9 +518,10 @@ class Desk:
         values, handles = fluid.value[pairs], fluid.handle[pairs]
         self._scale = float(np.abs(values).mean()) if values.size and values.any() else 1.0
         self._alike = not values.size or bool((values == values[0]).all() and (handles == handles[0]).all())
-        if self.prices is None or self._fluid is None or moved(self._fluid, fluid):
+        if self._fluid is None or moved(self._fluid, fluid):
             steps = all(line.strategy.solver == "steps" for line in lines)
-            self.prices, self._fluid = unsolved(fluid) if steps else solve(fluid), fluid
+            self._unsolved.append((fluid, steps))
+            self._fluid = fluid
         kept = math.exp(-passed / memory)
         for line in lines:
             line.arrived *= kept

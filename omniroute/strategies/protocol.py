@@ -7,8 +7,8 @@ route at the speed of the kernel, and a replay reads the answers instead of aski
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from attrs import field, frozen
 
@@ -18,6 +18,9 @@ from omniroute.errors import MisuseError
 from omniroute.model import Label
 from omniroute.requirements import Requirement
 
+if TYPE_CHECKING:
+    from omniroute.commands import Revise
+
 __all__ = [
     "NEVER",
     "Absent",
@@ -26,6 +29,7 @@ __all__ = [
     "GroupView",
     "Observed",
     "Place",
+    "Question",
     "Revision",
     "Strategy",
     "Tables",
@@ -130,6 +134,18 @@ class Revision:
 
     version: int
     tables: Tables
+
+
+@frozen
+class Question:
+    """What there is to think about for a queue whose control interval has ended: ``answer`` may take long.
+
+    It may be called on any thread, for one question of an answerer at a time, in the order of the questions; a question
+    that is left out does no harm to later ones.
+    """
+
+    queue: str
+    answer: Callable[[], Revise]
 
 
 @frozen(kw_only=True)
