@@ -191,6 +191,49 @@ def test_nothing_is_released_before_it_is_durable() -> None:
     assert isinstance(second.result()[0], events.PresenceChanged)
 
 
+def test_what_is_taken_goes_together() -> None:
+    """Commands are applied as they come, written in one append when they are handed over, and told when that ends.
+
+    Nothing to hand over ends when everything before is durable. Closing writes what nobody handed over. Seen to fail:
+    what was taken and not handed over was lost; an empty hand-over ended at once.
+    """
+    store = Slow(MemoryStore())
+    journaled = begun(store)
+    written, store.slow = len(list(store.read(0))), True
+    for number in range(2, 5):
+        journaled.take(2_000, commands.Enqueue(f"call-{number}", "sales"))
+    assert journaled.take_tick(2_000) == []
+    assert journaled.router.queue("sales").waiting == 4
+    assert len(list(store.read(0))) == written
+    together = journaled.hand_over("all")
+    assert len(store.waiting) == 1
+    assert len(list(store.read(0))) == written + 3
+    behind = journaled.hand_over("nothing")
+    assert (together.done(), behind.done()) == (False, False)
+    store.finish()
+    assert (together.result(), behind.result(), journaled.hand_over("again").result()) == ("all", "nothing", "again")
+    journaled.take(3_000, commands.Enqueue("call-5", "sales"))
+    journaled.close()
+    assert Journaled(store.store, SMALL).router.queue("sales").waiting == 5
+
+
+def test_what_was_taken_before_a_defect_can_be_handed_over() -> None:
+    """When a command ends in a broken invariant, those before it that were only taken are written all the same.
+
+    Seen to fail: they were thrown away with the router.
+    """
+    store = MemoryStore()
+    journaled = begun(store)
+    journaled.take(2_000, commands.Enqueue("call-2", "sales"))
+    journaled.router.apply(2_000, commands.Enqueue("from elsewhere", "sales"))
+    with pytest.raises(InvariantError, match="moved from elsewhere"):
+        journaled.take(2_000, commands.Enqueue("call-3", "sales"))
+    assert journaled.hand_over("written").result() == "written"
+    journaled.reload()
+    assert journaled.router.interaction("call-2").id == "call-2"
+    assert journaled.router.queue("sales").waiting == 2
+
+
 @pytest.mark.parametrize("late", [False, True])
 def test_a_failed_append_discards_the_router(store: Store, late: bool) -> None:
     """When it cannot be written nothing is released and nobody sees that state; after reloading it is as written.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import attrs
@@ -18,8 +19,8 @@ from omniroute.errors import MisuseError, PlanError
 from omniroute.plan import StrategyValue
 from omniroute.requirements import parse
 from omniroute.strategies import catalogue
-from omniroute.strategies.desk import ALARM_AFTER, Desk, Goal
-from omniroute.strategies.protocol import ClassView, GroupView
+from omniroute.strategies.desk import ALARM_AFTER, Desk, Goal, Naming
+from omniroute.strategies.protocol import ClassView, GroupView, Question
 from omniroute.strategies.revenue import Revenue, held_out
 from omniroute.strategies.schedule import Schedule
 from omniroute.strategies.skills import SkillsFirst
@@ -181,6 +182,61 @@ def test_who_is_scarce_is_kept_for_what_only_he_can_do() -> None:
     wait = 50 * 60_000 / (350 / 3) / desk.beta("b")
     opened = [event.at for event in router.advance(now + 60_000) if isinstance(event, events.Connected)]
     assert opened == [now + round(wait)]
+
+
+def test_an_answer_may_come_later() -> None:
+    """A question holds what it is about: answered on another thread, when more was heard, it says the same.
+
+    Seen to fail: the weights read when the question is answered.
+    """
+    asked = Revenue(values={"sale": {"a": {"*": 150}, "b": {"both": 100, "second": 80}}}, handle="1m", interval="1m")
+    late, waiting = Desk(), list[Question]()
+    pairs = list[tuple[commands.Revise, commands.Revise]]()
+
+    class Both(Desk):
+        def hear(self, router: Naming, heard: Iterable[events.Event]) -> list[commands.Revise]:
+            """Answer at once; what the other was asked before is answered on a worker now."""
+            heard = list(heard)
+            answers = super().hear(router, heard)
+            waiting.extend(late.questions(router, heard))
+            if waiting and not answers:
+                late.weights["sale"] = 7.0
+                with ThreadPoolExecutor(1) as worker:
+                    given = [worker.submit(question.answer).result() for question in waiting]
+                del late.weights["sale"]
+                pairs.extend(zip(said, given, strict=True))
+                waiting.clear()
+                said.clear()
+            said.extend(answers)
+            return answers
+
+    said: list[commands.Revise] = []
+    drive(Router(small(asked)), Both(), 0, 600_000)
+    assert len(pairs) > 10
+    assert all(one == other for one, other in pairs)
+    assert len({one.opens for one, _ in pairs}) > 1
+
+
+def test_prices_that_cannot_be_computed_are_asked_for_again() -> None:
+    """A solver that fails is told each time, and the next interval after the reason is gone has prices.
+
+    Seen to fail: the problem taken for solved, so that prices were missing for ever.
+    """
+    asked = Revenue(values={"sale": {"a": {"*": 150}, "b": {"*": 100}}}, handle="1m", interval="1m")
+    router, desk = Router(small(asked)), Desk({"sale": 1e300})
+    router.apply(0, commands.SignIn("both"))
+    failed = 0
+    for now in range(0, 300_000, 10_000):
+        told = router.apply(now, commands.Enqueue(f"at {now}", "a"))
+        for question in desk.questions(router, told):
+            with pytest.raises(MisuseError, match="gave up"):
+                question.answer()
+            failed += 1
+    assert failed > 2
+    desk.weights["sale"] = 1.0
+    for now in range(300_000, 400_000, 10_000):
+        desk.hear(router, router.apply(now, commands.Enqueue(f"at {now}", "a")))
+    assert desk.prices is not None
 
 
 def test_prices_look_ahead() -> None:
