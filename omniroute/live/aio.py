@@ -32,7 +32,7 @@ BACKLOG: Final = 10_000
 """Events that may wait for one subscription."""
 IN_FLIGHT: Final = 10_000
 """Commands that may wait for the disk; those behind them wait for their turn."""
-AT_ONCE: Final = 128
+AT_ONCE: Final = 32
 """Commands whose events are told before the loop may do something else."""
 CLOCKS_DIFFER_S: Final = 0.001
 """By how much a deadline is late at most because a timer that is there already is kept."""
