@@ -165,11 +165,11 @@ def check_shared_attention(arrivals: Arrivals, results: Results, seen: np.ndarra
     exact = oracles.shared_attention(5.5, [rate / RATES[0] for rate in RATES], 5)
     kept = warm(arrivals, 200)
     waits = results.waits(arrivals)[kept] / UNIT
-    assert_mean(waits > 0, exact["p_wait"])
-    assert_mean(waits, exact["wait"], 1.37)
-    assert_mean((results.end - results.start)[kept] / UNIT, exact["handle"])
+    assert_mean("P(wait)", waits > 0, exact["p_wait"])
+    assert_mean("W", waits, exact["wait"], 1.37)
+    assert_mean("mean handle", (results.end - results.start)[kept] / UNIT, exact["handle"])
     for held, share in enumerate(exact["shares"]):
-        assert_mean(seen[kept, held] / 5, share)
+        assert_mean(f"share of agents holding {held}", seen[kept, held] / 5, share)
 
 
 @samples(400_000, 4_000_000)
@@ -244,4 +244,4 @@ def check_losses(arrivals: Arrivals, results: Results, exact) -> None:
     """The share of each class that left after the warm-up."""
     kept = warm(arrivals, 20)
     for k, lost in enumerate(exact):
-        assert_mean(results.abandoned[kept & (arrivals.class_ == k)], lost)
+        assert_mean(f"loss of channel {k}", results.abandoned[kept & (arrivals.class_ == k)], lost)

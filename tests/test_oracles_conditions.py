@@ -114,7 +114,7 @@ def check_gate(arrivals: Arrivals, results: Results, exact, s) -> None:
     for k in (0, 1):
         mine = arrivals.class_ == k
         assert np.all(np.diff(results.start[mine]) >= 0), "not first come first served"
-        assert_mean(waits[kept & mine], exact[k], s[k])
+        assert_mean(f"W{k + 1}", waits[kept & mine], exact[k], s[k])
 
 
 @pytest.mark.parametrize(
@@ -256,11 +256,11 @@ def check_desk(arrivals: Arrivals, desk: Desk, seen: np.ndarray) -> None:
     """Shares of time and the mean number of e-mails, as arrivals see them; calls lost, and what calls lasted."""
     exact, kept = oracles.interrupted(MEETING, SPEEDS), warm(arrivals, 400)
     for k, name in enumerate(("voice", "email", "interrupted", "mails")):
-        assert_mean(seen[kept, k], exact[name])
-    assert_mean((seen[kept, 0] == 0) & (seen[kept, 1] == 0), 1 - exact["voice"] - exact["email"])
+        assert_mean(name, seen[kept, k], exact[name])
+    assert_mean("free", (seen[kept, 0] == 0) & (seen[kept, 1] == 0), 1 - exact["voice"] - exact["email"])
     calls = arrivals.class_ == CALLS
     start, end = np.array(desk.start), np.array(desk.end)
-    assert_mean((start < 0)[kept & calls], exact["voice"])
+    assert_mean("calls lost", (start < 0)[kept & calls], exact["voice"])
     ended = calls & (start >= 0) & (end >= 0)
     assert np.array_equal((end - start)[ended], arrivals.handle[ended]), "something interrupts a call"
 

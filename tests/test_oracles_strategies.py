@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import oracles
 import pytest
+from cores import kernel_only
 from oracles import assert_mean
 from worlds import UNIT
 
@@ -15,21 +16,29 @@ from omniroute.core import IMPLEMENTATION
 from omniroute.world.outcome import Outcome, OutcomeCode
 from omniroute.world.workload import Workload
 
-ROWS = 200_000 if IMPLEMENTATION == "kernel" else 10_000
+sizes = pytest.mark.parametrize(
+    "rows",
+    [
+        pytest.param(200_000 if IMPLEMENTATION == "kernel" else 10_000, id="suite"),
+        pytest.param(10_000_000, id="long", marks=[pytest.mark.slow, kernel_only]),
+    ],
+)
 
 
-def workload(seed: int, ls: tuple[float, ...], m: float, ths: tuple[float, ...] | None = None, **more: Any) -> Workload:
+def workload(
+    rows: int, seed: int, ls: tuple[float, ...], m: float, ths: tuple[float, ...] | None = None, **more: Any
+) -> Workload:
     """Poisson arrivals of queues ``k0``, ``k1``..., exponential handling and patience."""
     dice = np.random.default_rng(seed)
-    kind = dice.choice(len(ls), ROWS, p=np.array(ls) / sum(ls))
+    kind = dice.choice(len(ls), rows, p=np.array(ls) / sum(ls))
     if ths is not None:
-        more["patience_ms"] = np.rint(dice.exponential(UNIT, ROWS) / np.array(ths)[kind]).astype(np.int64)
+        more["patience_ms"] = np.rint(dice.exponential(UNIT, rows) / np.array(ths)[kind]).astype(np.int64)
     more = {"queues": [f"k{k}" for k in range(len(ls))], "queue": kind, **more}
     if "requirements" in more:
-        more |= {"needs": kind, "queue": np.zeros(ROWS, np.int64)}
+        more |= {"needs": kind, "queue": np.zeros(rows, np.int64)}
     return Workload(
-        arrival_ms=np.rint(np.cumsum(dice.exponential(UNIT / sum(ls), ROWS))).astype(np.int64),
-        handle_ms=np.rint(dice.exponential(UNIT / m, ROWS)).astype(np.int64),
+        arrival_ms=np.rint(np.cumsum(dice.exponential(UNIT / sum(ls), rows))).astype(np.int64),
+        handle_ms=np.rint(dice.exponential(UNIT / m, rows)).astype(np.int64),
         **more,
     )
 
@@ -47,27 +56,32 @@ def warm(done: Outcome, units: float) -> np.ndarray:
         (12, 0.5, (2, 2.2), (3, 1), (9_000, 3_000)),
     ],
 )
-def test_weighted_wait_is_accumulating_priority(n: int, m: float, ls: Any, b: Any, weights: tuple[int, int]) -> None:
+@sizes
+def test_weighted_wait_is_accumulating_priority(
+    rows: int, n: int, m: float, ls: Any, b: Any, weights: tuple[int, int]
+) -> None:
     """Weights of ``preferences`` are rates of accumulating priority, in any common unit, in closed form."""
     strategy = Preferences(weights={f"k{k}": weight for k, weight in enumerate(weights)})
     plan = Plan(queues=[Queue(f"k{k}", strategy=strategy) for k in (0, 1)], agents=[Agent(f"a{j}") for j in range(n)])
-    done = simulate(plan, workload(23, ls, m))
+    done = simulate(plan, workload(rows, 23, ls, m))
     for k, exact in enumerate(oracles.accumulating_waits(ls, m, n, b)):
-        rows = warm(done, 2_000 if n == 1 else 400) & (done.queue == k)
-        assert_mean(done.wait_ms[rows] / UNIT, exact)
+        mine = warm(done, 2_000 if n == 1 else 400) & (done.queue == k)
+        assert_mean(f"W{k + 1}", done.wait_ms[mine] / UNIT, exact)
 
 
 @pytest.mark.parametrize(("first", "cost"), [(0, 5.88959724), (1, 10.39291185)])
-def test_ranks_are_c_mu_theta(first: int, cost: float) -> None:
+@sizes
+def test_ranks_are_c_mu_theta(rows: int, first: int, cost: float) -> None:
     """In overload, the holding cost of both orders of two classes, said as what a free agent takes first."""
     strategy = Preferences(takes={"k0": {"*": first}, "k1": {"*": 1 - first}})
     plan = Plan(queues=[Queue(f"k{k}", strategy=strategy) for k in (0, 1)], agents=[Agent(f"a{j}") for j in range(15)])
-    done = simulate(plan, workload(24, (9, 9), 1, (1 / 4, 1)))
+    done = simulate(plan, workload(rows, 24, (9, 9), 1, (1 / 4, 1)))
     weights = np.array([1, 1.5])[done.queue]
-    assert_mean((weights * done.wait_ms / UNIT)[warm(done, 80)], cost / 18)
+    assert_mean("holding cost", (weights * done.wait_ms / UNIT)[warm(done, 80)] * 18, cost)
 
 
-def test_the_longest_idle_at_the_best_level() -> None:
+@sizes
+def test_the_longest_idle_at_the_best_level(rows: int) -> None:
     """Six types, 90 agents: ``most_qualified`` sends far more to a first skill than chance would.
 
     With two skills chance would be half, with all six a sixth. Seen to fail: levels not looked at.
@@ -82,7 +96,7 @@ def test_the_longest_idle_at_the_best_level() -> None:
             agents.append(Agent(f"a{j}", skills=levels))
         plan = Plan(queues=[Queue("k0", strategy=SkillsFirst(fit="most_qualified"), limit=30)], agents=agents)
         requirements = [f"t{k}" for k in range(types)]
-        work = workload(25, (14.0,) * types, 1, requirements=requirements, queues=["k0"])
+        work = workload(rows, 25, (14.0,) * types, 1, requirements=requirements, queues=["k0"])
         done = simulate(plan, work)
         served = done.outcome == OutcomeCode.SERVED
         shares.append((done.agent[served] % types == work.needs[served]).mean())
