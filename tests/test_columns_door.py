@@ -68,11 +68,11 @@ class Swinging(SkillsFirst):
         counts = (observed.entered, observed.connected, observed.in_target, observed.abandoned, observed.version)
         seen = sum(prime * count for prime, count in zip((2, 3, 5, 7, 11), counts, strict=True))
         seen += 13 * (observed.handle_ms or 0)
-        cells = [(7 * k + 3 * g + seen) % 5 for k in range(len(classes)) for g in range(len(groups))]
-        return Revision(
-            version=observed.version,
-            tables=Tables(opens=[9 * (cell == 0) for cell in cells], rank_out=cells, cost_in=cells),  # type: ignore[arg-type]
-        )
+        mine = [3 * len(view.requirement.text) + view.step + view.lane for view in classes]
+        theirs = [7 * len(group.skills) + group.units + (group.time_left_ms or 0) for group in groups]
+        cells = [(one + other + seen) % 5 for one in mine for other in theirs]
+        opens = [9 * (cell == 0) for cell in cells]
+        return Revision(version=observed.version, tables=Tables(opens=opens, rank_out=cells, cost_in=cells))  # type: ignore[arg-type]
 
 
 PRICED = Revenue(

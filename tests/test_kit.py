@@ -26,6 +26,8 @@ from omniroute import (
     events,
 )
 from omniroute.core.reference import Core as Reference
+from omniroute.core.reference import selection
+from omniroute.core.reference.state import IN_QUEUE
 from omniroute.strategies import catalogue
 from omniroute.strategies.by_step import ByStep
 from omniroute.strategies.preferences import Preferences
@@ -38,6 +40,7 @@ from omniroute.testing.verdict import shortest
 from omniroute.testing.worlds import another, default_plans, with_strategy
 
 ROOT = Path(__file__).resolve().parents[1]
+INTERACTION_FOR = selection.interaction_for
 CATALOGUE = (
     FirstComeFirstServed(),
     FirstComeFirstServed(agent_key="round_robin"),
@@ -255,9 +258,35 @@ class Forgetting(Reference):
         return found
 
 
+class Youngest(Reference):
+    """Whoever becomes free gets the youngest of a class."""
+
+    def _serve(self, j: int) -> None:
+        """Turn the line round."""
+
+        def youngest(core: Any, agent: int, *, window: int = -1) -> tuple[int, int] | None:
+            found = INTERACTION_FOR(core, agent, window=window)
+            if found is None:
+                return None
+            k = core.interactions[found[0]].entries[found[1]].class_
+            mine = [
+                (entry.since, i, at)
+                for i, interaction in enumerate(core.interactions)
+                if interaction is not None and interaction.state in IN_QUEUE
+                for at, entry in enumerate(interaction.entries)
+                if entry.class_ == k and selection.why_not(core, i, entry, agent) is None
+            ]
+            return max(mine, default=(0, *found))[1:]
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(selection, "interaction_for", youngest)
+            super()._serve(j)
+
+
 PLANTED: tuple[tuple[dict[str, Any], str], ...] = (
     ({"planted": Sleeping}, "waiting"),
     ({"planted": Leaking}, "invariants"),
+    ({"planted": Youngest}, "places"),
     ({"planted": Noticing}, "ticks"),
     ({"reference": Reference, "planted": Restless}, "cores"),
     ({"planted": Forgetting}, "replay"),

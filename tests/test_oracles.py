@@ -230,6 +230,7 @@ def pool(n: int, classes: int = 1, **queue) -> BareWorld:
         pytest.param(95, 1, 100, 7.13248, 11.0, 0.1, marks=needs_kernel),
         pytest.param(48, 1, 50, None, 9.50, 1 / 3, marks=needs_kernel),
     ],
+    ids=["l=.9 m=1 n=1", "l=4.2 m=.5 n=12", "l=84 m=1 n=90", "l=95 m=1 n=100", "l=48 m=1 n=50"],
 )
 @sizes
 def test_erlang_c_through_the_core(rows, l, m, n, s, s_wait, t):  # noqa: E741
@@ -262,6 +263,7 @@ def test_finite_room_through_the_core(rows):
         pytest.param(48, 1, 50, 0.5, 1.11565, 4.78, 0.551, marks=needs_kernel),
         pytest.param(100, 1, 100, 1, None, None, None, marks=needs_kernel),
     ],
+    ids=["l=4.2 m=.5 n=12 th=1", "l=48 m=1 n=50 th=.5", "l=100 m=1 n=100 th=1"],
 )
 @sizes
 def test_erlang_a_through_the_core(rows, l, m, n, th, s, s_wait, s_abandon):  # noqa: E741
@@ -294,8 +296,10 @@ def assert_service_levels(waits: np.ndarray, served: np.ndarray, left: np.ndarra
 
 
 @needs_kernel
-@pytest.mark.parametrize("days", [150, pytest.param(5_000, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("th", [0.0, 1.0])
+@pytest.mark.parametrize(
+    "days", [pytest.param(150, id="suite"), pytest.param(5_000, id="long", marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize("th", [0.0, 1.0], ids=["nobody leaves", "th=1"])
 def test_a_day_from_empty(days, th):
     """480 minutes from empty, the queue worked off after the last arrival: waits, in target, abandoned, served."""
     random = np.random.default_rng(14)
@@ -325,6 +329,7 @@ def test_a_day_from_empty(days, th):
         pytest.param(100, 1, (36, 54), 0.05, (None, None), marks=needs_kernel),
         pytest.param(1, 1, (0.3, 0.5), 1, (None, None), marks=needs_kernel),
     ],
+    ids=["n=12 m=.5 l=2,2.2", "n=100 m=1 l=36,54", "n=1 m=1 l=.3,.5"],
 )
 @sizes
 def test_strict_priority_through_the_core(rows, n, m, ls, t, s):
@@ -361,6 +366,7 @@ def test_priority_with_patience_through_the_core(rows):
         (12, 0.5, (2, 2.2), (3, 1), (3, 1), (None, None)),
         pytest.param(100, 1, (50, 45), (3, 1), (3, 1), (2.4, 6.8), marks=needs_kernel),
     ],
+    ids=["n=1 m=1 l=.3,.5 b=1,.5", "n=12 m=.5 l=2,2.2 b=3,1", "n=100 m=1 l=50,45 b=3,1"],
 )
 @sizes
 def test_accumulating_priority_through_the_core(rows, n, m, ls, b, rates, s):
@@ -374,7 +380,9 @@ def test_accumulating_priority_through_the_core(rows, n, m, ls, b, rates, s):
     assert_mean("W of all", waits[kept], oracles.erlang_c_wait(sum(ls), m, n))
 
 
-@pytest.mark.parametrize(("tiers", "cost"), [((0, 1), 5.88959724), ((1, 0), 10.39291185)])
+@pytest.mark.parametrize(
+    ("tiers", "cost"), [((0, 1), 5.88959724), ((1, 0), 10.39291185)], ids=["class 1 first", "class 2 first"]
+)
 @sizes
 def test_c_mu_theta_through_the_core(rows, tiers, cost):
     """In overload the holding cost of both orders, as tiers: class 1 first is right, though plain c-mu says class 2."""
@@ -422,7 +430,9 @@ def check_skills(arrivals, waits, results, exact, ls, ms, s) -> None:
 
 
 @needs_kernel
-@pytest.mark.parametrize("rows", [60_000, pytest.param(3_000_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "rows", [pytest.param(60_000, id="suite"), pytest.param(3_000_000, id="long", marks=pytest.mark.slow)]
+)
 def test_skills_with_speeds_of_agents(rows):
     """N2 with agents of different speed, by commands: handling columns belong to interactions and cannot say this."""
     ls, ms, serves = N2_ASYMMETRIC
@@ -470,6 +480,7 @@ def test_first_come_matching(rows, shares, serves, matches):
         (True, (0.1710320888, 0.1954655053), (3.05, 1.80)),
         pytest.param(False, (0.0355077141, 0.5841516433), (None, 9.64), marks=needs_kernel),
     ],
+    ids=["b first", "a first"],
 )
 @sizes
 def test_pooled_n_through_the_core(rows, b_first, exact, s):

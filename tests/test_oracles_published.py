@@ -184,7 +184,10 @@ def waits_of_accepted(skills: int, rows: int) -> np.ndarray:
 
 
 @kernel_only
-@pytest.mark.parametrize(("rows", "margin"), [(300_000, 0.12), pytest.param(10_000_000, 0.03, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("rows", "margin"),
+    [pytest.param(300_000, 0.12, id="suite"), pytest.param(10_000_000, 0.03, id="long", marks=pytest.mark.slow)],
+)
 def test_two_skills_are_nearly_as_good_as_all(rows: int, margin: float) -> None:
     """W is .246 with one skill, .0575 with two, and that of M/M/90/120 with all, to a share of it that the run allows.
 

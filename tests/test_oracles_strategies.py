@@ -55,6 +55,7 @@ def warm(done: Outcome, units: float) -> np.ndarray:
         (12, 0.5, (2, 2.2), (3, 1), (3, 1)),
         (12, 0.5, (2, 2.2), (3, 1), (9_000, 3_000)),
     ],
+    ids=["n=1 m=1 l=.3,.5 b=1,.5", "n=12 m=.5 l=2,2.2 b=3,1", "the same, in thousandths"],
 )
 @sizes
 def test_weighted_wait_is_accumulating_priority(
@@ -69,7 +70,7 @@ def test_weighted_wait_is_accumulating_priority(
         assert_mean(f"W{k + 1}", done.wait_ms[mine] / UNIT, exact)
 
 
-@pytest.mark.parametrize(("first", "cost"), [(0, 5.88959724), (1, 10.39291185)])
+@pytest.mark.parametrize(("first", "cost"), [(0, 5.88959724), (1, 10.39291185)], ids=["class 1 first", "class 2 first"])
 @sizes
 def test_ranks_are_c_mu_theta(rows: int, first: int, cost: float) -> None:
     """In overload, the holding cost of both orders of two classes, said as what a free agent takes first."""

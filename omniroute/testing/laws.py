@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 import attrs
 import msgspec
@@ -13,6 +13,7 @@ from omniroute import commands as c
 from omniroute import events as e
 from omniroute import records, snapshot
 from omniroute.core import reference
+from omniroute.core.lifecycle import InteractionState
 from omniroute.door import Door
 from omniroute.errors import InvariantError, MisuseError
 from omniroute.plan import Plan, Queue
@@ -28,7 +29,12 @@ from omniroute.testing.verdict import BrokenRuleError, shortest
 if TYPE_CHECKING:
     from omniroute.core import Core
 
-__all__ = ["all_absent", "check_play", "cores", "reread"]
+__all__ = ["all_absent", "check_play", "cores", "places", "reread"]
+
+Place: TypeAlias = tuple[int, int, int]
+_TAKEN: Final = (e.Offered, e.Accepted, e.Connected)
+ONE_ENTRY: Final = 9
+"""How many numbers the core tells of an interaction that waits in one class."""
 
 
 def cores() -> dict[str, type[Core]]:
@@ -72,6 +78,18 @@ def reread(router: Router, written: Sequence[records.Record]) -> list[bytes]:
     return happened
 
 
+def places(router: Router) -> dict[str, Place]:
+    """Class, tier and since of all who wait in one class, untied, offered to nobody, held by no window. O(live)."""
+    core, naming, found = router._core, router._naming, {}
+    for name, i in router._ledger.numbers.items():
+        numbers = core.interaction(i)
+        if numbers[0] != InteractionState.WAITING or len(numbers) != ONE_ENTRY or core.ties(i):
+            continue
+        if naming.queue_values[naming.class_names[numbers[6]].queue].window is None:
+            found[name] = (numbers[6], numbers[7], numbers[8])
+    return found
+
+
 class Checker:
     """The laws over one play, on every core."""
 
@@ -106,8 +124,10 @@ class Checker:
         for move in moves:
             now = instant(router, move[3])
             what = command(router, self.scene, move, due)
+            before = places(router)
             told = router.apply(now, what)
             self.happened(router, play, now, what, told)
+            self.in_order(router, play, before, told)
             found = [event for event in told if isinstance(event, e.RevisionDue)]
             due = found[-1] if found else None if isinstance(what, c.Revise) else due
         return play, router.digest()
@@ -130,6 +150,24 @@ class Checker:
             router.check()
         except InvariantError as error:
             raise self.broken("invariants", str(error), play) from error
+
+    def in_order(self, router: Router, play: Play, before: Mapping[str, Place], told: Sequence[e.Event]) -> None:
+        """Look whether somebody was offered to an agent though another had waited in the same class, and was ahead.
+
+        Only whoever waited in one class without ties before and behind the command, and was not touched by it, can have
+        been passed over: who is tied may be excluded, and who was moved may have come later.
+        """
+        behind, moved = places(router), {_about(event) for event in told if not isinstance(event, _TAKEN)}
+        touched = moved | {_about(event) for event in told}
+        stayed = [(name, at) for name, at in behind.items() if before.get(name) == at and name not in touched]
+        for event in told:
+            if not isinstance(event, e.Offered) or event.interaction in moved or event.interaction not in before:
+                continue
+            class_, tier, since = before[event.interaction]
+            for name, at in stayed:
+                if at[0] == class_ and at[1] <= tier and at[2] < since:
+                    what = f"{event.interaction} was offered to {event.agent} before {name}, who was ahead"
+                    raise self.broken("places", what, play)
 
     def again(self, rule: str, how: str, play: Play, digest: str, router: Router, dice: Dice) -> None:
         """Do the same commands on another router, asking the strategy anew, and compare everything."""
@@ -197,6 +235,11 @@ def check_play(
     except BrokenRuleError as error:
         raise error from first.__cause__
     raise first
+
+
+def _about(event: e.Event) -> str | None:
+    found: str | None = getattr(event, "interaction", None)
+    return found
 
 
 def _names(told: Sequence[e.Event]) -> str:

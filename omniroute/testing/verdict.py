@@ -30,6 +30,7 @@ RULES: Final[Mapping[str, str]] = MappingProxyType(
         "ticks": "law 2: who calls advance in between changes nothing",
         "invariants": "law 4: every invariant holds after every command",
         "waiting": "law 5: whoever waits and whoever is available have a reason for not being together",
+        "places": "law 6: of those who wait in one class an agent is offered nobody before one who is ahead",
         "cores": "the compiled core and the reference core do the same",
     }
 )
