@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 from omniroute.core.codes import Clause
 from omniroute.core.lifecycle import InteractionState, Presence
 from omniroute.core.limits import NEVER
+from omniroute.model import shown
 from omniroute.naming import TIER_BASE
-from omniroute.views import InteractionView, Price, Why
+from omniroute.views import InteractionView, OfferView, Price, UnknownNameError, Why
 
 if TYPE_CHECKING:
     from omniroute.door import Door
     from omniroute.strategies.revenue import Revenue
 
-__all__ = ["prices", "seen", "why"]
+__all__ = ["offered", "prices", "seen", "why"]
 
 
 def why(door: Door, i: int, j: int) -> tuple[Why, ...]:
@@ -83,6 +84,21 @@ def _price(door: Door, strategy: Revenue, k: int, j: int, age_ms: int) -> Price:
         best_segment=strategy.segment(naming.group_views[best]) if able else None,
         best_value=-less if able else None,
         best_cost_ms=best_cost if able else None,
+    )
+
+
+def offered(door: Door, offer: int) -> OfferView:
+    """Answer :meth:`omniroute.Router.offer` of a number."""
+    found = door.ledger.offers.get(offer) if type(offer) is int else None
+    if found is None:
+        raise UnknownNameError(f"no live offer {shown(offer)}")
+    i, j, due = found
+    return OfferView(
+        offer=offer,
+        interaction=door.ledger.ids[i],
+        agent=door.naming.agent_ids[j],
+        due=due if due >= 0 else None,
+        ref=door.ledger.refs[i],
     )
 
 

@@ -24,7 +24,7 @@ from omniroute.naming import Naming
 from omniroute.plan import Plan
 from omniroute.preview import previewed
 from omniroute.strategies.protocol import ClassView, GroupView, Tables
-from omniroute.views import AgentView, Audit, Board, InteractionView, Preview, Price, QueueView, Why, number_of
+from omniroute.views import AgentView, Audit, Board, InteractionView, OfferView, Preview, Price, QueueView, Why, number_of
 
 if TYPE_CHECKING:
     from omniroute.checks import Duration
@@ -489,6 +489,15 @@ class Router:
     def live(self) -> dict[str, tuple[str, str]]:
         """Every live interaction: its state, and the first of its queues. O(interactions)."""
         return board.live(self._door)
+
+    def in_hand(self, agent: str) -> tuple[str, ...]:
+        """What an agent has, from set-up to wrap-up, by name. O(live), 1 ns of each. Raises UnknownNameError."""
+        numbers = self._core.in_hand(number_of("agent", agent, self._naming.agents))
+        return tuple(sorted(self._ledger.ids[i] for i in numbers))
+
+    def offer(self, offer: int) -> OfferView:
+        """A live offer, as it was told. O(1). Raises UnknownNameError, also for one that has ended."""
+        return reasons.offered(self._door, offer)
 
     def waiting(self, queue: str, limit: int = 100) -> list[str]:
         """Who waits in a queue without all its offers made, in order. O(limit * classes). Raises UnknownNameError."""

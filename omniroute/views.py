@@ -15,6 +15,7 @@ __all__ = [
     "Audit",
     "Board",
     "InteractionView",
+    "OfferView",
     "Preview",
     "Previewed",
     "Price",
@@ -137,6 +138,17 @@ class InteractionView:
     connected_at: int | None
     due: int | None
     offers: tuple[int, ...]
+    ref: Ref
+
+
+@frozen(kw_only=True)
+class OfferView:
+    """A live offer: what ``Offered`` said of it. ``due`` is when it expires, in ms, None for never."""
+
+    offer: int
+    interaction: str
+    agent: str
+    due: int | None
     ref: Ref
 
 

@@ -517,6 +517,7 @@ class Twins:
                 self.both("why_not", i, j)
         for j in range(self.agents):
             self.both("agent", j)
+            self.both("in_hand", j)
             self.both("obligation", j)
             for key in AgentKey:
                 self.both("key", j, key)

@@ -1323,6 +1323,15 @@ cdef class Core:
             e = self.s.entries[e].next
         return tuple(found)
 
+    def in_hand(self, i64 j):
+        index("agent", j, self.s.n_agents)
+        cdef i32 i
+        cdef list found = []
+        for i in range(self.s.n_interactions):
+            if self.s.interactions[i].agent == j and CONNECTED <= self.s.interactions[i].state <= INTERRUPTED:
+                found.append(i)
+        return found
+
     def ties(self, i64 i):
         index("interaction", i, self.s.n_interactions)
         cdef list found = []

@@ -48,6 +48,15 @@ Taken: TypeAlias = "tuple[list[Event], Waiter | None]"
 log = logging.getLogger("omniroute.live")
 
 
+def _put(listening: dict[str, list[Subscription[Any]]], agent: str, event: Event) -> None:
+    """Tell those who listen to an agent; who does not want more is forgotten. O(listeners)."""
+    listeners = listening.get(agent)
+    if listeners is not None:
+        listening[agent] = [listener for listener in listeners if listener.put(event)]
+        if not listening[agent]:
+            del listening[agent]
+
+
 class AsyncRouter(Verbs[Awaitable[list[Event]]]):
     """A journalled router for coroutines of one event loop; made by :meth:`open`.
 
@@ -102,11 +111,13 @@ class AsyncRouter(Verbs[Awaitable[list[Event]]]):
         """What is to be told."""
         self._telling = False
         self._subscriptions: list[Subscription[Any]] = []
-        self._offers: dict[str, list[Subscription[Offered]]] = {}
+        self._offers: dict[str, list[Subscription[Any]]] = {}
+        self._about: dict[str, list[Subscription[Any]]] = {}
         self._settling: dict[str, list[asyncio.Future[Settled]]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._answers = Answers(answerer)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._reloading: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
         self._ready.set()
         self._closed: BaseException | None = None
@@ -139,13 +150,17 @@ class AsyncRouter(Verbs[Awaitable[list[Event]]]):
             self._closed = MisuseError("the router is closed")
             if self._timer is not None:
                 self._timer.cancel()
-            for task in self._tasks:
+            for task in self._tasks - {self._reloading}:
                 task.cancel()
             self._flush()
-            await asyncio.to_thread(self._journaled.close)
-            while self._durable:
-                self._tell()
-            self._end(None)
+            try:
+                if self._reloading is not None:  # it would open again what is closed here
+                    await asyncio.wait([self._reloading])
+                await asyncio.to_thread(self._journaled.close)
+            finally:
+                while self._durable:
+                    self._tell()
+                self._end(None)
         self._answers.close()
 
     async def __aenter__(self) -> Self:
@@ -184,10 +199,11 @@ class AsyncRouter(Verbs[Awaitable[list[Event]]]):
         """The router, to be read. Raises JournalError while it is made again."""
         return self._journaled.router
 
-    def events(self) -> Subscription[Event]:
-        """All events from now on."""
+    def events(self, agent: str | None = None) -> Subscription[Event]:
+        """All events from now on, or those that name an agent; what names others costs nothing then."""
         found = Subscription[Event](self._backlog, self._heard)
-        self._open_list(self._subscriptions).append(found)
+        listening = self._subscriptions if agent is None else self._about.setdefault(agent, [])
+        self._open_list(listening).append(found)
         return found
 
     def offers(self, agent: str) -> Subscription[Offered]:
@@ -200,6 +216,14 @@ class AsyncRouter(Verbs[Awaitable[list[Event]]]):
         if self._closed is not None:
             raise self._closed
         return subscriptions
+
+    async def since(self, after: int) -> list[Event]:
+        """What happened behind event number ``after``, read from the journal on a worker: for who was away.
+
+        Raises as :meth:`omniroute.journal.Journaled.events`, and costs as much.
+        """
+        await self._sound()
+        return await asyncio.to_thread(self._journaled_since, after)
 
     async def settled(self, interaction: str) -> Settled:
         """How a live interaction ends: released, abandoned or cancelled. Raises UnknownNameError for no live one."""
@@ -275,19 +299,14 @@ class AsyncRouter(Verbs[Awaitable[list[Event]]]):
             self._heard, kind = event.seq, type(event)
             if self._subscriptions:
                 self._subscriptions = [listener for listener in self._subscriptions if listener.put(event)]
+            if self._about and (agent := getattr(event, "agent", None)) is not None:
+                _put(self._about, agent, event)
             if kind is Offered:
-                self._offer(event)  # type: ignore[arg-type]
+                _put(self._offers, event.agent, event)  # type: ignore[union-attr]
             elif kind in SETTLES:
                 self._ended(event)  # type: ignore[arg-type]
         for question in self._answers.hear(self._journaled, events):
             self._spawn(self._answer(question))
-
-    def _offer(self, event: Offered) -> None:
-        listeners = self._offers.get(event.agent)
-        if listeners is not None:
-            self._offers[event.agent] = [listener for listener in listeners if listener.put(event)]
-            if not self._offers[event.agent]:
-                del self._offers[event.agent]
 
     def _ended(self, event: Settled) -> None:
         for waiter in self._settling.pop(event.interaction, ()):
@@ -312,6 +331,8 @@ class AsyncRouter(Verbs[Awaitable[list[Event]]]):
             self._timer = None
         if self._ready.is_set():  # else it comes again when the router has been made again
             self._driver.tick()
+            if self._journaled.failed is not None:  # maybe nobody else comes for a while
+                self._failed()
             self._arm()
 
     # When something goes wrong ----------------------------------------------------------------------------------------
@@ -327,12 +348,12 @@ class AsyncRouter(Verbs[Awaitable[list[Event]]]):
             self._end(why)
         else:
             log.warning("the journal failed and is read again: %s", why)
-            self._spawn(self._reload())
+            self._reloading = self._spawn(self._reload())
 
     async def _reload(self) -> None:
         try:
             await asyncio.to_thread(self._journaled.reload)
-            missed = await asyncio.to_thread(self._missed)
+            missed = await asyncio.to_thread(self._journaled_since, self._heard)
         except Exception as error:
             self._end(error)
             raise
@@ -340,8 +361,8 @@ class AsyncRouter(Verbs[Awaitable[list[Event]]]):
         self._ready.set()
         self._tick()
 
-    def _missed(self) -> list[Event]:
-        return list(self._journaled.events(self._heard))
+    def _journaled_since(self, after: int) -> list[Event]:
+        return list(self._journaled.events(after))
 
     def _end(self, why: BaseException | None) -> None:
         """Nothing comes any more: tell everybody who waits."""
@@ -355,17 +376,19 @@ class AsyncRouter(Verbs[Awaitable[list[Event]]]):
             if not waiter.done():
                 waiter.set_exception(error)
         self._settling.clear()
-        for subscription in (*self._subscriptions, *(one for some in self._offers.values() for one in some)):
+        by_agent = (one for some in (*self._offers.values(), *self._about.values()) for one in some)
+        for subscription in (*self._subscriptions, *by_agent):
             subscription.end(why)
-        self._subscriptions, self._offers = [], {}
+        self._subscriptions, self._offers, self._about = [], {}, {}
         self._ready.set()
 
     # Strategies that are asked again ----------------------------------------------------------------------------------
 
-    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+    def _spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _answer(self, question: Question) -> None:
         """Give the router what was thought on the worker, if anything."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 from omniroute.errors import OmnirouteError
 from omniroute.events import Event
@@ -26,7 +26,8 @@ class Subscription(Generic[E]):
     """Events in their order, from the moment it is made; an asynchronous iterator for one consumer.
 
     At most ``backlog`` events wait for it. Where one more comes, it brings those and raises :class:`FellBehindError`:
-    nothing is left out silently, and nobody else waits for a slow consumer. It ends when the router is closed.
+    nothing is left out silently, and nobody else waits for a slow consumer. It ends when the router is closed, and with
+    ``with`` when its consumer has gone: what nobody ends goes on collecting.
     """
 
     def __init__(self, backlog: int, after: int) -> None:
@@ -53,6 +54,17 @@ class Subscription(Generic[E]):
         if self._ended is None:
             self._ended = why or StopAsyncIteration()
             self._more.set()
+
+    def close(self) -> None:
+        """Want nothing more: what waits is dropped. Closing twice does nothing."""
+        self.end()
+        self._waiting.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def __aiter__(self) -> Subscription[E]:
         return self

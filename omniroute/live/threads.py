@@ -39,6 +39,9 @@ class ThreadRouter(Verbs[list[Event]]):
     When the journal cannot be written, commands that were not told to be durable end in JournalError: they are in
     doubt. The router is made again from the journal, and ``listen`` hears what did happen.
 
+    A consumer that keeps the number of the last event that it has taken gives it as ``after``: ``listen`` then first
+    hears what came behind it. Raises MisuseError where that is forgotten, or was never told.
+
     >>> from omniroute import Agent, Plan, Queue
     >>> from omniroute.journal import MemoryStore
     >>> heard = []
@@ -56,6 +59,7 @@ class ThreadRouter(Verbs[list[Event]]):
         plan: Plan,
         *,
         listen: Callable[[list[Event]], object],
+        after: int | None = None,
         clock: Callable[[], int] | None = None,
         pause_ms: int = PAUSE_MS,
         answerer: Answerer | None = None,
@@ -71,6 +75,8 @@ class ThreadRouter(Verbs[list[Event]]):
         self._until: int | None = None
         """The deadline that the thread waits for."""
         self._closed = False
+        if after is not None:
+            self._begin_behind(after)
         self._thread = threading.Thread(target=self._run, name="omniroute-live", daemon=True)
         self._thread.start()
 
@@ -92,6 +98,13 @@ class ThreadRouter(Verbs[list[Event]]):
         """What ``look`` makes of the router, while nobody moves it. Raises JournalError while it is broken."""
         with self._lock:
             return look(self._journaled.router)
+
+    def since(self, after: int) -> list[Event]:
+        """What happened behind event number ``after``, read from the journal: for who was away.
+
+        Raises as :meth:`omniroute.journal.Journaled.events`, and costs as much.
+        """
+        return list(self._journaled.events(after))
 
     def close(self) -> None:
         """Take nothing more, write what waits, tell it, and end. Closing twice does nothing."""
@@ -122,8 +135,22 @@ class ThreadRouter(Verbs[list[Event]]):
             raise why
         log.warning("the journal failed and is read again: %s", why)
         self._journaled.reload()
+        self._miss()
+
+    def _begin_behind(self, after: int) -> None:
+        """Let ``listen`` hear first what a consumer has not taken yet."""
+        try:
+            if after > self._heard:
+                raise MisuseError(f"after is {shown(after)}, and the last event is {self._heard}: of another journal?")
+            self._heard = after
+            self._miss()
+        except BaseException:
+            self._journaled.close()
+            raise
+
+    def _miss(self) -> None:
         missed: Future[list[Event]] = Future()
-        missed.set_result(list(self._journaled.events(self._heard)))
+        missed.set_result(self.since(self._heard))
         self._done.put(missed)
 
     def _run(self) -> None:

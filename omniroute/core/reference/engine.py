@@ -99,6 +99,10 @@ class Core:
         """See :func:`reading.interaction`, and the others there."""
         return reading.interaction(self, i)
 
+    def in_hand(self, j: int) -> list[int]:
+        """See ``reading``."""
+        return reading.in_hand(self, j)
+
     def ties(self, i: int) -> list[tuple[int, int, int]]:
         """See ``reading``."""
         return reading.ties(self, i)

@@ -9,7 +9,7 @@ from omniroute.core.lifecycle import InteractionState, Presence
 from omniroute.core.limits import NEVER
 from omniroute.core.reference import selection
 from omniroute.core.reference.keys import key_value
-from omniroute.core.reference.state import BOUND, IN_QUEUE, STILL, TOGETHER
+from omniroute.core.reference.state import BOUND, HELD, IN_QUEUE, STILL, TOGETHER
 from omniroute.core.reference.tables import index, true, within
 
 if TYPE_CHECKING:
@@ -28,6 +28,12 @@ def interaction(core: Core, i: int) -> tuple[int, ...]:
     connected_at = it.connected_at + moved if it.state in TOGETHER else -1
     places = [part for entry in it.entries for part in (entry.class_, entry.tier, entry.since)]
     return (int(it.state), it.agent, it.channel, it.wait_from + moved, connected_at, it.due, *places)
+
+
+def in_hand(core: Core, j: int) -> list[int]:
+    """The interactions that an agent has, from set-up to wrap-up, by number. O(interactions)."""
+    index("agent", j, len(core.agents))
+    return [i for i, it in enumerate(core.interactions) if it is not None and it.agent == j and it.state in HELD]
 
 
 def ties(core: Core, i: int) -> list[tuple[int, int, int]]:
