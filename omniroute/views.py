@@ -32,10 +32,13 @@ class UnknownNameError(MisuseError, LookupError):
 
 
 def number_of(what: str, name: str, known: Mapping[str, int]) -> int:
-    """The number of a name. O(1). Raises UnknownNameError, with the nearest name where there are few."""
+    """The number of a name. O(1). Raises UnknownNameError, with the nearest of a few queues or agents.
+
+    Ids of interactions are never hinted at: they come from customers, and belong to others.
+    """
     number = known.get(name) if isinstance(name, str) else None
     if number is None:
-        hint = nearest(name, known) if len(known) < 1_000 else ""
+        hint = nearest(name, known) if what != "interaction" and len(known) < 100 else ""
         raise UnknownNameError(f"unknown {what} {shown(name)}{hint}")
     return number
 

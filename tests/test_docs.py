@@ -29,7 +29,8 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 REFERENCE = "\n".join(page.read_text() for page in sorted((DOCS / "reference").glob("*.md")))
-FENCE = re.compile(r"^```([a-z{}]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```([a-z{}]*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+INCLUDED = re.compile(r"^```{literalinclude} (\S+)$", re.MULTILINE)
 NOT_A_PLAN = "# not a plan"
 """The first line of a TOML fence that is a part of a plan only."""
 
@@ -106,8 +107,10 @@ def test_docstrings(name: str) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=id_of)
 def test_fences_are_known(page: Path) -> None:
     """A fence is of a language that these tests look at; a command that is only shown never calls omniroute."""
+    for path in INCLUDED.findall(page.read_text()):
+        compile((page.parent / path).read_text(), path, "exec")
     for language, text in fences(page):
-        known = {"pycon", "python", "sh", "console", "toml", "text", "json", "mermaid", "{toctree}"}
+        known = {"pycon", "python", "sh", "console", "toml", "text", "json", "mermaid", "{toctree}", "{literalinclude}"}
         assert language in known, f"{language}: {text[:60]}"
         if language == "console":
             assert not re.search(r"^omniroute ", text, re.MULTILINE), "an omniroute command belongs into an sh fence"

@@ -3,7 +3,7 @@
 from omniroute.live.aio import AsyncRouter
 from omniroute.live.answers import Answerer
 from omniroute.live.driver import Driver
-from omniroute.live.feed import FellBehindError
+from omniroute.live.feed import FellBehindError, Subscription
 from omniroute.live.publish import publish, publishing
 from omniroute.live.threads import ThreadRouter
 from omniroute.live.watch import Observer, board_of, watch
@@ -14,6 +14,7 @@ __all__ = [
     "Driver",
     "FellBehindError",
     "Observer",
+    "Subscription",
     "ThreadRouter",
     "board_of",
     "publish",
