@@ -24,7 +24,18 @@ from omniroute.naming import Naming
 from omniroute.plan import Plan
 from omniroute.preview import previewed
 from omniroute.strategies.protocol import ClassView, GroupView, Tables
-from omniroute.views import AgentView, Audit, Board, InteractionView, OfferView, Preview, Price, QueueView, Why, number_of
+from omniroute.views import (
+    AgentView,
+    Audit,
+    Board,
+    InteractionView,
+    OfferView,
+    Preview,
+    Price,
+    QueueView,
+    Why,
+    number_of,
+)
 
 if TYPE_CHECKING:
     from omniroute.checks import Duration

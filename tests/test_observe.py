@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 import pytest
 from cores import CORES, using
+from omniroute.world.played import play as played
 from play import PLAN, fixed_moves, opened, play
 
 from omniroute import Agent, Channel, Condition, OnlyWhile, Plan, Queue, Router, Step, Target, events
@@ -26,7 +27,6 @@ from omniroute.insight.prometheus import Collector
 from omniroute.insight.tally import CELL_MS, Histogram, Recent, Tally
 from omniroute.replay.what_if import columns_of
 from omniroute.world.demo import demo_day
-from omniroute.world.played import play as played
 
 IN_LINE = ("waiting", "offered", "accepting", "parked")
 """The states in which an interaction has not left its queue."""

@@ -302,7 +302,7 @@ class AsyncRouter(Verbs[Awaitable[list[Event]]]):
             if self._about and (agent := getattr(event, "agent", None)) is not None:
                 _put(self._about, agent, event)
             if kind is Offered:
-                _put(self._offers, event.agent, event)  # type: ignore[union-attr]
+                _put(self._offers, event.agent, event)  # type: ignore[union-attr, arg-type]
             elif kind in SETTLES:
                 self._ended(event)  # type: ignore[arg-type]
         for question in self._answers.hear(self._journaled, events):
