@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import pytest
 from cores import CORES, using
-from omniroute.world.played import play as played
+from hosts import Host
 from play import PLAN, fixed_moves, opened, play
 
 from omniroute import Agent, Channel, Condition, OnlyWhile, Plan, Queue, Router, Step, Target, events
@@ -27,6 +27,7 @@ from omniroute.insight.prometheus import Collector
 from omniroute.insight.tally import CELL_MS, Histogram, Recent, Tally
 from omniroute.replay.what_if import columns_of
 from omniroute.world.demo import demo_day
+from omniroute.world.simulate import simulate
 
 IN_LINE = ("waiting", "offered", "accepting", "parked")
 """The states in which an interaction has not left its queue."""
@@ -245,18 +246,20 @@ def test_a_scrape_says_what_the_metrics_say() -> None:
     pytest.importorskip("prometheus_client", reason="needs the extra prometheus")
     plan, work = demo_day(3)
     work = attrs.evolve(work, transfer=None)
-    plan = attrs.evolve(plan, queues=[*plan.queues[:3], attrs.evolve(plan.queues[3], limit=4)])
-    tally, routers = Tally(window="24h"), list[Router]()
+    queues = [attrs.evolve(queue, auto_accept=True) for queue in plan.queues]
+    plan = attrs.evolve(plan, queues=[*queues[:3], attrs.evolve(queues[3], limit=4)])
+    tally = Tally(window="24h")
 
-    def listen(router: Router, heard: Any) -> tuple[()]:
-        if not routers:
-            routers.append(router)
-            tally.follow(router)
-        tally.feed(heard)
-        return ()
+    class Watched(Host):
+        def _hear(self, heard: list[Any]) -> None:
+            tally.feed(heard)
+            super()._hear(heard)
 
-    day = columns_of(outcome := played(plan, work, listen))
-    found = scraped(Collector(routers[0].board, tally))
+    host, outcome = Watched(plan, work, 0, None), simulate(plan, work)
+    tally.follow(host.router)
+    assert host.live()["start_ms"] == outcome.start_ms.tolist()
+    day = columns_of(outcome)
+    found = scraped(Collector(host.router.board, tally))
     bounds = {queue.name: queue.target.within_ms for queue in plan.queues if queue.target is not None}
     refused = day.outcome_is(Outcome.EMPTIED)  # where a full queue lets nobody in
     for number, part in day.where(~refused).split(day.queue[~refused]):
@@ -411,6 +414,15 @@ def test_no_field_of_an_event_is_one_of_a_log_record() -> None:
         event = kind(*range(len(kind.__struct_fields__)))
         assert not {"kind", *dict(told(event, ids=True))} & taken
     assert set(LEVELS) <= set(events.Event.__args__)
+
+
+def test_levels_are_in_the_documents() -> None:
+    """The page says the level of every kind that has one of its own, in the row of that level."""
+    page = (Path(__file__).parents[1] / "docs/how-to/watch-it-run.md").read_text()
+    rows = {row[2].strip(): row[3] for row in (line.split("|") for line in page.splitlines()) if len(row) == 5}
+    for level in (logging.ERROR, logging.WARNING, logging.INFO):
+        named = {name.strip(" `") for name in rows[logging.getLevelName(level)].split(",")}
+        assert named == {kind.__name__ for kind, found in LEVELS.items() if found == level}
 
 
 def test_what_nobody_wants_to_read_is_not_made(caplog: pytest.LogCaptureFixture) -> None:

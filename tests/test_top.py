@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import os
-import pty
 import signal
 import subprocess
 import sys
@@ -427,7 +426,7 @@ def test_top_of_a_journal(run: Run, tmp_path: Path) -> None:  # noqa: F811
 
 def on_a_terminal(*arguments: str, term: str) -> tuple[bytes, int]:
     """What a command writes to a terminal until it ends, or has drawn something and is interrupted; its exit code."""
-    here, there = pty.openpty()
+    here, there = pytest.importorskip("pty", reason="terminals of Unix").openpty()
     env = {**os.environ, "TERM": term, "COLUMNS": "80", "LINES": "24"}
     command = [sys.executable, "-m", "omniroute", "top", *arguments]
     with subprocess.Popen(command, stdout=there, stderr=there, stdin=there, env=env) as process:
