@@ -41,7 +41,9 @@ ABOVE = {
     "reconstruct",
     "requirements",
     "strategy",
+    "telemetry",
     "tidy",
+    "top",
     "what",
 }
 """First words of the files that are about what stands on a core, and find the same whichever one it is."""
