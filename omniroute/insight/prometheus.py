@@ -6,7 +6,7 @@ The names are those of :data:`omniroute.insight.figures.CATALOGUE` with ``omniro
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omniroute.errors import OmnirouteError
 from omniroute.extras import library
@@ -64,7 +64,7 @@ class Collector:
         for (name, *values), count in sorted(self._tally.counters().items()):
             yield name, tuple(values), count
 
-    def _family(self, name: str, series: Iterable[tuple[tuple[str, ...], float]]) -> Metric:
+    def _family(self, name: str, series: Iterable[tuple[tuple[str, ...], float]]) -> Any:
         figure = CATALOGUE[name]
         kinds = {"gauge": "GaugeMetricFamily", "counter": "CounterMetricFamily", "histogram": "HistogramMetricFamily"}
         made = getattr(self._families, kinds[figure.kind])
@@ -73,7 +73,7 @@ class Collector:
             family.add_metric((*self._values, *values), value)
         return family
 
-    def _spread(self, name: str, series: Iterable[tuple[tuple[str, ...], Histogram]]) -> Metric:
+    def _spread(self, name: str, series: Iterable[tuple[tuple[str, ...], Histogram]]) -> Any:
         family = self._family(name, ())
         for values, histogram in series:
             family.add_metric((*self._values, *values), _buckets(histogram), histogram.sum_ms / 1_000)
