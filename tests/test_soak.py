@@ -20,7 +20,7 @@ def test_nothing_grows_and_nothing_is_left() -> None:
 
     At the end everybody has gone: no interaction, offer, unit, journey or name is left, and what comes back from the
     file is the same state. Seen to fail: names of those who had gone were never forgotten; a file was opened for each
-    snapshot; releases that came back kept their units.
+    snapshot and never closed.
     """
     ran = subprocess.run(
         [
