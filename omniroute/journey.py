@@ -103,6 +103,8 @@ class Journeys:
         self._resting: OrderedDict[str, int] = OrderedDict()
         """Since when, by key. Rest is always as long, so the first to come to rest is the first to close."""
         self._interactions: dict[str, Live] = {}
+        self._home = object()
+        """What the journeys have that this store may write. A fork shares those that rest, and both get another one."""
 
     def __len__(self) -> int:
         """Journeys that are live or rest."""
@@ -173,7 +175,7 @@ class Journeys:
         if interaction in self._interactions:
             raise MisuseError(f"interaction {shown(interaction)} lives already")
         self.purge(now)
-        journey = self._journeys.get(key) or self._begin(now, key, channel)
+        journey = self._mine(self._journeys.get(key)) or self._begin(now, key, channel)
         if journey is None:
             self._figures["outside"] += 1
             known = {name: value for name, value in changes.items() if value is not None}
@@ -273,7 +275,7 @@ class Journeys:
         key = None if customer is None else self.key(customer)
         live = None if interaction is None else self._live(interaction)
         self.purge(now)
-        journey = live.journey if live is not None else self._journeys.get(key or "")
+        journey = live.journey if live is not None else self._mine(self._journeys.get(key or ""))
         if journey is not None and journey.resolved_at is None:
             journey.resolved_at = now
 
@@ -368,8 +370,12 @@ class Journeys:
 
         Stores with equal rules and equal states answer alike from then on.
         """
+        return cast("dict[str, object]", msgspec.json.decode(msgspec.json.encode(self.rows())))
+
+    def rows(self) -> State:
+        """Return what :meth:`state` does as rows, which msgpack writes as the same bytes. O(size)."""
         journeys = sorted(self._journeys.values(), key=lambda journey: journey.number)
-        state = State(
+        return State(
             format=FORMAT,
             now=self._now,
             opened=self._opened,
@@ -378,7 +384,6 @@ class Journeys:
             journeys=[row_of(journey) for journey in journeys],
             resting=[(self._journeys[key].number, rested_at) for key, rested_at in self._resting.items()],
         )
-        return cast("dict[str, object]", msgspec.json.decode(msgspec.json.encode(state)))
 
     @classmethod
     def of_state(
@@ -401,12 +406,20 @@ class Journeys:
         return journeys
 
     def fork(self, *, tell: Callable[[ClosedJourney], None] | None = None) -> Journeys:
-        """Return a copy that shares nothing that moves; it tells nobody unless ``tell`` is given. O(size)."""
+        """Return a copy that shares nothing that moves; it tells nobody unless ``tell`` is given.
+
+        O(live interactions), and O(journeys) for their index: one that rests is copied when it is written again.
+        """
         other = Journeys(self._rules, tell=tell)
+        self._home = object()
         other._now, other._opened = self._now, self._opened
         other._figures, other._sums = self._figures.copy(), self._sums.copy()
-        for journey in self._journeys.values():
-            other._adopt(journey.copy())
+        other._journeys = self._journeys.copy()
+        for live in self._interactions.values():
+            if live.interaction not in other._interactions:
+                copied = live.journey.copy()
+                copied.home = other._home
+                other._adopt(copied)
         other._resting = self._resting.copy()
         return other
 
@@ -421,6 +434,14 @@ class Journeys:
     def _live(self, interaction: str) -> Live | None:
         return self._interactions.get(checked_text("interaction", interaction))
 
+    def _mine(self, journey: Journey | None) -> Journey | None:
+        """A journey that may be written: a copy where it rests and was made by another store, or before a fork."""
+        if journey is None or journey.live or journey.home is self._home:
+            return journey
+        copied = self._journeys[journey.key] = journey.copy()
+        copied.home = self._home
+        return copied
+
     def _adopt(self, journey: Journey) -> None:
         self._journeys[journey.key] = journey
         self._interactions.update(journey.live)
@@ -432,7 +453,7 @@ class Journeys:
                 return None
             self._close(next(iter(self._resting)), now, "room")
         self._opened += 1
-        journey = self._journeys[key] = Journey(self._opened, key, now, channel)
+        journey = self._journeys[key] = Journey(self._opened, key, now, channel, home=self._home)
         return journey
 
     def _count_contact(self, journey: Journey, live: Live) -> tuple[int, bool]:

@@ -44,6 +44,8 @@ class Journey:
     """How many interactions live by topic."""
     connected: dict[str, None] = attrs.field(factory=dict)
     """Interactions that are connected; the latest comes last."""
+    home: object = attrs.field(default=None, repr=False)
+    """The store that may write; another one that holds this journey, while nothing of it lives, copies it first."""
 
     def add(self, live: Live) -> None:
         """Take an interaction in. O(1)."""

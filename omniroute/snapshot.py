@@ -81,7 +81,8 @@ class Snapshot(msgspec.Struct, array_like=True, frozen=True):
     call_backs: list[tuple[int, CallingBack]]
     closed: list[str]
     look_every: int
-    journeys: dict[str, Any] | None
+    journeys: Any
+    """The rows of the journeys, None without; read as builtins, which are checked."""
     estimates: EstimatesState | None = None
 
 
@@ -164,7 +165,7 @@ def _snapshot(now: int, naming: Naming, ledger: Ledger, *, plan: str | None, seq
         call_backs=list(ledger.call_backs.items()),
         closed=list(ledger.closed),
         look_every=ledger.look_every,
-        journeys=None if ledger.journeys is None else ledger.journeys.state(),
+        journeys=None if ledger.journeys is None else ledger.journeys.rows(),
         estimates=None if ledger.estimates is None else ledger.estimates.state(),
     )
 

@@ -641,6 +641,38 @@ def test_a_fork_shares_nothing() -> None:
     assert journeys.state() == before
 
 
+def test_whatever_rests_is_shared_until_it_is_written() -> None:
+    """Neither side sees what the other is told of a journey that rested when they parted, whoever is told first.
+
+    Seen to fail: the store that was forked wrote into what its fork had; a journey that began to live again was copied
+    once more, and its interaction wrote into the one before.
+    """
+    for first in (0, 1):
+        journeys = Journeys(JourneyRules(expires_ms=100))
+        for name in ("kim", "lee", "ann"):
+            journeys.arrive(1, name, f"c-{name}", channel="chat", context={"a": 1}, may_take=everyone)
+            journeys.ended(1, f"c-{name}", "cancelled")
+        sides = [journeys, journeys.fork()]
+        before = copy.deepcopy(journeys.state())
+        told, silent = sides[first], sides[1 - first]
+        told.resolved(2, customer="lee")
+        told.arrive(2, "kim", "c9", channel="voice", topic="bill", context={"a": 2}, may_take=everyone)
+        told.connected(3, "c9", "ana")
+        told.arrive(3, "kim", "c8", channel="voice", may_take=everyone)
+        told.noted(4, "c9", {"b": 5})
+        assert silent.state() == before
+        view = told.of("kim")
+        assert view is not None
+        assert (view.context, view.last_agent, len(view.live)) == ({"a": 2, "b": 5}, "ana", 2)
+        told.ended(5, "c9", "finished")
+        told.ended(5, "c8", "cancelled")
+        again = told.fork()
+        state = copy.deepcopy(again.state())
+        told.arrive(6, "kim", "c7", channel="voice", context={"a": 7}, may_take=everyone)
+        silent.arrive(6, "ann", "c6", channel="voice", context={"a": 8}, may_take=everyone)
+        assert again.state() == state
+
+
 @pytest.mark.parametrize(("gap", "repeat"), [(0, 1), (19, 1), (20, 1), (21, 0)])
 def test_a_repeat_ends_with_its_time(gap: int, repeat: int) -> None:
     """A contact exactly repeat_within after the end of the one ahead of it is a repeat, and a later one is none.
