@@ -361,9 +361,18 @@ def test_closing_ends_what_listens_and_waits() -> None:
 
 
 def test_every_command_of_a_router_is_there() -> None:
-    """Whatever takes an instant and applies a command, but for what only the driver may do."""
+    """Whatever takes an instant and applies a command, but for what only the driver may do, with its parameters.
+
+    Planted: a command left out; the instant left in.
+    """
     own = {"apply", "advance", "revise", "board"}  # the last one only looks
-    timed = {name for name, method in vars(Router).items() if inspect.isfunction(method) and name[0] != "_"}
-    timed = {name for name in timed if list(inspect.signature(getattr(Router, name)).parameters)[1:2] == ["now"]}
+    methods = {name: method for name, method in vars(Router).items() if inspect.isfunction(method) and name[0] != "_"}
+    timed = {
+        name: list(shape.parameters.values())
+        for name, method in methods.items()
+        if list((shape := inspect.signature(method)).parameters)[1:2] == ["now"] and name not in own
+    }
     for live in (AsyncRouter, ThreadRouter):
-        assert {name for name in timed - own if callable(getattr(live, name, None))} == timed - own
+        for name, (this, _, *given) in timed.items():
+            assert list(inspect.signature(getattr(live, name)).parameters.values()) == [this, *given]
+            assert getattr(live, name).__doc__ == methods[name].__doc__

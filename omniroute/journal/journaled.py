@@ -223,7 +223,7 @@ class Journaled:
             why = last.exception()  # where one fails, all behind it do
             if why is None:
                 self._last = None
-            elif self._state is not None:
+            elif self._state is not None and self._last is last:  # else another thread has just reloaded
                 self._fail(why)
         state = self._state
         if state is None:

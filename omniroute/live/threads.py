@@ -69,7 +69,7 @@ class ThreadRouter(Verbs[list[Event]]):
         self._listen = listen
         self._answers = Answers(answerer)
         self._heard = self._journaled.told
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._done: queue.SimpleQueue[Future[list[Event]] | None] = queue.SimpleQueue()
         """What has ended, in order; None: look again, for a deadline is sooner or this is closed."""
         self._until: int | None = None

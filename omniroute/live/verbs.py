@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Concatenate, Generic, ParamSpec, Protocol, TypeVar, cast, overload
@@ -57,6 +58,9 @@ def _verb(method: Callable[Concatenate[Router, int, P], list[Event]]) -> Verb[P]
         return self.apply(command_of(method, *args, **kwargs))
 
     call.__doc__, call.__name__, call.__qualname__ = method.__doc__, method.__name__, f"Verbs.{method.__name__}"
+    shape = inspect.signature(method)
+    left = [given for name, given in shape.parameters.items() if name != "now"]
+    call.__signature__ = shape.replace(parameters=left, return_annotation=shape.empty)  # type: ignore[attr-defined]
     return cast("Verb[P]", call)
 
 
