@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
 from itertools import pairwise
+from types import FrameType
 
 import pytest
 from live_time import PLAN, Held, clock, opened, run, taken
@@ -14,6 +16,7 @@ from omniroute.errors import FencedError, JournalError, MisuseError
 from omniroute.journal import Journaled, MemoryStore
 from omniroute.live import AsyncRouter, FellBehindError, ThreadRouter
 from omniroute.live.aio import AT_ONCE
+from omniroute.live.feed import Subscription
 
 # In an event loop -----------------------------------------------------------------------------------------------------
 
@@ -123,6 +126,33 @@ def test_offers_are_those_of_one_agent() -> None:
             await router.enqueue("call-1", "sales")
             await router.enqueue("call-2", "sales")
             assert (await anext(offers)).interaction == "call-2"
+
+    run(main())
+
+
+def test_offers_to_others_cost_nothing() -> None:
+    """However many agents have a desk that listens, an offer is put before one of them.
+
+    Planted: every subscription is asked whether it wants an event.
+    """
+    puts: list[object] = []
+
+    def count(frame: FrameType, what: str, _given: object) -> None:
+        if what == "call" and frame.f_code is Subscription.put.__code__:
+            puts.append(frame.f_locals["self"])
+
+    async def main() -> None:
+        names = [f"agent-{n}" for n in range(50)]
+        plan = Plan(queues=[Queue("sales")], agents=[Agent(name) for name in names])
+        async with await opened(plan=plan) as router:
+            desks = [router.offers(name) for name in names]
+            await router.sign_in_many(names)
+            sys.setprofile(count)
+            try:
+                await router.enqueue("call-1", "sales")
+            finally:
+                sys.setprofile(None)
+            assert puts == [desks[0]]
 
     run(main())
 
