@@ -59,13 +59,30 @@ def test_nothing_is_told_before_it_is_durable() -> None:
 
 
 def test_commands_are_applied_in_the_order_in_which_they_are_awaited() -> None:
-    """Also where more of them come than may wait for the disk. Planted: those without a slot overtake."""
+    """Also where more of them come than may wait for the disk: those behind wait, and who comes later is behind them.
+
+    A coroutine that is cancelled in the line leaves it. Planted: there is always room; who comes when there is room
+    overtakes those who wait for it.
+    """
 
     async def main() -> None:
-        async with await opened(in_flight=2) as router:
+        store = Held()
+        async with await opened(store, in_flight=2) as router:
             heard = router.events()
-            await asyncio.gather(*(router.enqueue(f"call-{n}", "sales") for n in range(20)))
-            assert [event.interaction for event in await taken(heard, 20)] == [f"call-{n}" for n in range(20)]
+            store.slow = True
+
+            async def twice(first: str, second: str) -> None:
+                await router.enqueue(first, "sales")
+                await router.enqueue(second, "sales")
+
+            given = [asyncio.create_task(twice(f"call-{n}", f"later-{n}")) for n in range(6)]
+            await asyncio.sleep(1)
+            assert router.router.queue("sales").waiting == 2
+            given[3].cancel()
+            store.let_go()
+            await asyncio.gather(*given, return_exceptions=True)
+            names = [f"{name}-{n}" for name in ("call", "later") for n in (0, 1, 2, 4, 5)]
+            assert [event.interaction for event in await taken(heard, 10)] == names
 
     run(main())
 

@@ -101,7 +101,13 @@ class AsyncRouter(Verbs[Awaitable[list[Event]]]):
         self._journaled = journaled
         self._driver = Driver(journaled, self._gather, clock=clock, pause_ms=pause_ms)
         self._backlog = backlog
-        self._slots = asyncio.Semaphore(in_flight)
+        self._in_flight = in_flight
+        self._given = 0
+        """Commands that are not answered yet."""
+        self._behind = 0
+        """Commands that wait for their turn."""
+        self._line = asyncio.Lock()
+        self._room = asyncio.Event()
         self._heard = journaled.told
         self._group: list[Taken] = []
         """What goes into the next append."""
@@ -173,14 +179,33 @@ class AsyncRouter(Verbs[Awaitable[list[Event]]]):
 
     async def apply(self, command: c.Command, key: str | None = None) -> list[Event]:
         """Apply a command now; its events, when they are durable. See :meth:`omniroute.journal.Journaled.submit`."""
-        async with self._slots:
-            if self._closed is not None or not self._ready.is_set() or self._journaled.failed is not None:
+        if (
+            self._behind
+            or self._given >= self._in_flight
+            or self._closed is not None
+            or not self._ready.is_set()
+            or self._journaled.failed is not None
+        ):
+            await self._turn()
+        events = self._driver.take(command, key)
+        waiter: Waiter = self._loop.create_future()
+        self._given += 1
+        self._gather(events, waiter)
+        self._arm()
+        return await waiter
+
+    async def _turn(self) -> None:
+        """Wait behind those who wait already until there is room, and the router is sound. Raises as it does."""
+        self._behind += 1
+        try:
+            async with self._line:
                 await self._sound()
-            events = self._driver.take(command, key)
-            waiter: Waiter = self._loop.create_future()
-            self._gather(events, waiter)
-            self._arm()
-            return await waiter
+                while self._given >= self._in_flight:
+                    self._room.clear()
+                    await self._room.wait()
+                    await self._sound()
+        finally:
+            self._behind -= 1
 
     async def _sound(self) -> None:
         """Wait while the router is made again. Raises what the router was closed for."""
@@ -280,16 +305,22 @@ class AsyncRouter(Verbs[Awaitable[list[Event]]]):
         for _ in range(min(AT_ONCE, len(self._durable))):
             events, waiter = self._durable.popleft()
             self._publish(events)
-            if waiter is not None and not waiter.done():  # else it was cancelled: the command holds all the same
-                waiter.set_result(events)
+            if waiter is not None:
+                self._given -= 1
+                if not waiter.done():  # else it was cancelled: the command holds all the same
+                    waiter.set_result(events)
+        self._room.set()
         self._telling = bool(self._durable)
         if self._telling:
             self._loop.call_soon(self._tell)
 
     def _refuse(self, group: Iterable[Taken], error: BaseException) -> None:
         for _, waiter in group:
-            if waiter is not None and not waiter.done():
-                waiter.set_exception(error)
+            if waiter is not None:
+                self._given -= 1
+                if not waiter.done():
+                    waiter.set_exception(error)
+        self._room.set()
 
     def _publish(self, events: list[Event]) -> None:
         """Tell listeners what they have not heard yet: the answer to a command that came again they have."""
