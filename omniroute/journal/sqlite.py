@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -36,11 +37,9 @@ WAL_BYTES_MAX: Final = 2**24
 """Bytes to which the write-ahead log is cut after it has been longer."""
 CHUNK_BYTES: Final = 2**20
 """Bytes that are read at once."""
-ROWS: Final = {
-    count: f"INSERT INTO log VALUES {', '.join(['(?, ?)'] * count)}"  # noqa: S608
-    for count in (2**power for power in range(9))
-}
-"""Statements that write so many rows at once: between two statements other threads may run, each time for 5 ms."""
+ROWS: Final = (256, 64)
+"""Records that one statement writes: so many, or those that are left. Few statements, because between two of them other
+threads run, for up to 5 ms; and few different ones, because SQLite keeps 128 that it has read."""
 APPLICATION: Final = 0x6F6D6E6A
 """What the file says that it is: ``omnj``."""
 
@@ -256,8 +255,9 @@ class SqliteStore:
             db.execute("BEGIN IMMEDIATE")
             at = 0
             while at < len(values):
-                rows = min(max(ROWS), 1 << ((len(values) - at) // 2).bit_length() - 1)
-                db.execute(ROWS[rows], values[at : at + 2 * rows])
+                left = (len(values) - at) // 2
+                rows = next((size for size in ROWS if size <= left), left)
+                db.execute(_insert(rows), values[at : at + 2 * rows])
                 at += 2 * rows
             db.execute("UPDATE state SET head = ?", (head,))
             db.execute("COMMIT")
@@ -480,6 +480,11 @@ class SqliteStore:
 
     def _fenced(self, now: int, epoch: int) -> FencedError:
         return FencedError(f"is held by epoch {now}, and this is epoch {epoch}", source=self.source)
+
+
+@cache
+def _insert(rows: int) -> str:
+    return f"INSERT INTO log VALUES {', '.join(['(?, ?)'] * rows)}"  # noqa: S608
 
 
 def _size(path: Path) -> int:
