@@ -65,7 +65,9 @@ class Intervals:
     queue_of: Numbers = _NONE
     """By class."""
     place_of: Numbers = _NONE
-    """By class, its place among those of its queue; -1 before it has come."""
+    """By class, the place of the first like it among those of its queue; -1 before it has come."""
+    alike: dict[tuple[int, int, int, str, str], int] = Factory(dict)
+    """That place by queue, step, lane, channel and requirement: as a desk tells interactions of a router apart."""
     classes: list[list[int]] = field(init=False)
     """By queue, the classes that have come."""
     groups: dict[int, int] = field(init=False)
@@ -149,8 +151,9 @@ class Intervals:
                 firsts.append((int(table[at][row]), turn, int(row), int(table[class_][row])))
         for _, _, _, k in sorted(firsts):
             for new in sorted(self._led_to(k)):
-                own = self.classes[names[new].queue]
-                self.place_of[new] = len(own)
+                view, own = names[new].view, self.classes[names[new].queue]
+                key = names[new].queue, view.step, view.lane, view.channel, view.requirement.text
+                self.place_of[new] = self.alike.setdefault(key, len(own))
                 if not names[new].passing:
                     own.append(new)
 
@@ -221,6 +224,7 @@ class Intervals:
         naming = self.naming
         for q, tables in answers:
             if tables is not None:
+                naming.core.advance(now)
                 naming.write(self.classes[q], list(self.groups), tables)
                 naming.core.revised(q)
                 naming.core.refresh(now)
