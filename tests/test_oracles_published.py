@@ -135,7 +135,9 @@ class Day:
 
 
 @kernel_only
-@pytest.mark.parametrize("days", [25, pytest.param(1_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "days", [pytest.param(25, id="25 days"), pytest.param(1_000, id="1000 days", marks=pytest.mark.slow)]
+)
 def test_three_types_and_two_groups(days: int) -> None:
     """SimpleMSK: served, abandoned, service level and occupancy of group 0 are those of its 20,000 published days.
 
