@@ -23,6 +23,7 @@ from omniroute import Agent, Channel, Plan, Queue, Router, commands, events, sna
 from omniroute.errors import JournalError, MisuseError
 from omniroute.intake import Intake, Rule
 from omniroute.journal import Journaled, SqliteStore, journaled
+from omniroute.journal.port import Made
 from omniroute.journey_rules import JourneyRules
 from omniroute.live import AsyncRouter
 from omniroute.strategies.protocol import AgentKey, Place, Revision, Tables
@@ -248,7 +249,7 @@ class Failing(SqliteStore):
             return _failed()
         return super().append(epoch, first, entries, result)
 
-    def keep(self, epoch: int, sequence: int, snapshot: bytes) -> Future[None]:
+    def keep(self, epoch: int, sequence: int, snapshot: Made) -> Future[None]:
         """Keep, or say that it failed."""
         if self.keeps:
             self.keeps -= 1

@@ -148,7 +148,7 @@ def main(journal: str, database: str, port: str) -> None:
     history = History(database)
 
     def listen(told: list[events.Event]) -> None:
-        history.take(told, live.since)
+        history.take(told, lambda number: live.since(number))  # it may be called before there is a name for it
 
     live = ThreadRouter(SqliteStore(journal), PLAN, listen=listen, after=history.taken())
     with (

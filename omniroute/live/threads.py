@@ -40,7 +40,8 @@ class ThreadRouter(Verbs[list[Event]]):
     doubt. The router is made again from the journal, and ``listen`` hears what did happen.
 
     A consumer that keeps the number of the last event that it has taken gives it as ``after``: ``listen`` then first
-    hears what came behind it. Raises MisuseError where that is forgotten, or was never told.
+    hears what came behind it, maybe before this call has returned. Raises MisuseError where that is forgotten, or was
+    never told.
 
     >>> from omniroute import Agent, Plan, Queue
     >>> from omniroute.journal import MemoryStore
