@@ -193,7 +193,7 @@ def test_no_command_blocks(tmp_path: Path) -> None:
                 await part(told)
                 router.router.agent("ana")
                 assert await router.since(opened.told) == []
-            assert verbs - {"apply", "advance", "revise"} == told.used - {"apply"}
+            assert verbs - {"apply", "advance", "revise", "board"} == told.used - {"apply"}
             assert (await anext(heard)).seq == 1
             assert (await anext(anas)).agent == "ana"
             assert (await anext(offers)).agent == "ana"
