@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import sys
+from contextlib import suppress
 from itertools import pairwise
 from types import FrameType
 
@@ -12,7 +13,7 @@ import pytest
 from live_time import PLAN, Held, clock, opened, run, taken
 
 from omniroute import Agent, Plan, Queue, Router, commands, events
-from omniroute.errors import FencedError, JournalError, MisuseError
+from omniroute.errors import FencedError, InvariantError, JournalError, MisuseError
 from omniroute.journal import Journaled, MemoryStore
 from omniroute.live import AsyncRouter, FellBehindError, ThreadRouter
 from omniroute.live.aio import AT_ONCE
@@ -339,6 +340,36 @@ def test_after_a_failed_write_the_router_is_made_again_and_goes_on() -> None:
             assert await router.apply(again, key="request-7") == first
             assert [event.seq for event in await taken(heard, 3)] == [1, 2, 3]
             assert router.router.queue("sales").waiting == 1
+
+    run(main())
+
+
+def test_after_a_defect_the_router_is_made_again_by_itself() -> None:
+    """Somebody moved the router past its journal: the next command says so, and those before it are told all the same.
+
+    Then it is made again as its journal has it, without another command, and deadlines fire. Planted: it waits for the
+    next command.
+    """
+
+    async def main() -> None:
+        async with await opened() as router:
+            heard = router.events()
+            await router.sign_in("ana")
+            before = asyncio.create_task(router.enqueue("call-1", "sales"))
+            await asyncio.sleep(0)
+            router.router.enqueue(clock(), "from elsewhere", "sales")
+            with pytest.raises(InvariantError, match="moved from elsewhere"):
+                await router.enqueue("call-2", "sales")
+            assert [event.seq for event in await before] == [2, 3]
+            for _ in range(2_000):
+                await asyncio.to_thread(bool)
+                with suppress(JournalError):
+                    assert router.router.queue("sales").waiting == 1
+                    break
+            else:
+                pytest.fail("the router is not made again")
+            assert [type(event).__name__ for event in await taken(heard, 4)][-1] == "OfferExpired"
+            assert clock() == 20_000
 
     run(main())
 

@@ -187,7 +187,11 @@ class AsyncRouter(Verbs[Awaitable[list[Event]]]):
             or self._journaled.failed is not None
         ):
             await self._turn()
-        events = self._driver.take(command, key)
+        try:
+            events = self._driver.take(command, key)
+        except BaseException:
+            self._look()
+            raise
         waiter: Waiter = self._loop.create_future()
         self._given += 1
         self._gather(events, waiter)
@@ -210,8 +214,7 @@ class AsyncRouter(Verbs[Awaitable[list[Event]]]):
     async def _sound(self) -> None:
         """Wait while the router is made again. Raises what the router was closed for."""
         while self._closed is None:
-            if self._journaled.failed is not None:
-                self._failed()
+            self._look()
             if self._ready.is_set():
                 return
             await self._ready.wait()
@@ -360,6 +363,7 @@ class AsyncRouter(Verbs[Awaitable[list[Event]]]):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._look()
         if self._ready.is_set():  # else it comes again when the router has been made again
             self._driver.tick()
             if self._journaled.failed is not None:  # maybe nobody else comes for a while
@@ -367,6 +371,10 @@ class AsyncRouter(Verbs[Awaitable[list[Event]]]):
             self._arm()
 
     # When something goes wrong ----------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        if self._ready.is_set() and self._journaled.failed is not None:
+            self._failed()
 
     def _failed(self) -> None:
         """The journal refuses: make the router again, once, while commands wait."""
