@@ -20,7 +20,7 @@ import attrs
 import pytest
 
 from omniroute import Agent, Channel, Plan, Queue, Router, commands, events, snapshot
-from omniroute.errors import JournalError, MisuseError
+from omniroute.errors import FencedError, JournalError, MisuseError
 from omniroute.intake import Intake, Rule
 from omniroute.journal import Journaled, SqliteStore, journaled
 from omniroute.journal.port import Made
@@ -302,6 +302,47 @@ def test_deadlines_go_on_after_a_snapshot_that_failed(tmp_path: Path) -> None:
                 while not isinstance(await anext(heard), events.OfferExpired):
                     pass
             assert store.keeps == 0
+
+    run(main)
+
+
+class Thinking(Failing):
+    """A disk beside which snapshots take until they are let go."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, durability="os")
+        self.go_on: Future[None] = Future()
+        self.kept: list[Future[None]] = []
+
+    def keep(self, epoch: int, sequence: int, snapshot: Made) -> Future[None]:
+        """Keep what is made when it is let go."""
+        self.kept.append(super().keep(epoch, sequence, lambda: (self.go_on.result(20), snapshot())[1]))
+        return self.kept[-1]
+
+
+def test_a_snapshot_from_before_a_failure_ends_nothing(tmp_path: Path) -> None:
+    """It is still being made while the router is made again: then nobody wants it, and all goes on.
+
+    Planted: that it comes too late is taken for somebody else who holds the journal, and the service ends.
+    """
+
+    async def main() -> None:
+        store = Thinking(tmp_path / "live.journal")
+        opened = await asyncio.to_thread(Journaled, store, PLAN, snapshot_every=4)
+        async with AsyncRouter(opened) as router:
+            while not store.kept:
+                await router.enqueue(f"call-0{router.router.now}", "sales")
+            store.appends = 1
+            with pytest.raises(JournalError, match="no space"):
+                await router.enqueue("call-1", "sales")
+            await router.enqueue("call-2", "sales")
+            store.go_on.set_result(None)
+            with pytest.raises(FencedError):
+                await asyncio.wrap_future(store.kept[0])
+            for number in range(3, 20):
+                await router.enqueue(f"call-{number}", "sales")
+            await asyncio.to_thread(store.kept[-1].result, 20)
+            assert len(store.kept) > 1
 
     run(main)
 

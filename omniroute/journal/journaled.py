@@ -262,15 +262,15 @@ class Journaled:
 
     def _keep(self, state: Replay, keep: Callable[[int, int, Made], Future[None]] | None = None) -> Future[None]:
         """Keep a snapshot that is made from a copy, by a thread of the store where it has one."""
-        self._base = state.sequence
-        done = (keep or self.store.keep)(self._held.epoch, state.sequence, state.fork().kept)
-        done.add_done_callback(self._kept)
+        self._base, held = state.sequence, self._held
+        done = (keep or self.store.keep)(held.epoch, state.sequence, state.fork().kept)
+        done.add_done_callback(lambda done: self._kept(done, held))
         self._keeping = done
         return done
 
-    def _kept(self, done: Future[None]) -> None:
+    def _kept(self, done: Future[None], held: Held) -> None:
         error = done.exception()
-        if error is not None:
+        if error is not None and held is self._held:  # else the router was made again while it was made
             self._fail(error)
 
     @property
@@ -304,8 +304,7 @@ class Journaled:
         before the last one.
         """
         state = self._ready()
-        first = self._held.first if self._base < self._held.first else state.sequence + 1
-        held = Held(epoch=self._held.epoch, head=state.sequence, first=first)
+        held = Held(epoch=self._held.epoch, head=state.sequence, first=self._held.first)  # if it is there, it is tried
         for _, events in replayed(self.store, held, [], told=after):
             for event in events:
                 if event.seq > after:
