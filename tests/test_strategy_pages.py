@@ -74,6 +74,6 @@ def test_the_figures_are_those_of_the_command() -> None:
 @pytest.mark.slow
 @kernel_only
 @pytest.mark.parametrize("name", DRIVEN)
-def test_the_figures_through_the_door(name: str) -> None:
-    """The same for the strategies that have to be driven."""
+def test_the_figures_of_strategies_that_are_asked_again(name: str) -> None:
+    """The same for the strategies whose days take seconds."""
     check_figures(name)
