@@ -405,10 +405,13 @@ class Desk:
             factor = math.exp(min(1.0, max(-1.0, goal.rate * behind / goal.points[-1][1])))
             self.weights[goal.metric] = min(WEIGHT_MAX, max(1 / WEIGHT_MAX, weight * factor))
 
-    def answer(self, router: Reading, due: e.RevisionDue) -> Tables | None:
-        """The tables that a queue gets now; None where it has another strategy. O(cells); O(LP) once an interval."""
+    def question(self, router: Reading, due: e.RevisionDue) -> Callable[[], Tables] | None:
+        """Ask, and return what answers with the tables that a queue gets; None where it has another strategy. O(cells).
+
+        The answer is O(cells), and O(LP) once an interval. As in :meth:`hear`, all ask before the first is answered.
+        """
         asked = self._ask(router, due)
-        return None if asked is None else self._tables(asked)
+        return None if asked is None else partial(self._tables, asked)
 
     def _ask(self, router: Reading, due: e.RevisionDue) -> _Asked | None:
         """Look at what an answer needs, and give out the problem of new prices where they are due. O(cells)."""

@@ -11,6 +11,9 @@ agents with little time left from the first of them who is told an obligation.
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -220,9 +223,8 @@ class Intervals:
 
         Raises PlanError where a strategy fails.
         """
-        answers = [(q, self._asked(self._due(q, now), q)) for q in queues]
-        naming = self.naming
-        for q, tables in answers:
+        naming, asked = self.naming, [(q, self._asked(self._due(q, now), q)) for q in queues]
+        for q, tables in [(q, None if answer is None else answer()) for q, answer in asked]:
             if tables is not None:
                 naming.core.advance(now)
                 naming.write(self.classes[q], list(self.groups), tables)
@@ -237,17 +239,18 @@ class Intervals:
         counts = entered, connected, in_target, abandoned, handle_ms
         return RevisionDue(0, now, self.naming.queue_names[q], version, *counts)
 
-    def _asked(self, due: RevisionDue, q: int) -> Tables | None:
-        """The new tables of a queue, None where nobody answers for it."""
+    def _asked(self, due: RevisionDue, q: int) -> Callable[[], Tables] | None:
+        """What answers with the new tables of a queue, None where nobody answers for it."""
         if q in self.priced:
-            return self.desk.answer(self, due)
+            return self.desk.question(self, due)
         strategy = self.naming.queue_values[q].strategy
-        revise = getattr(strategy, "revise", None)
-        if revise is None:
-            return None
+        return partial(self._revised, due, strategy) if hasattr(strategy, "revise") else None
+
+    def _revised(self, due: RevisionDue, strategy: Any) -> Tables:
+        """What a strategy answers by itself. Raises PlanError."""
         classes, groups = self.revision_views(due.queue)
         try:
-            found: Revision = revise(observed(due), classes, groups)
+            found: Revision = strategy.revise(observed(due), classes, groups)
             check_tables(found.tables, len(classes), len(groups))
         except Exception as error:
             name = getattr(strategy, "name", type(strategy).__name__)
