@@ -8,6 +8,7 @@ import attrs
 
 from omniroute import commands as c
 from omniroute import forms
+from omniroute.core import limits
 from omniroute.core.codes import Reason
 from omniroute.core.lifecycle import InteractionState
 from omniroute.door import HANDLERS, WISHES, Door
@@ -35,6 +36,7 @@ def _close_queue(door: Door, now: int, command: c.CloseQueue) -> list[Event]:
         return door.refuse(events, command, REASONS.index(CLOSED), command.queue)
     door.core.advance(now)
     ledger.closed[command.queue] = None
+    ledger.closes.pop(command.queue, None)
     events.append(QueueClosed(ledger.next_seq(), now, command.queue))
     for i in [] if command.waiting == "keep" else _waits_in(door, command.queue):
         if not ledger.ids[i] or door.core.interaction(i)[0] not in ASIDE:
@@ -116,14 +118,20 @@ def _granted(door: Door, i: int, command: c.CloseQueue, events: list[Event]) -> 
 
 
 def _open_queue(door: Door, now: int, command: c.OpenQueue) -> list[Event]:
+    """Open, or hear when it will close: an open queue that hears nothing new has to be closed first."""
     forms.text("queue", command.queue)
-    events = door.begin(now)
-    if command.queue not in door.ledger.closed:
-        reason = REASONS.index(OPEN) if command.queue in door.naming.queues else Reason.UNKNOWN_QUEUE
-        return door.refuse(events, command, reason, command.queue)
+    if command.until is not None:
+        forms.integer("until", command.until, 0, limits.TIME_MAX)
+    events, ledger = door.begin(now), door.ledger
+    if command.queue not in door.naming.queues:
+        return door.refuse(events, command, Reason.UNKNOWN_QUEUE, command.queue)
+    if command.queue not in ledger.closed and command.until in (None, ledger.closes.get(command.queue)):
+        return door.refuse(events, command, REASONS.index(OPEN), command.queue)
     door.core.advance(now)
-    del door.ledger.closed[command.queue]
-    events.append(QueueOpened(door.ledger.next_seq(), now, command.queue))
+    ledger.closed.pop(command.queue, None)
+    if command.until is not None:
+        ledger.closes[command.queue] = command.until
+    events.append(QueueOpened(ledger.next_seq(), now, command.queue, command.until))
     return events
 
 

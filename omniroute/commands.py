@@ -88,6 +88,7 @@ class AgentCard(msgspec.Struct, frozen=True, array_like=True, tag=True):
     delays: dict[str, int] = {}
     weight: int = 1
     shares: dict[str, int] = {}
+    occupancy_at_most: int = 1_000
 
     @classmethod
     def of(cls, agent: Agent) -> Self:
@@ -109,6 +110,7 @@ class AgentCard(msgspec.Struct, frozen=True, array_like=True, tag=True):
             dict(agent.delays),
             agent.weight,
             {name: thousandths(share) for name, share in agent.shares.items()},
+            thousandths(agent.occupancy_at_most),
         )
 
     def agent(self) -> Agent:
@@ -129,6 +131,7 @@ class AgentCard(msgspec.Struct, frozen=True, array_like=True, tag=True):
             delays=self.delays,
             weight=self.weight,
             shares={name: f"{share // 10}.{share % 10}%" for name, share in self.shares.items()},
+            occupancy_at_most=f"{self.occupancy_at_most // 10}.{self.occupancy_at_most % 10}%",
         )
 
 
@@ -417,9 +420,13 @@ class CloseQueue(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=Fals
 
 
 class OpenQueue(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
-    """A closed queue takes interactions again."""
+    """A closed queue takes interactions again; ``until`` is when it will close, where that is known.
+
+    A queue that is open hears another ``until`` in this way. It closes by CloseQueue all the same.
+    """
 
     queue: str
+    until: int | None = None
 
 
 class Finish(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):

@@ -18,7 +18,8 @@ from omniroute.door import HANDLERS, WISHES, Door
 from omniroute.errors import MisuseError, PlanError, RequirementError
 from omniroute.events import CLOSED, REASONS, Classified, Event
 from omniroute.intake import Context, Decision
-from omniroute.model import INTEGER_MAX
+from omniroute.model import INTEGER_MAX, INTEGER_MIN
+from omniroute.plan_numbers import handle_permille
 
 if TYPE_CHECKING:
     from omniroute.journey_facts import Contact, ContextValue
@@ -29,6 +30,8 @@ __all__: list[str] = []
 _TEXT_MAX = 1_024
 USUAL_MS = 300_000
 """How long one takes an agent, as long as nobody knows."""
+LONG_PERMILLE = 900
+"""Of how many of a thousand handle times the longest is a long one."""
 
 
 def _context(values: Mapping[str, object]) -> Context:
@@ -162,6 +165,8 @@ def _count(door: Door, command: c.Arrive, what: str, queue: str) -> int:
         return core.gauge(naming.available(queue, command.channel))
     if what == "lot":
         return _drawn(naming.plan.agent_seed, door.ledger.seq, q)
+    if what == "spare":
+        return _spare(door, command, queue)
     line, staffed = core.queue(q)[0] + 1, core.gauge(naming.staffed(queue))
     if what == "ratio":
         return min(-(-1_000 * line // staffed), INTEGER_MAX) if staffed else INTEGER_MAX
@@ -171,6 +176,18 @@ def _count(door: Door, command: c.Arrive, what: str, queue: str) -> int:
     mean_ms = None if estimates is None else estimates.mean_ms(q)
     whole = line * (USUAL_MS if mean_ms is None else mean_ms)
     return min(-(-whole // staffed), INTEGER_MAX) if staffed else INTEGER_MAX
+
+
+def _spare(door: Door, command: c.Arrive, queue: str) -> int:
+    """How long before its queue closes who comes now is done, in ms; INTEGER_MAX where nobody has said when."""
+    closes, estimates = door.ledger.closes.get(queue), door.ledger.estimates
+    if closes is None:
+        return INTEGER_MAX
+    q = door.naming.queues[queue]
+    permille = handle_permille(door.naming.queue_values[q]) or LONG_PERMILLE
+    longest_ms = None if estimates is None else estimates.quantile(q, permille)
+    done = door.now + _count(door, command, "delay", queue) + (USUAL_MS if longest_ms is None else longest_ms)
+    return min(max(closes - done, INTEGER_MIN), INTEGER_MAX)
 
 
 def _drawn(seed: int, attempt: int, q: int) -> int:

@@ -180,8 +180,13 @@ class Estimates:
 
     def longest_ms(self, q: int) -> int | None:
         """The handle time that a queue's strategy asks for; None without one, or nothing to tell. O(buckets)."""
-        permille, times = handle_permille(self.naming.queue_values[q]), self.handled.get(q)
-        return None if permille is None or times is None else times.quantile(permille)
+        permille = handle_permille(self.naming.queue_values[q])
+        return None if permille is None else self.quantile(q, permille)
+
+    def quantile(self, q: int, permille: int) -> int | None:
+        """The handle time that so many of a thousand of a queue end within, None where nobody knows. O(buckets)."""
+        times = self.handled.get(q)
+        return None if times is None else times.quantile(permille)
 
     def mean_ms(self, q: int) -> int | None:
         """How long one of a queue takes an agent, on average; before one has, as long as one of those that have.

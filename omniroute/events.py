@@ -402,11 +402,12 @@ class QueueClosed(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=Fal
 
 
 class QueueOpened(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
-    """A closed queue takes interactions again."""
+    """A closed queue takes interactions again, or an open one heard when it will close: ``until``."""
 
     seq: int
     at: int
     queue: str
+    until: int | None = None
 
 
 class Classified(msgspec.Struct, frozen=True, array_like=True, tag=True):

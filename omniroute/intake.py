@@ -20,6 +20,7 @@ One rule set serves every channel. Besides the host's fields there are those tha
 ``available:QUEUE``   agents who are available now for the interaction's channel and meet what the queue needs
 ``ratio:QUEUE``       the line that it would make, itself included, over the queue's agents signed in, per mille
 ``delay:QUEUE``       the expected delay of who comes now, in ms
+``spare:QUEUE``       ms between when who comes now is done and when the queue closes; below 0: too late
 ``weekday``           1 (Monday) to 7, by the intake's offset from UTC unless the host says it; so too
 ``hour``, ``minute``  0 to 23 and 0 to 59
 ====================  =======================================================================================
@@ -27,8 +28,10 @@ One rule set serves every channel. Besides the host's fields there are those tha
 Ratios and delays are rounded up. The delay is 0 while an agent is available, else that line times the mean handle time
 of the queue over its agents signed in, the expected wait of M/M/s without abandonment; a queue that has not handled
 anything has the mean of those that have, and before any has, five minutes. Where nobody is signed in both are
-INTEGER_MAX. A rule that names several queues can leave it to one of these numbers which of them it is, by ``least``;
-and to chance, in proportion to weight over number, by ``random``.
+INTEGER_MAX. Done is that delay and a long handle time later: one that nine of ten do not exceed (or as many as the
+queue's strategy asks about), five minutes before anything was handled. A queue of which nobody has said when it closes
+has INTEGER_MAX to spare. A rule that names several queues can leave it to one of the ratios or delays which of them it
+is, by ``least``; and to chance, in proportion to weight over number, by ``random``.
 
 A queue whose name is no plain name stands in backticks with its prefix: ```waiting:tier 2` > 5``.
 
@@ -81,7 +84,7 @@ Least: TypeAlias = Literal["ratio", "delay"]
 
 _MINUTE_MS = 60_000
 _CLOCK = {"weekday": range(1, 8), "hour": range(24), "minute": range(60)}
-_COUNTS = ("waiting", "available", "ratio", "delay")
+_COUNTS = ("waiting", "available", "ratio", "delay", "spare")
 _SETTINGS = ("queue", "needs", "priority", "value", "head_start_ms", "treatment")
 
 
@@ -369,8 +372,8 @@ class Intake:
     def live(self, now: int, channel: str, count: Callable[[str, str], int]) -> dict[str, int | str]:
         """Return the fields of :meth:`asks` at ``now`` (ms since 1970). Cost: O(fields) and the counts.
 
-        ``count`` is called with the kind of a number and the name of a queue: ``waiting``, ``available``, ``ratio``,
-        ``delay``, and ``lot`` for an exponential time that has been drawn.
+        ``count`` is called with the kind of a number and the name of a queue: those above, and ``lot`` for an
+        exponential time that has been drawn.
 
         >>> asking = Rule("late", "weekday == 4 and hour >= 1 and waiting:a > 5", queue="b")
         >>> intake = Intake([asking], default=Rule("else", queue="a"), utc_offset_ms="+01:30")
@@ -459,7 +462,9 @@ class Intake:
         from omniroute.satisfy import Space  # a router does not pay for it
 
         domains: dict[str, Domain] = {**_CLOCK}
-        domains.update({name: range(INTEGER_MAX + 1) for name in self._asks if _counted(name)})
+        whole, positive = range(INTEGER_MIN, INTEGER_MAX + 1), range(INTEGER_MAX + 1)
+        counted = {name: pair[0] for name in self._asks if (pair := _counted(name))}
+        domains.update({name: whole if kind == "spare" else positive for name, kind in counted.items()})
         if channels is not None:
             domains["channel"] = tuple(sorted(channels))
         space = Space([rule.condition for rule in self.rules], domains)

@@ -116,6 +116,8 @@ class Ledger:
         self.call_backs: dict[int, CallingBack] = {}
         self.closed: dict[str, None] = {}
         """Closed queues, in the order in which they were closed."""
+        self.closes: dict[str, int] = {}
+        """When queues that are open will close, where somebody has told."""
         self.look_every = -1
         """How often call-backs want to be looked at, in ms; -1 there are none."""
         self.estimates: Estimates | None = None

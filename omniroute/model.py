@@ -326,6 +326,16 @@ def thousandths(share: float) -> int:
     return round(1000 * share)
 
 
+def _occupancy(value: object) -> float:
+    """Return a share of time to a tenth of a percent, above 0."""
+    from omniroute.checks import share  # as above
+
+    found = share(value, "occupancy_at_most")  # type: ignore[arg-type]
+    if not thousandths(found) or abs(1000 * found - thousandths(found)) > 1e-6:
+        raise PlanError("expected 0.1%..100% with at most one decimal", field="occupancy_at_most")
+    return thousandths(found) / 1000
+
+
 def _weight(value: int) -> int:
     return checked_integer(value, "weight", 1, WEIGHT_MAX)
 
@@ -357,7 +367,8 @@ class Agent:
     ``label_at_most`` interactions that carry a label of the plan. ``auto_accept`` takes each offer at once. After
     ``burst`` offers within ``burst_per_ms`` the agent rests until that time is over (0: never). ``delays`` say by queue
     how old an interaction must be before this agent may take it. ``order`` is the place in a fixed order, ``weight``
-    (1..1,000) counts where equals draw lots. ``shares`` are the parts of this agent's time that go to queues.
+    (1..1,000) counts where equals draw lots. ``shares`` are the parts of this agent's time that go to queues. Whoever
+    had something in hand for more than ``occupancy_at_most`` of the time of late rests until it is no more than that.
     ``windows`` are presence windows [start, end) in milliseconds (ISO 8601 text is accepted), used when a log is routed
     again.
     Raises PlanError.
@@ -382,6 +393,7 @@ class Agent:
     delays: Mapping[str, int] = attrs.field(factory=dict, converter=_delays, eq=_items, kw_only=True)
     weight: int = attrs.field(default=1, converter=_weight, kw_only=True)
     shares: Mapping[str, float] = attrs.field(factory=dict, converter=_shares, eq=_items, kw_only=True)
+    occupancy_at_most: float = attrs.field(default=1.0, converter=_occupancy, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         both = sorted(self.skills.keys() & self.labels.keys())
@@ -412,6 +424,7 @@ class Agent:
             _items(self.delays),
             self.weight,
             _items(self.shares),
+            self.occupancy_at_most,
         )
 
 

@@ -111,13 +111,17 @@ def handle_permille(queue: Queue) -> int | None:
     return permille
 
 
+def _is_estimated(field: str) -> bool:
+    return field.startswith(("delay:", "spare:"))
+
+
 def wants_estimates(plan: Plan) -> bool:
     """Whether a plan is paced, has a condition on an estimate, or something that wants handle times. O(queues).
 
-    That is a strategy, or a rule of the intake that asks for a delay.
+    That is a strategy, or a rule of the intake that asks for a delay, or for the time left to closing.
     """
     asked = plan.paced or any(condition.of in ESTIMATED for condition in plan.conditions)
-    asked = asked or (plan.intake is not None and any(name.startswith("delay:") for name in plan.intake.asks()))
+    asked = asked or (plan.intake is not None and any(map(_is_estimated, plan.intake.asks())))
     return asked or any(handle_permille(queue) is not None for queue in plan.queues)
 
 
@@ -140,8 +144,9 @@ def tell_manners(core: Core, g: int, agent: Agent, queues: Sequence[str]) -> Non
 
     O(shares * queues).
     """
-    if agent.auto_accept or agent.burst:
-        core.set_manners(g, int(agent.auto_accept), agent.burst, agent.burst_per_ms)
+    if agent.auto_accept or agent.burst or agent.occupancy_at_most < 1:
+        busiest = thousandths(agent.occupancy_at_most)
+        core.set_manners(g, int(agent.auto_accept), agent.burst, agent.burst_per_ms, busiest)
     if agent.weight != 1:
         core.set_weight(g, agent.weight)
     if agent.shares:

@@ -328,6 +328,7 @@ def _agent_table(agent: Agent) -> dict[str, object]:
         "delays": {queue: duration_text(delay) for queue, delay in agent.delays.items()} or None,
         "weight": agent.weight,
         "shares": {queue: f"{100 * share:g}%" for queue, share in agent.shares.items()} or None,
+        "occupancy_at_most": None if agent.occupancy_at_most == 1 else f"{100 * agent.occupancy_at_most:g}%",
     }
     defaults = {"units": 1, "order": 0, "auto_accept": False, "burst": 0, "burst_per": "1m", "weight": 1}
     return without(table, defaults)

@@ -379,9 +379,9 @@ class Router:
         """Nothing more enters a queue. See :class:`commands.CloseQueue`."""
         return self._apply(now, c.CloseQueue(queue, waiting, to))
 
-    def open_queue(self, now: int, queue: str) -> list[Event]:
-        """A closed queue takes interactions again."""
-        return self._apply(now, c.OpenQueue(queue))
+    def open_queue(self, now: int, queue: str, *, until: int | None = None) -> list[Event]:
+        """A closed queue takes interactions again. See :class:`commands.OpenQueue`."""
+        return self._apply(now, c.OpenQueue(queue, until))
 
     def transfer(
         self,

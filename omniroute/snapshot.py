@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT", "SEMANTICS", "digest", "read", "write"]
 
-FORMAT: Final = 11
+FORMAT: Final = 12
 """The number of this layout; another layout gets another number, and a step to it in :mod:`omniroute.upgrades`."""
 SEMANTICS: Final = 4
 """The number of what commands mean; it changes when the same commands would give other events."""
@@ -83,7 +83,8 @@ class Snapshot(msgspec.Struct, array_like=True, frozen=True):
     look_every: int
     journeys: Any
     """The rows of the journeys, None without; read as builtins, which are checked."""
-    estimates: EstimatesState | None = None
+    estimates: EstimatesState | None
+    closes: list[tuple[str, int]]
 
 
 class _Head(msgspec.Struct, array_like=True, frozen=True):
@@ -167,6 +168,7 @@ def _snapshot(now: int, naming: Naming, ledger: Ledger, *, plan: str | None, seq
         look_every=ledger.look_every,
         journeys=None if ledger.journeys is None else ledger.journeys.rows(),
         estimates=None if ledger.estimates is None else ledger.estimates.state(),
+        closes=list(ledger.closes.items()),
     )
 
 
@@ -309,7 +311,7 @@ def _ledger(naming: Naming, found: Snapshot) -> Ledger:
     for child, parent, kind in found.links:
         ledger.link(child, parent, kind)
     ledger.call_backs = dict(found.call_backs)
-    ledger.closed = dict.fromkeys(found.closed)
+    ledger.closed, ledger.closes = dict.fromkeys(found.closed), dict(found.closes)
     ledger.look_every = found.look_every
     if (found.estimates is None) == wants_estimates(naming.plan):
         raise InputError("has estimates where the plan wants none, or none where it does", source="snapshot")

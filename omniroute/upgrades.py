@@ -29,7 +29,19 @@ CORE: Final = 4
 
 Step: TypeAlias = Callable[[list[Any]], list[Any]]
 
-STEPS: Final[Mapping[int, Step]] = {}
+
+def _caps_and_closings(record: list[Any]) -> list[Any]:
+    """Format 12: groups have a cap on occupancy, agents the end of their last break; queues, when they close."""
+    rows: Any = core_of(record)
+    rows["format"] = 8
+    for group in rows["groups"]:
+        group["busiest"] = 1_000
+    for agent in rows["agents"]:
+        agent.update(rested=0, away=0, own=[{"value": 0, "at": 0}])
+    return with_core([12, *record[1:], []], rows)
+
+
+STEPS: Final[Mapping[int, Step]] = {11: _caps_and_closings}
 """By the format that a step reads; it returns the next one."""
 
 

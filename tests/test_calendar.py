@@ -545,7 +545,7 @@ def test_last_call_and_what_waits() -> None:
     """Before closing nothing more enters, what waits stays; at closing it moves, and the queue is closed again."""
     sales = table((10, 40, "open"), subject="sales", role="queue", last_call_ms=5, waiting="move", move_to="night")
     assert commands_between([sales], 0, END) == [
-        (10, OpenQueue("sales")),
+        (10, OpenQueue("sales", 40)),
         (35, CloseQueue("sales")),
         (40, OpenQueue("sales")),
         (40, CloseQueue("sales", "move", "night")),
@@ -580,7 +580,7 @@ def test_order_at_one_instant() -> None:
     fed = [(now, command) for now, command in commands_between(days, 5, 6)]
     assert fed == commands_between(days[::-1], 5, 6)
     assert [command for _, command in fed] == [
-        OpenQueue("b"),
+        OpenQueue("b", 9),
         CloseQueue("a"),
         SetObligation("new 2", 9),
         SetObligation("works", 9),

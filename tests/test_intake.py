@@ -391,6 +391,13 @@ def test_lint_knows_what_live_fields_can_be() -> None:
     assert dead(typo.lint(channels=["chat", "voice"])) == {"r0"}
 
 
+def test_lint_knows_that_a_queue_can_be_past_its_closing() -> None:
+    """Time to spare can be below 0, counts cannot."""
+    rules = [Rule("late", "spare:a < 0", queue="b"), Rule("never", "delay:a < 0", queue="b")]
+    found = Intake(rules, default=Rule("else", queue="a")).lint()
+    assert [(problem.rule, problem.kind) for problem in found] == [("never", "never")]
+
+
 def test_lint_names_queues_that_are_not_there() -> None:
     """Unknown queues are found in queue and in when, of the default too, with the nearest name."""
     intake = Intake([Rule("a", "waiting:sails > 3", queue=["sales", "vpi"])], default=Rule("else", queue="servce"))
@@ -474,6 +481,7 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: Rule("r", queue=["p", "q"], least="delay", weights={"q": 0}), "weights.q"),
     (lambda: Rule("r", queue=["p", "q"], least="delay", weights=["q"]), "weights"),  # type: ignore[arg-type]
     (lambda: Context({"ratio:sales": 3}), "context.ratio:sales"),
+    (lambda: Context({"spare:sales": 3}), "context.spare:sales"),
     (lambda: Intake([], default=Rule("d", priority=1)), "default.queue"),
     (lambda: Intake([], default=Rule("d", "a", queue="q")), "default.when"),
     (lambda: Intake([], default="q"), "default"),  # type: ignore[arg-type]

@@ -107,6 +107,7 @@ def full_plans(draw: st.DrawFn) -> Plan:
                 burst=draw(counts),
                 burst_per_ms=draw(milliseconds),
                 delays=draw(st.dictionaries(st.sampled_from(names), milliseconds)),
+                occupancy_at_most=draw(st.sampled_from([1, "85%", 0.333])),
             )
             for agent in plan.agents
         ],

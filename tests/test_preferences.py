@@ -563,6 +563,44 @@ def test_by_chance_in_proportion_to_weight_over_delay(core: str) -> None:
     assert abs(seen[0].count("three") / 2_000 - 6 / 7) < 0.016
 
 
+def test_last_call_by_hand(core: str) -> None:
+    """Who would not be done at closing goes elsewhere, worked out by hand.
+
+    Calls last 10 min, of which a sketch knows 3 % less or more; the queue closes at 60. Somebody free: too late from 50
+    on. Ana busy and one waiting before: 2 * 10 + 10 min, too late from 30 on. Another closing moves that, and once it
+    is closed and open again nobody knows. Seen to fail: the delay left out; and closings left out of a snapshot.
+    """
+    minute = 60_000
+    rule = Rule("last call", "spare:support < 0", queue="later")
+    plan = Plan(
+        queues=[Queue("support", auto_accept=True), Queue("later")],
+        agents=[Agent("ana", queues=["support"])],
+        intake=Intake([rule], default=Rule("else", queue="support")),
+    )
+    router = Router(plan)
+    assert router.open_queue(0, "support", until=60 * minute)[0].until == 60 * minute  # type: ignore[union-attr]
+    router.sign_in(0, "ana")
+    router.enqueue(0, "first", "support")
+    router.finish(10 * minute, "first")
+
+    def goes(at: int) -> str:
+        there = Router.restore(router.snapshot())
+        assert there.digest() == router.digest()
+        there.arrive(at, "x")
+        return there.interaction("x").queues[0]
+
+    assert [goes(at * minute) for at in (49, 51)] == ["support", "later"]
+    router.enqueue(11 * minute, "in hand", "support")
+    router.enqueue(11 * minute, "waits", "support")
+    assert [goes(at * minute) for at in (29, 31)] == ["support", "later"]
+    router.open_queue(12 * minute, "support", until=70 * minute)
+    assert [goes(at * minute) for at in (39, 41)] == ["support", "later"]
+    assert isinstance(router.open_queue(12 * minute, "support", until=70 * minute)[0], events.Rejected)
+    router.close_queue(13 * minute, "support")
+    router.open_queue(14 * minute, "support")
+    assert goes(300 * minute) == "support"
+
+
 STAGES: tuple[tuple[int, Mapping[int, Mapping[int, int]], Mapping[int, Mapping[int, int]]], ...] = (
     (0, {0: {0: 0}, 1: {1: 0, 0: 1}, 2: {2: 0}}, {0: {0: 1}, 1: {1: 0, 0: 2}, 2: {2: 1}}),
     (5_000, {0: {0: 0, 1: 1}, 1: {1: 0}, 2: {2: 0, 1: 0}}, {0: {0: 1, 1: 1}, 1: {1: 0}, 2: {2: 1, 1: 3}}),

@@ -74,6 +74,19 @@ def test_a_golden_snapshot_is_read(number: int, core: str) -> None:
     router.check()
 
 
+def test_what_format_11_did_not_know() -> None:
+    """No group has a cap, nobody has had a break, and no queue has said when it closes.
+
+    Seen to fail: caps of a thousandth, with which everybody rests after the first interaction.
+    """
+    with using("reference"):
+        router = Router.restore(golden(11))
+    core: Any = router._core
+    assert {group.busiest for group in core.tables.groups} == {1_000}
+    assert {(agent.past.rested, agent.past.away, agent.past.own.value) for agent in core.agents} == {(0, 0, 0)}
+    assert router._ledger.closes == {}
+
+
 def test_a_layout_has_one_number() -> None:
     """What is read is written again as the same bytes, so a field that is new, or has gone, needs another number.
 
@@ -108,8 +121,10 @@ def test_names_of_the_core_are_those_of_its_fields() -> None:
         more = ("idle_since", "stamp", "handled", "offered", "rest", "burst_from", "burst_count", "misses", "counts")
         for name, field in (*pairs, *((name, name) for name in more)):
             assert row[name] == getattr(agent, field), name
-        for name in ("ready", "accepted", "talked", "released", "busy", "spent", "spent_at"):
+        for name in ("ready", "accepted", "talked", "released", "busy", "spent", "spent_at", "rested", "away"):
             assert row[name] == getattr(agent.past, name), name
+        assert row["own"] == [{"value": agent.past.own.value, "at": agent.past.own.at}]
+    assert [row["busiest"] for row in rows["groups"]] == [group.busiest for group in core.tables.groups]
     for row, queue in zip(rows["queues"], core.tables.queues, strict=True):
         assert all(row[name] == getattr(queue, name) for name in row if name != "rona")
     for row, class_ in zip(rows["classes"], core.tables.classes, strict=True):
@@ -234,5 +249,5 @@ def test_a_record_that_another_release_decided_otherwise_says_how_to_go_on() -> 
 
 def test_integers_of_another_layout_name_it() -> None:
     """The core's own layout has its own number, and one that is not known is refused with those that are."""
-    with pytest.raises(InputError, match="has layout 3, known are 7"):
+    with pytest.raises(InputError, match="has layout 3, known are 7, 8"):
         dumped.split(array("q", [3, 0]))

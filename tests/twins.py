@@ -195,7 +195,8 @@ class Twins:
                     draw.one([0, 0, draw.one(range(every + 1))]),
                 )
         if draw.one([False, False, True]):
-            self.both("set_manners", group, draw.one([0, 0, 0, 1]), draw.one([0, 2, 3]), draw.one([5, 12]))
+            manners = (draw.one([0, 0, 0, 1]), draw.one([0, 2, 3]), draw.one([5, 12]), draw.one([1000, 1000, 800, 300]))
+            self.both("set_manners", group, *manners)
 
     def class_(self, draw: Draw) -> None:
         """A new class, its cells and perhaps a step into another."""

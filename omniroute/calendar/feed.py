@@ -122,7 +122,7 @@ def _of_queue(table: Timetable) -> Iterator[tuple[int, Command]]:
     for span in table.spans:
         if span.kind != OPEN or span.end_ms - table.last_call_ms <= span.start_ms:
             continue
-        yield span.start_ms, OpenQueue(queue)
+        yield span.start_ms, OpenQueue(queue, span.end_ms)
         if not table.last_call_ms or waiting == "keep":
             yield span.end_ms - table.last_call_ms, CloseQueue(queue, waiting, to)
             continue
@@ -194,6 +194,8 @@ def commands_at(tables: Iterable[Timetable], now: int) -> list[tuple[int, Comman
             before = [command for at, command in _of_queue(table) if at < now]
             if not before or isinstance(before[-1], CloseQueue):
                 found.append((now, CloseQueue(table.subject)))
+            else:
+                found.append((now, before[-1]))
             continue
         state = OUT
         for at, later in agent_states(table):

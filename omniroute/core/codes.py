@@ -86,6 +86,7 @@ class Cause(IntEnum):
     BUSY = 2
     UNREACHABLE = 3
     BURST = 4  # a rest only: so many offers in so short a time
+    OCCUPIED = 5  # a rest only: a greater share of his time with something in hand than his group's cap
 
 
 class TieKind(IntEnum):
@@ -127,6 +128,7 @@ class AgentKey(IntEnum):
     LEAST_TALK_TIME = 13  # of late
     LEAST_OCCUPIED = 14  # of late
     WEIGHTED_RANDOM = 15
+    LATEST_BREAK = 16  # of those who are free, whose last break ended latest
 
 
 LOOKS_BACK = frozenset(
@@ -139,6 +141,7 @@ LOOKS_BACK = frozenset(
         AgentKey.LONGEST_SINCE_RELEASE,
         AgentKey.LEAST_TALK_TIME,
         AgentKey.LEAST_OCCUPIED,
+        AgentKey.LATEST_BREAK,
     }
 )
 """The keys for which a core keeps what its agents did; it begins with the first class that has one of them."""

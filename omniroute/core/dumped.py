@@ -53,44 +53,50 @@ _QUEUE: Final = (
     *("control_every", "control_due", "version", "entered", "connected", "in_target", "abandoned"),
     Rows("rona", ("after", "rest"), 4),
 )
-_GROUP: Final = (
+_GROUP_7: Final = (
     *("units", Run("at_most", "pools"), Run("allow", "channels"), Run("interrupts", "channels")),
     *("idle_rate", "term", "auto", "burst", "burst_per", "weight", Rows("levels", _FADING, 3)),
     *(Rows("shares", ("of", "share")), Run("atoms")),
 )
+_GROUP: Final = (*_GROUP_7[:9], "busiest", *_GROUP_7[9:])
 _CLASS: Final = (
     *("queue", "channel", "age_rate", "length_rate", "offset", "age_cap", "step_at", "step_next", "step_tier"),
     *("step_when", "skip_if", "step_copy", "patient", "agent_key", Run("program")),
     Rows("pairs", ("opens", "rank_out", "cost_out", "rank_in", "cost_in", "condition"), "groups"),
 )
-_AGENT: Final = (
+_AGENT_7: Final = (
     *("group", "obligation", "order", "presence", "used", "idle_since", "stamp", "handled", "offered", "rest"),
     *("burst_from", "burst_count", Run("misses", 4), "ready", "accepted", "talked", "released", "busy"),
     *(Rows("fading", _FADING, 3), Run("spent", SHARES_MAX), "spent_at", Run("counts", "pools")),
 )
+_AGENT: Final = (*_AGENT_7[:-1], "rested", "away", Rows("own", _FADING, 1), _AGENT_7[-1])
 _INTERACTION: Final = (
     *("state", "seq", "wait_from", "step_from", "agent", "channel", "connected_at", "due", "gap"),
     *(Rows("entries", ("class", "tier", "since", "seq")), Rows("ties", ("agent", "kind", "until", "seq"))),
 )
-LAYOUTS: Final[Mapping[int, tuple[Field, ...]]] = {
-    7: (
+
+
+def _layout(group: tuple[Field, ...], agent: tuple[Field, ...]) -> tuple[Field, ...]:
+    return (
         *("format", "now", "seq", "estimates_every", "estimates_due", "half_life", "seed", "looks_back", "pools"),
         Rows("channels", ("load", "flags", Run("pools"))),
         Rows("windows", ("length", "closes_at")),
         Rows("queues", _QUEUE),
         "atoms",
-        Rows("groups", _GROUP),
+        Rows("groups", group),
         Rows("ladders", (Rows("rungs", ("left", "group")),), "groups"),
         Rows("gauges", ("kind", "subject", "given", Run("program"))),
         Rows("conditions", ("gauge", "on", "off", "below", "holds")),
         Rows("classes", _CLASS),
-        Rows("agents", _AGENT),
+        Rows("agents", agent),
         Rows("interactions", _INTERACTION, absent=int(InteractionState.GONE)),
         Run("free_interactions"),
         Rows("offers", ("interaction", "entry", "agent", "due", "seq"), absent=-1),
         Run("free_offers"),
     )
-}
+
+
+LAYOUTS: Final[Mapping[int, tuple[Field, ...]]] = {7: _layout(_GROUP_7, _AGENT_7), 8: _layout(_GROUP, _AGENT)}
 """By the number with which a dump begins; the order is that of the integers."""
 
 

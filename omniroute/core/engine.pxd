@@ -3,7 +3,7 @@
 from omniroute.core.conditions cimport look
 from omniroute.core.deadlines cimport arm, disarm
 from omniroute.core.hands cimport *
-from omniroute.core.keys cimport came, counted, has_given, has_taken, omni_rare
+from omniroute.core.keys cimport came, counted, has_given, has_taken, omni_rare, spared
 from omniroute.core.layout cimport *
 from omniroute.core.places cimport (
     arm_control,
@@ -171,6 +171,7 @@ cdef inline void take_up(State* s, i32 i, i32 j, i32 state) noexcept nogil:
     restart_idle(s, j)
     if omni_rare(s.looks_back):
         has_taken(s, j)
+        spare(s, j)
     if state == CONNECTED:
         count_handled(s, j)
     show(s, j)
@@ -229,6 +230,11 @@ cdef inline void let_rest(State* s, i32 j, i64 cause, i64 until) noexcept nogil:
         agent.rest = until
         arm(s, until, REST_END, j, j)
         tell(s, EV_RESTING, -1, j, cause, until)
+
+
+cdef inline void spare(State* s, i32 j) noexcept nogil:
+    """Whoever is over the cap of his group rests until he is not. ``show`` follows."""
+    let_rest(s, j, C_OCCUPIED, spared(s, j))
 
 
 cdef inline void count_burst(State* s, i32 j) noexcept nogil:
@@ -522,6 +528,9 @@ cdef inline void change_presence(State* s, i32 j, i32 presence, i64 reason, i32 
         restart_idle(s, j)
         if omni_rare(s.looks_back):
             came(s, j, signed_out)
+            spare(s, j)
+    elif presence == NOT_READY and reason == ASKED and s.looks_back:
+        s.pasts[j].away = 1
     show(s, j)
     if presence == READY:
         serve(s, j)
@@ -537,6 +546,7 @@ cdef inline void let_go(State* s, i32 j, i32 channel, bint took) noexcept nogil:
     restart_idle(s, j)
     if omni_rare(s.looks_back):
         has_given(s, j)
+        spare(s, j)
     show(s, j)
     go_on(s, j)
     empty(s, j)

@@ -43,6 +43,7 @@ cdef int fork_tables(State* s, State* t) except -1:
     t.estimates_every, t.estimates_due, t.estimates_at = s.estimates_every, s.estimates_due, s.estimates_at
     t.least_load = s.least_load
     t.looks_back, t.drawing, t.sharing, t.half_life, t.seed = s.looks_back, s.drawing, s.sharing, s.half_life, s.seed
+    t.capping = s.capping
     memcpy(t.channels, s.channels, sizeof(s.channels))
     memcpy(t.pool_load, s.pool_load, sizeof(s.pool_load))
     t.queues = <Queue*> copied(s.queues, s.n_queues * sizeof(Queue))

@@ -22,7 +22,7 @@ from omniroute.core.engine cimport (
     ABANDONED, ASKED, CANCELLED, change_presence, link_offer, place, serve, settle, wind_up, withdraw_excess,
 )
 from omniroute.core.hands cimport climb, go_on, into_hand, rank_in_queue, real_wait, takes
-from omniroute.core.keys cimport key_of, looked_up, rise
+from omniroute.core.keys cimport key_of, look_for_caps, looked_up, rise
 from omniroute.core.layout cimport *
 from omniroute.core.plain cimport is_plain, plain_enqueue, plain_finish
 from omniroute.core.order cimport clear_root, count_before, following, less
@@ -73,7 +73,7 @@ cdef i64 DEPTH_MAX = limits.PROGRAM_DEPTH_MAX
 cdef i32 ENTRIES_MAX = limits.ENTRIES_MAX
 cdef i64 SEQ_MAX = 2**43 - 1  # an offer's number is its sequence and 20 bits of slot
 cdef i64 COUNT_MAX = 2**26
-cdef i64 FORMAT = 7
+cdef i64 FORMAT = 8
 cdef i64 UNTIL_ACTIVATED = limits.UNTIL_ACTIVATED
 cdef i64 GAUGE_MAX = limits.GAUGE_MAX
 cdef i64 BITS_32 = 2**32 - 1
@@ -500,6 +500,7 @@ cdef class Core:
         memset(&s.groups[g], 0, sizeof(Group))
         s.groups[g].units = units
         s.groups[g].weight = 1
+        s.groups[g].busiest = 1000
         for x in range(s.n_pools):
             s.groups[g].at_most[x] = at_most[x]
         for x in range(CHANNELS):
@@ -542,14 +543,18 @@ cdef class Core:
             if self.s.agents[j].group == group:
                 show(&self.s, j)
 
-    def set_manners(self, i64 group, i64 auto, i64 burst, i64 burst_per):
+    def set_manners(self, i64 group, i64 auto, i64 burst, i64 burst_per, i64 busiest=1000):
         index("group", group, self.s.n_groups)
         within("auto", auto, 0, 1)
         within("burst", burst, 0, UNITS_MAX)
         within("burst window", burst_per, 0, OPENS_MAX)
         self.s.groups[group].auto = auto
         self.s.groups[group].burst = burst
+        within("busiest", busiest, 1, 1000)
         self.s.groups[group].burst_per = burst_per
+        self.s.groups[group].busiest = busiest
+        self.s.looks_back = self.s.looks_back or busiest < 1000
+        look_for_caps(&self.s)
 
     def set_choice(self, i64 half_life, i64 seed, i64 looks_back=0):
         cdef i32 j
@@ -1353,7 +1358,7 @@ cdef class Core:
         return self.s.agents[j].home, self.s.agents[j].until
     def key(self, i64 j, i64 agent_key):
         index("agent", j, self.s.n_agents)
-        within("agent key", agent_key, 0, WEIGHTED_RANDOM - 1)
+        within("agent key", agent_key, 0, (WEIGHTED_RANDOM if agent_key == WEIGHTED_RANDOM else len(AgentKey)) - 1)
         if agent_key == FEWEST_HANDLED or agent_key > LOAD_RATIO:
             return looked_up(&self.s, j, agent_key)
         return key_of(&self.s, j, agent_key).b

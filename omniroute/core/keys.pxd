@@ -22,6 +22,7 @@ cdef extern from *:
 
 cdef enum:
     INTERACTION = 4096  # one handled
+    TRIFLE = 16  # by which a share may be over a cap, as a logarithm: more than what is rounded
 
 
 cdef inline u64 mixed(u64 z) noexcept nogil:
@@ -80,17 +81,47 @@ cdef inline void add_to(State* s, Fading* it, i64 more) noexcept nogil:
 # What is kept --------------------------------------------------------------------------------------------------------
 
 
-cdef inline void occupied(State* s, i32 j) noexcept nogil:
-    """Bring the share of time with something in hand up to now."""
-    cdef Past* past = &s.pasts[j]
-    cdef Fading* it = &past.fading[OCCUPIED]
+cdef inline void share_now(State* s, Past* past, Fading* it) noexcept nogil:
+    """Bring a share of time with something in hand up to now."""
     cdef i64 one = <i64> 1 << 31
     if past.busy:
         it.value = one - faded(s, one - it.value, it.at)
     else:
         it.value = faded(s, it.value, it.at)
     it.at = s.now
+
+
+cdef inline void occupied(State* s, i32 j) noexcept nogil:
+    """Bring the shares up to now; an own one that was not kept so far begins where the other stands."""
+    cdef Past* past = &s.pasts[j]
+    if omni_rare(s.capping):
+        if past.own.at < past.fading[OCCUPIED].at:
+            past.own = past.fading[OCCUPIED]
+        share_now(s, past, &past.own)
+    share_now(s, past, &past.fading[OCCUPIED])
     past.busy = s.agents[j].held > 0
+
+
+cdef inline void look_for_caps(State* s) noexcept nogil:
+    """Find out whether some group has a cap. O(groups)."""
+    cdef i32 g
+    s.capping = False
+    for g in range(s.n_groups):
+        s.capping = s.capping or s.groups[g].busiest < 1000
+
+
+cdef inline i64 spared(State* s, i32 j) noexcept nogil:
+    """Until when whoever is over the cap of his group rests, with empty hands; -1 for who is not."""
+    cdef i64 busiest = s.groups[s.agents[j].group].busiest
+    cdef i64 cap = (busiest << 31) // 1000
+    cdef i64 over
+    if busiest == 1000:
+        return -1
+    occupied(s, j)
+    if s.pasts[j].own.value <= cap:
+        return -1
+    over = binary_log(s.pasts[j].own.value) - binary_log(cap)
+    return s.now + ((s.half_life * over) >> 16) + 1 if over > TRIFLE else -1
 
 
 cdef inline void has_taken(State* s, i32 j) noexcept nogil:
@@ -125,6 +156,9 @@ cdef inline void came(State* s, i32 j, bint signed_in) noexcept nogil:
     past.ready = s.now
     if signed_in:
         past.accepted = past.talked = past.released = s.now
+    if signed_in or past.away:
+        past.rested = s.now
+        past.away = 0
     occupied(s, j)
     rise(s, j)
 
@@ -139,6 +173,8 @@ cdef inline void rise(State* s, i32 j) noexcept nogil:
     cdef u64* row
     cdef Fading* it
     cdef Fading* best[FADINGS]
+    if omni_rare(s.capping):
+        occupied(s, j)
     for x in range(FADINGS):
         best[x] = &s.pasts[j].fading[x]
     for w in range(words):
@@ -225,6 +261,8 @@ cdef inline i64 looked_up(State* s, i32 j, i32 kind) noexcept nogil:
         return spent(s, &past.fading[TALK])
     if kind == LEAST_OCCUPIED:
         return spent(s, &past.fading[OCCUPIED])
+    if kind == LATEST_BREAK:
+        return -past.rested
     if kind == LONGEST_READY:
         return past.ready
     if kind == LONGEST_SINCE_ACCEPT:

@@ -60,6 +60,7 @@ cdef enum:  # Cause
     C_BUSY = 2
     C_UNREACHABLE = 3
     C_BURST = 4
+    C_OCCUPIED = 5
 
 cdef enum:  # Presence
     SIGNED_OUT = 0
@@ -128,6 +129,7 @@ cdef enum:  # AgentKey
     LEAST_TALK_TIME = 13
     LEAST_OCCUPIED = 14
     WEIGHTED_RANDOM = 15
+    LATEST_BREAK = 16
 
 cdef enum:  # what of an agent fades
     HANDLED = 0
@@ -203,6 +205,9 @@ cdef struct Past:  # what agent keys look back at; beside the agents, kept only 
     Fading fading[FADINGS]
     i64 spent[SHARES]  # ms of conversation for each share of his group, fading since
     i64 spent_at
+    i64 rested  # when his last break ended
+    i64 away  # whether he is on one
+    Fading own  # as what is occupied, but nobody else's; kept where some group has a cap
 
 cdef struct Group:
     i64 units
@@ -224,6 +229,7 @@ cdef struct Group:
     i32 n_shares
     i32 share_of[SHARES]  # queues
     i32 share[SHARES]  # of each agent's time, in thousandths
+    i32 busiest  # who had something in hand for more thousandths of his time of late rests; 1000: nobody
 
 cdef struct Class:  # what a scan over classes reads comes first, together
     i32 queue
@@ -382,6 +388,7 @@ cdef struct State:
     bint interrupting  # some group has something that gives way
     bint stepping  # some class has had a step
     bint looks_back  # some class has an agent key that looks back, or will have
+    bint capping  # some group has a cap on what is occupied
     bint drawing  # some class has WEIGHTED_RANDOM
     bint sharing  # some group has shares
     i64 half_life

@@ -107,6 +107,7 @@ cdef int dump_tables(State* s, Numbers* out) except -1 nogil:
         put(out, s.groups[g].auto)
         put(out, s.groups[g].burst)
         put(out, s.groups[g].burst_per)
+        put(out, s.groups[g].busiest)
         put(out, s.groups[g].weight)
         for y in range(FADINGS):
             put(out, s.groups[g].levels[y].value)
@@ -223,6 +224,10 @@ cdef int dump_traffic(State* s, Numbers* out) except -1 nogil:
         for y in range(SHARES):
             put(out, past.spent[y])
         put(out, past.spent_at)
+        put(out, past.rested)
+        put(out, past.away)
+        put(out, past.own.value)
+        put(out, past.own.at)
         for y in range(s.n_pools):
             put(out, s.counts[x * POOLS + y])
     put(out, s.n_interactions)
@@ -385,7 +390,7 @@ cdef int load_tables(Core self, numbers) except -1:
         units = next(numbers)
         at_most = [next(numbers) for _ in range(s.n_pools)]
         mix = [next(numbers) for _ in range(2 * s.n_channels)]
-        idle_rate, term, auto, burst, burst_per, weight = [next(numbers) for _ in range(6)]
+        idle_rate, term, auto, burst, burst_per, busiest, weight = [next(numbers) for _ in range(7)]
         levels = [read_fading(s, numbers, y) for y in range(FADINGS)]
         shares = [next(numbers) for _ in range(2 * read(numbers, "shares", 0, SHARES))]
         self.add_group([next(numbers) for _ in range(next(numbers))], units, at_most)
@@ -394,7 +399,7 @@ cdef int load_tables(Core self, numbers) except -1:
         for y in range(FADINGS):
             s.groups[g].levels[y].value, s.groups[g].levels[y].at = levels[y]
         self.set_group(g, idle_rate, term)
-        self.set_manners(g, auto, burst, burst_per)
+        self.set_manners(g, auto, burst, burst_per, busiest)
         for x in range(s.n_channels):
             self.set_mix(g, x, mix[x], mix[s.n_channels + x])
     for g in range(s.n_groups):
@@ -465,6 +470,9 @@ cdef int load_traffic(Core self, numbers) except -1:
         for y in range(SHARES):
             past.spent[y] = read(numbers, "what fades", 0, BITS_32)
         past.spent_at = read(numbers, "since when it fades", 0, s.now)
+        past.rested = read(numbers, "end of a break", 0, s.now)
+        past.away = read(numbers, "whether away", 0, 1)
+        past.own.value, past.own.at = read_fading(s, numbers, OCCUPIED)
         for y in range(s.n_pools):
             s.counts[x * POOLS + y] = read(numbers, "in use", 0, UNITS_MAX)
             if s.counts[x * POOLS + y]:

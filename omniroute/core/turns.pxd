@@ -461,6 +461,7 @@ cdef inline void do_take_over(State* s, i32 i, i32 c) noexcept nogil:
     if omni_rare(s.looks_back):
         ended(s, a, 0)
         has_taken(s, b)
+        spare(s, b)
     show(s, b)
     wrap_up(s, c, 0)
     release(s, c)
@@ -539,6 +540,7 @@ cdef inline void fire(State* s) noexcept nogil:
     elif item.kind == REST_END:
         disarm(s, &s.agents[item.what].heap_at)
         s.agents[item.what].rest = -1
+        spare(s, item.what)
         show(s, item.what)
         serve(s, item.what)
     elif item.kind == EDGE:

@@ -39,7 +39,7 @@ from omniroute.errors import MisuseError
 if TYPE_CHECKING:
     from omniroute.core.reference.engine import Core
 
-FORMAT = 7
+FORMAT = 8
 """The number of this layout; another layout gets another number."""
 
 
@@ -56,7 +56,7 @@ def dump(core: Core) -> array[int]:
         out.extend((*agent.misses, past.ready, past.accepted, past.talked, past.released, past.busy))
         for fading in (past.handled, past.talk, past.occupied):
             out.extend((fading.value, fading.at))
-        out.extend((*past.spent, past.spent_at))
+        out.extend((*past.spent, past.spent_at, past.rested, past.away, past.own.value, past.own.at))
         out.extend(agent.counts)
     out.append(len(core.interactions))
     for interaction in core.interactions:
@@ -91,7 +91,7 @@ def _dump_tables(core: Core, out: array[int]) -> None:
     out.extend((tables.atoms, len(tables.groups)))
     for g in tables.groups:
         out.extend((g.units, *g.at_most, *g.allow, *g.interrupts, g.idle_rate, g.term, g.auto, g.burst, g.burst_per))
-        out.append(g.weight)
+        out.extend((g.busiest, g.weight))
         for level in g.levels:
             out.extend((level.value, level.at))
         out.append(len(g.shares))
@@ -202,7 +202,11 @@ def _load_past(core: Core, take: Callable[[int], list[int]]) -> Past:
         within("what fades", value, 0, keys.VALUE_MAX)
     within("since when it fades", spent_at, 0, core.now)
     within("whether busy", busy, 0, 1)
-    return Past(ready, accepted, talked, released, handled, talk, occupied, busy, spent, spent_at)
+    rested, away = take(2)
+    within("end of a break", rested, 0, core.now)
+    within("whether away", away, 0, 1)
+    own = _load_fading(core, take, 2)
+    return Past(ready, accepted, talked, released, handled, talk, occupied, busy, spent, spent_at, rested, away, own)
 
 
 def _load_fading(core: Core, take: Callable[[int], list[int]], which: int) -> Fading:
@@ -279,12 +283,13 @@ def _load_tables(core: Core, take: Callable[[int], list[int]]) -> None:
     for _ in range(take(1)[0]):
         units = take(1)[0]
         at_most, allow, interrupts = take(tables.pools), take(channels), take(channels)
-        *manners, weight = take(6)
+        *manners, busiest, weight = take(7)
         levels = [_load_fading(core, take, which) for which in range(3)]
         shares = take(2 * within("shares", take(1)[0], 0, limits.SHARES_MAX))
         group = Group(set(take(take(1)[0])), units, at_most, allow, interrupts, *manners)  # type: ignore[arg-type]
         group.weight, group.levels = within("weight", weight, 1, limits.WEIGHT_MAX), levels
         tables.groups.append(group)
+        tables.set_manners(len(tables.groups) - 1, manners[2], manners[3], manners[4], busiest)
         core.set_shares(len(tables.groups) - 1, shares[::2], shares[1::2])
     for g in range(len(tables.groups)):
         numbers = take(2 * within("rungs", take(1)[0], 0, limits.RUNGS_MAX))

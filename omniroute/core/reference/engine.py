@@ -228,6 +228,7 @@ class Core:
             self._place(number)
         elif kind == DeadlineKind.REST_END:
             self.agents[number].rest = -1
+            keys.spare(self, number)
             self._look()
             self._serve(number)
         elif kind == DeadlineKind.EDGE:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from omniroute.core import limits
-from omniroute.core.codes import LOOKS_BACK, AgentKey
+from omniroute.core.codes import LOOKS_BACK, AgentKey, Cause
 from omniroute.core.limits import NEVER
-from omniroute.core.reference.state import Agent, Fading
+from omniroute.core.reference.state import Agent, Fading, Past
 from omniroute.core.reference.tables import index, within
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ INTERACTION: Final = 2**12
 """One interaction handled: after twelve half-lives nothing is left of it."""
 
 VALUE_MAX: Final = 2**32 - 1
+
+TRIFLE: Final = 16
+"""By how much a share may be over a cap, as a logarithm: more than what is rounded, and less than .02 %."""
 NOTHING: Final = -(2**62)
 """The key of who has done nothing of late."""
 
@@ -78,18 +81,41 @@ def spent(fading: Fading, half_life: int) -> int:
 
 def looks_back(core: Core) -> bool:
     """Whether some class has an agent key that looks back, or will have; else nothing is kept."""
-    return core.looks_back or any(class_.agent_key in LOOKS_BACK for class_ in core.tables.classes)
+    asked = any(class_.agent_key in LOOKS_BACK for class_ in core.tables.classes)
+    return core.looks_back or core.tables.capped or asked
+
+
+def _capping(core: Core) -> bool:
+    """Whether some group has a cap on the share of time with something in hand; else the own shares are not kept."""
+    return any(group.busiest < 1000 for group in core.tables.groups)
+
+
+def _share(core: Core, past: Past, fading: Fading) -> Fading:
+    """A share of time with something in hand, as it is now."""
+    if past.busy:
+        return Fading(ONE - faded(Fading(ONE - fading.value, fading.at), core.now, core.half_life), core.now)
+    return Fading(faded(fading, core.now, core.half_life), core.now)
 
 
 def _occupied(core: Core, j: int) -> None:
     """Bring the share of time with something in hand up to now. What has not been occupied fades as well."""
     past = core.agents[j].past
-    value, at = past.occupied.value, past.occupied.at
-    if past.busy:
-        value = ONE - faded(Fading(ONE - value, at), core.now, core.half_life)
-    else:
-        value = faded(past.occupied, core.now, core.half_life)
-    past.occupied, past.busy = Fading(value, core.now), int(bool(core.holds(j)))
+    if _capping(core):
+        # What was not kept so far begins where the other stands.
+        past.own = _share(core, past, past.own if past.own.at >= past.occupied.at else past.occupied)
+    past.occupied, past.busy = _share(core, past, past.occupied), int(bool(core.holds(j)))
+
+
+def spare(core: Core, j: int) -> None:
+    """Whoever is over the cap of his group rests until he is not, should he take nothing in hand meanwhile."""
+    busiest = core.tables.groups[core.agents[j].group].busiest
+    if busiest == 1000:
+        return
+    _occupied(core, j)
+    own = core.agents[j].past.own.value
+    over = binary_log(own) - binary_log(ONE * busiest // 1000) if own else 0
+    if over > TRIFLE:
+        core._rest(j, Cause.OCCUPIED, core.now + (core.half_life * over >> 16) + 1)
 
 
 def has_taken(core: Core, j: int) -> None:
@@ -97,6 +123,7 @@ def has_taken(core: Core, j: int) -> None:
     if looks_back(core):
         core.agents[j].past.accepted = core.now
         _occupied(core, j)
+        spare(core, j)
 
 
 def has_given(core: Core, j: int) -> None:
@@ -104,6 +131,7 @@ def has_given(core: Core, j: int) -> None:
     if looks_back(core):
         core.agents[j].past.released = core.now
         _occupied(core, j)
+        spare(core, j)
 
 
 def ended(core: Core, j: int, talk: int, q: int = -1) -> None:
@@ -136,8 +164,17 @@ def came(core: Core, j: int, *, signed_in: bool) -> None:
     past.ready = core.now
     if signed_in:
         past.accepted = past.talked = past.released = core.now
+    if signed_in or past.away:
+        past.rested, past.away = core.now, 0
     _occupied(core, j)
     rise(core, j)
+    spare(core, j)
+
+
+def goes(core: Core, j: int) -> None:
+    """The agent is not ready because somebody said so: a break."""
+    if looks_back(core):
+        core.agents[j].past.away = 1
 
 
 def rise(core: Core, j: int) -> None:
@@ -148,6 +185,8 @@ def rise(core: Core, j: int) -> None:
     """
     if not looks_back(core):
         return
+    if _capping(core):
+        _occupied(core, j)
     past, tables = core.agents[j].past, core.tables
     served = [class_ for class_ in tables.classes if class_.pairs[core.agents[j].group].opens != NEVER]
     for place, name in enumerate(("handled", "talk", "occupied")):
@@ -216,6 +255,7 @@ _COLUMNS: Final[Mapping[AgentKey, Callable[[Core, Agent, int], int]]] = {
     AgentKey.LONGEST_SINCE_RELEASE: lambda _, agent, __: agent.past.released,
     AgentKey.LEAST_TALK_TIME: _spent("talk"),
     AgentKey.LEAST_OCCUPIED: _spent("occupied"),
+    AgentKey.LATEST_BREAK: lambda _, agent, __: -agent.past.rested,
 }
 """The named column of each key but one."""
 

@@ -57,7 +57,8 @@ def obligation(core: Core, j: int) -> tuple[int, int]:
 def key(core: Core, j: int, agent_key: int) -> int:
     """By what number an agent stands among equals, for any agent key but random choice; the least goes first. O(1)."""
     index("agent", j, len(core.agents))
-    within("agent key", agent_key, 0, AgentKey.WEIGHTED_RANDOM - 1)
+    most = AgentKey.WEIGHTED_RANDOM if agent_key == AgentKey.WEIGHTED_RANDOM else len(AgentKey)
+    within("agent key", agent_key, 0, most - 1)
     return key_value(core, -1, j, agent_key)
 
 

@@ -164,6 +164,8 @@ def _set_presence(self: Core, j: int, move: PresenceMove, reason: PresenceReason
         agent.misses = [0] * len(agent.misses)
         self._restart_idle(j)
         keys.came(self, j, signed_in=signs_in)
+    elif agent.presence == Presence.NOT_READY and reason == PresenceReason.ASKED:
+        keys.goes(self, j)
     self._look()
     if agent.presence == Presence.READY:
         self._serve(j)

@@ -110,6 +110,9 @@ class Fading:
 class Past:
     """What agent keys look back at: instants, and what is fading; ``busy`` whether he had something in hand then.
 
+    ``rested`` is the end of his last break, ``away`` whether he is on one. ``own`` is the share of his time with
+    something in hand, as ``occupied`` is, but nobody else's: it is kept where some group has a cap.
+
     ``spent`` is the ms of conversation for each of his group's shares, fading since ``spent_at``.
     """
 
@@ -123,6 +126,9 @@ class Past:
     busy: int = 0
     spent: list[int] = Factory(lambda: [0] * SHARES_MAX)
     spent_at: int = 0
+    rested: int = 0
+    away: int = 0
+    own: Fading = Factory(Fading)
 
 
 @define(slots=True)
@@ -130,7 +136,8 @@ class Group:
     """Agents that no table can tell apart; ``atoms`` are the atoms that hold for them.
 
     ``at_most`` counts by pool. ``allow`` and ``interrupts`` are bitmaps of pools for each channel: what may be held
-    beside it, and what gives way to it. ``burst`` offers in ``burst_per`` ms make an agent rest (0: never). ``ladder``
+    beside it, and what gives way to it. ``burst`` offers in ``burst_per`` ms make an agent rest (0: never), and so does
+    more than ``busiest`` thousandths of his time of late with something in hand (1000: nothing does). ``ladder``
     has (ms, group), most ms first: with so little time left its agents are in that group. ``levels`` is what the agent
     of the group who was connected last had fading: handled, talk, occupied. ``shares`` are queues with the parts of
     each agent's time, in thousandths, that are to go to them.
@@ -146,6 +153,7 @@ class Group:
     auto: int = 0
     burst: int = 0
     burst_per: int = 0
+    busiest: int = 1000
     ladder: list[tuple[int, int]] = Factory(list)
     weight: int = 1
     levels: list[Fading] = Factory(lambda: [Fading(), Fading(), Fading()])

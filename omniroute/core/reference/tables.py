@@ -39,6 +39,8 @@ class Tables:
     classes: list[Class] = Factory(list)
     groups: list[Group] = Factory(list)
     gauges: list[Gauge] = Factory(list)
+    capped: bool = False
+    """Whether a group ever had a cap on the share of time with something in hand."""
     conditions: list[Condition] = Factory(list)
     windows: list[Window] = Factory(list)
 
@@ -160,13 +162,18 @@ class Tables:
         within("interrupts", interrupts, 0, ALL_POOLS)
         cell.allow[channel], cell.interrupts[channel] = allow, interrupts
 
-    def set_manners(self, group: int, auto: int, burst: int, burst_per: int) -> None:
-        """Whether a group's agents accept by themselves; after how many offers in how many ms they rest (0: never)."""
+    def set_manners(self, group: int, auto: int, burst: int, burst_per: int, busiest: int = 1000) -> None:
+        """Whether a group's agents accept by themselves; after how many offers in how many ms they rest (0: never).
+
+        They rest as well while they had something in hand for more than ``busiest`` thousandths of their time of late.
+        """
         cell = self.groups[index("group", group, len(self.groups))]
         within("auto", auto, 0, 1)
         within("burst", burst, 0, limits.UNITS_MAX)
         within("burst window", burst_per, 0, limits.OPENS_MAX)
-        cell.auto, cell.burst, cell.burst_per = auto, burst, burst_per
+        within("busiest", busiest, 1, 1000)
+        cell.auto, cell.burst, cell.burst_per, cell.busiest = auto, burst, burst_per, busiest
+        self.capped = self.capped or busiest < 1000
 
     def add_class(self, queue: int, channel: int, program: Sequence[int], agent_key: int) -> int:
         """A new class; its pairs are not allowed until they are set."""
