@@ -18,6 +18,8 @@ Duration: TypeAlias = int | str | timedelta
 
 DURATION_MAX_MS: Final = 315_360_000_000
 """Ten years."""
+DURATION_LENGTH_MAX: Final = 128
+"""Characters of a duration."""
 
 _T = TypeVar("_T")
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -32,7 +34,7 @@ def milliseconds(value: Duration, field: str = "duration") -> int:
     """
     number: object = value
     if isinstance(value, str):
-        compact = value.replace(" ", "")
+        compact = value.replace(" ", "") if len(value) <= DURATION_LENGTH_MAX else ""
         if not _DURATION.fullmatch(compact):
             raise PlanError(f'expected a duration such as "30s", "5m", "1h", "250ms", got {shown(value)}', field=field)
         number = sum(int(n) * _UNITS_MS[unit] for n, unit in re.findall(r"([0-9]+)([a-z]+)", compact))

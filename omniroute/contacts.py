@@ -18,7 +18,7 @@ from omniroute.door import HANDLERS, WISHES, Door
 from omniroute.errors import MisuseError, PlanError, RequirementError
 from omniroute.events import CLOSED, REASONS, Classified, Event
 from omniroute.intake import Context, Decision
-from omniroute.model import INTEGER_MAX, INTEGER_MIN
+from omniroute.model import INTEGER_MAX, INTEGER_MIN, shown
 from omniroute.plan_numbers import handle_permille
 
 if TYPE_CHECKING:
@@ -92,6 +92,11 @@ def _travelling(values: Mapping[str, object]) -> dict[str, ContextValue | None]:
     """What of a context travels with a journey: a set as its members in order. Raises MisuseError."""
     from omniroute.journey_facts import checked_changes  # a router without journeys does not pay for them
 
+    if not isinstance(values, Mapping):
+        raise MisuseError(f"context is {shown(values)}, expected a table")
+    for name, value in values.items():
+        if isinstance(value, list) and not all(isinstance(member, str) for member in value):
+            raise MisuseError(f"{shown(name)} of the context is a list, expected one of texts")
     joined = {name: ", ".join(sorted(v)) if isinstance(v, list) else v for name, v in values.items()}
     return checked_changes(joined)
 

@@ -20,6 +20,27 @@ A *refusal* (the world raced us) is none of these: it is a ``Rejected`` event.
 
 from __future__ import annotations
 
+from typing import Final
+
+MESSAGE_MAX: Final = 2_000
+"""Characters of a message."""
+FIELD_MAX: Final = 400
+"""Characters of the place in a file that an error names."""
+
+
+def legible(text: str, most: int = MESSAGE_MAX) -> str:
+    r"""Return text as one line that fits on a screen and that no terminal obeys. O(most).
+
+    What cannot be printed (controls, marks that reverse text, half characters) is written as an escape.
+
+    >>> legible("sales\x1b[2J"), legible("abcdef", 3)
+    ('sales\\x1b[2J', 'abc…')
+    """
+    short = text[: most + 1]
+    if not short.isprintable():
+        short = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in short)
+    return short if len(short) <= most else short[:most] + "…"
+
 
 class OmnirouteError(Exception):
     """The base of all errors of omniroute."""
@@ -27,6 +48,9 @@ class OmnirouteError(Exception):
 
 class MisuseError(OmnirouteError, ValueError):
     """The caller broke a rule of the door: wrong type, value out of range, re-entry. Nothing has moved."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(legible(message))
 
 
 class TimeError(MisuseError):
@@ -36,20 +60,21 @@ class TimeError(MisuseError):
 class InputError(OmnirouteError, ValueError):
     """Something from outside is not what it should be.
 
-    ``source`` (a file or a name), ``line`` (from 1) and ``field`` say where, as far as it is known.
+    ``source`` (a file or a name), ``line`` (from 1) and ``field`` say where, as far as it is known. What came from
+    outside is made legible in ``message``, in ``field`` and in the text of the error; ``source`` is as it was given.
     """
 
     def __init__(
         self, message: str, *, source: str | None = None, line: int | None = None, field: str | None = None
     ) -> None:
-        self.message = message
+        self.message = legible(message)
         self.source = source
         self.line = line
-        self.field = field
-        where = source or ""
+        self.field = None if field is None else legible(field, FIELD_MAX)
+        where = legible(source or "")
         if line is not None:
             where += f":{line}"
-        parts = [part for part in (where, field, message) if part]
+        parts = [part for part in (where, self.field, self.message) if part]
         super().__init__(": ".join(parts))
 
 
@@ -69,9 +94,9 @@ class JournalError(OmnirouteError):
     """A journal cannot be opened or written; ``source`` names it."""
 
     def __init__(self, message: str, *, source: str = "") -> None:
-        self.message = message
+        self.message = legible(message)
         self.source = source
-        super().__init__(f"{source}: {message}" if source else message)
+        super().__init__(f"{legible(source)}: {self.message}" if source else self.message)
 
 
 class DamagedError(JournalError):
@@ -86,7 +111,7 @@ class DamagedError(JournalError):
         super().__init__(message if sequence is None else f"record {sequence}: {message}", source=source)
 
     def __str__(self) -> str:
-        return f"{super().__str__()}. {self.advice}" if self.advice else super().__str__()
+        return f"{super().__str__()}. {legible(self.advice)}" if self.advice else super().__str__()
 
 
 class FencedError(JournalError):

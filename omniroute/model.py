@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -37,6 +38,7 @@ WINDOWS_MAX = 65_536
 INSTANT_MAX = 253_402_300_799_999
 """The last millisecond of the year 9999, since 1970-01-01T00:00:00Z."""
 
+_LIKE_LENGTH, _LOOKED_AT = 64, 1_000
 _REFUSED = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -67,12 +69,17 @@ def shown(value: object) -> str:
 def nearest(name: object, known: Iterable[str]) -> str:
     """Return the end of a message about an unknown name: the known name that is most like it, or nothing.
 
+    Looks at the first thousand, and at their beginnings.
+
     >>> nearest("sails", ["sales", "billing"])
     "; did you mean 'sales'?"
     """
     import difflib  # only errors need it; it would cost every import of omniroute
 
-    close = difflib.get_close_matches(str(name)[:64], list(known), 1)
+    if not isinstance(name, str):
+        return ""
+    near = [other for other in islice(known, _LOOKED_AT) if len(other) <= 2 * _LIKE_LENGTH]
+    close = difflib.get_close_matches(name[:_LIKE_LENGTH], near, 1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 

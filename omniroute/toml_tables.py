@@ -21,6 +21,7 @@ __all__ = [
     "checked_keys",
     "inside",
     "keys_of",
+    "parsed",
     "read_bytes",
     "read_document",
     "read_table",
@@ -31,7 +32,11 @@ __all__ = [
 ]
 
 FILE_BYTES_MAX: Final = 16 * 2**20
+KEY_PARTS_MAX: Final = 16
+"""Parts of a key with dots, and of a header; the parser holds every beginning of each of them."""
 
+_KEY: Final = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*')[ \t]*\.[ \t]*"""
+_LONG_KEY: Final = re.compile(rf"[ \t]*(?:\[\[?[ \t]*)?(?:{_KEY}){{{KEY_PARTS_MAX}}}")
 _T = TypeVar("_T")
 
 
@@ -60,12 +65,7 @@ def text_of_file(path: str | os.PathLike[str]) -> str:
 
 def read_document(text: str, source: str, build: Callable[[dict[str, Any]], _T]) -> _T:
     """Build a value from TOML; ``source`` is its name in errors. Raises PlanError with line and field."""
-    try:
-        document = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        found = re.search(r"\(at line ([0-9]+)", str(error))
-        message = "tables or lists are nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise PlanError(message, source=source, line=int(found[1]) if found else None) from error
+    document = parsed(text, source)
     try:
         return build(document)
     except PlanError as error:
@@ -73,6 +73,19 @@ def read_document(text: str, source: str, build: Callable[[dict[str, Any]], _T])
         raise PlanError(error.message, source=source, line=line, field=error.field) from error
     except RecursionError as error:  # dotted keys nest without nesting the parser
         raise PlanError("tables or lists are nested too deeply", source=source) from error
+
+
+def parsed(text: str, source: str) -> dict[str, Any]:
+    """Return what a TOML text says. Raises PlanError with the line."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.count(".") >= KEY_PARTS_MAX and _LONG_KEY.match(line):
+            raise PlanError(f"a key has at most {KEY_PARTS_MAX} parts", source=source, line=number)
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        found = re.search(r"\(at line ([0-9]+)", str(error))
+        message = "tables or lists are nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise PlanError(message, source=source, line=int(found[1]) if found else None) from error
 
 
 def keys_of(kind: type) -> dict[str, str]:
@@ -127,15 +140,15 @@ def line_of(text: str, field: str) -> int | None:
     counts: dict[str, int] = {}
     table = ""
     for number, line in enumerate(text.split("\n"), 1):
-        header = re.match(r"\s*(\[\[?)\s*([^\[\]#]+?)\s*\]", line)
+        header, many = _header(line)
         if header:
-            *parents, last = (part.strip() for part in header[2].split("."))
+            *parents, last = (part.strip() for part in header.split("."))
             name = ""
             for parent in parents:
                 name = f"{name}{parent}"
                 name += f"[{counts[name] - 1}]." if name in counts else "."
             name += last
-            if header[1] == "[[":
+            if many:
                 counts[name] = counts.get(name, 0) + 1
                 name = f"{name}[{counts[name] - 1}]"
             table = f"{name}."
@@ -147,6 +160,15 @@ def line_of(text: str, field: str) -> int | None:
     while field and field not in lines:
         field = re.sub(r"(\[[0-9]+\]|\.?[^.\[\]]*)$", "", field) if re.search(r"[.\[]", field) else ""
     return lines.get(field)
+
+
+def _header(line: str) -> tuple[str, bool]:
+    """Return the name in a header and whether it is one of many; no name where there is none. O(length)."""
+    text = line.lstrip()
+    many = text.startswith("[[")
+    inner, closed, _ = text[1 + many :].partition("]")
+    good = text.startswith("[") and closed and "[" not in inner and "#" not in inner
+    return (inner.strip() if good else ""), many
 
 
 def without(table: Mapping[str, object], defaults: Mapping[str, object]) -> dict[str, object]:

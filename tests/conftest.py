@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import hypothesis
 import pytest
+from hostile import Fuzz
 
 from omniroute.core import IMPLEMENTATION
 from omniroute.formats.detect import open_log
@@ -40,6 +41,7 @@ ABOVE = {
     "prices",
     "reconstruct",
     "requirements",
+    "security",
     "strategy",
     "telemetry",
     "tidy",
@@ -50,9 +52,12 @@ ABOVE = {
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--slow``, ``--kills`` and ``--of-the-core``."""
+    """Add ``--slow``, ``--kills``, ``--fuzz-seconds`` and ``--of-the-core``."""
     parser.addoption("--slow", action="store_true", default=False, help="also run the tests marked slow")
     parser.addoption("--kills", type=int, default=0, metavar="N", help="kill a host with a journal N times, each way")
+    parser.addoption(
+        "--fuzz-seconds", type=float, default=0.0, metavar="N", help="feed each hostile reader for N s of processor time"
+    )
     parser.addoption(
         "--of-the-core",
         action="store_true",
@@ -80,6 +85,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "slow" in item.keywords:
             item.add_marker(skip)
+
+
+@pytest.fixture
+def fuzz(request: pytest.FixtureRequest) -> Fuzz:
+    """Return what feeds a reader with hostile examples: a few, or as many as ``--fuzz-seconds`` allows."""
+    return Fuzz(request.node.name, request.config.getoption("--fuzz-seconds"))
 
 
 @pytest.fixture(scope="session")

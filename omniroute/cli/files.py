@@ -14,6 +14,7 @@ from omniroute.formats.csv_mapped import CsvMapping
 from omniroute.formats.detect import open_log
 from omniroute.plan import Plan
 from omniroute.replay.history import History
+from omniroute.toml_tables import parsed, text_of_file
 
 
 def read_plan(path: str) -> Plan:
@@ -38,15 +39,7 @@ def mapping_from(path: str | None, plans: Sequence[tuple[str, Plan]]) -> CsvMapp
 
 
 def _csv_table(path: str) -> dict[str, object]:
-    import tomllib
-
-    try:
-        with Path(path).open("rb") as file:
-            table = tomllib.load(file).get("csv")
-    except OSError as error:
-        raise PlanError(f"cannot be read: {error.strerror or error}", source=path) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise PlanError(f"is not TOML: {error}", source=path) from error
+    table = parsed(text_of_file(path), path).get("csv")
     if not isinstance(table, dict):
         raise PlanError("has no [csv] table", source=path, field="csv")
     return table
@@ -85,6 +78,8 @@ class Folder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise Failure(OUTPUT, f"{path}: {error.strerror or error}") from error
+        except ValueError as error:
+            raise Failure(OUTPUT, f"{path}: is no name of a folder: {error}") from error
         there = [name for name in names if os.path.lexists(self.path / name)]
         if there and not force:
             raise Failure(OUTPUT, f"{path}: has {', '.join(there)} already; --force overwrites")

@@ -6,10 +6,11 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from omniroute.cli import compare, demo, journal, replay, top
 from omniroute.cli.exits import HELP, INPUT, INTERRUPTED, PIPE, Failure
+from omniroute.errors import legible
 
 _COMMANDS: Final = (replay, compare, demo, journal, top)
 
@@ -28,9 +29,17 @@ class _Version(argparse.Action):
         parser.exit()
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with the arguments as everything else is said: no file's name drives the terminal."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage and what is wrong, and end."""
+        super().error(legible(message))
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser with all subcommands."""
-    made = argparse.ArgumentParser(
+    made = _Parser(
         prog="omniroute",
         description="Route a contact centre's interactions, and yesterday's again under another plan.",
         epilog=HELP,

@@ -22,6 +22,9 @@ from omniroute.replay.reconstruct import plan_text
 from omniroute.replay.report import Options, Replay, document, replay
 
 PLAN, REPORT, INTERACTIONS = "plan.toml", "report.json", "interactions.csv"
+_FORMULAS: Final = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
+"""What a formula begins with; the last four are the wide forms of the first."""
+_SEPARATORS: Final = ",;|\t\r\n"
 _COLUMNS: Final = (
     "line",
     "queue",
@@ -191,5 +194,14 @@ def _side(columns: InteractionColumns) -> list[tuple[str, int, str]]:
 
 
 def _safe(name: str) -> str:
-    """Return a name that a spreadsheet will not take for a formula."""
-    return f"'{name}" if name[:1] in ("=", "+", "-", "@", "\t", "\r") else name
+    """Return a name that a spreadsheet will not take for a formula, nor what stands behind a separator in it.
+
+    Where a country writes decimals with a comma, a spreadsheet cuts lines at semicolons, in quotes or not.
+    """
+    safe, cell = [], True
+    for character in name:
+        if cell and character in _FORMULAS:
+            safe.append("'")
+        cell = character in _SEPARATORS or (cell and character in " \"'")
+        safe.append(character)
+    return "".join(safe)

@@ -25,6 +25,7 @@ class Screen:
 
     def heading(self, text: str) -> None:
         """Begin a part of the report."""
+        text = printable(text)
         if self._console is not None:
             self._console.print(f"\n{text}", style="bold", markup=False, highlight=False)
         else:

@@ -105,13 +105,18 @@ OFFER_SLOT_BITS: Final = 20
 
 def out_of_range(what: str, value: int, low: int, high: int) -> MisuseError:
     """The error that both cores raise for an integer outside its range. O(1)."""
-    return MisuseError(f"{what} is {value}, allowed is {low}..{high}")
+    return MisuseError(f"{what} is {_written(value)}, allowed is {low}..{high}")
+
+
+def _written(value: int) -> str:
+    """An integer for a message: Python writes none of thousands of digits. O(1)."""
+    return str(value) if value.bit_length() <= 128 else f"an integer of {value.bit_length()} bits"
 
 
 def too_early(now: int, last: int, due: int) -> TimeError:
     """The error that both cores raise for a command before the present or past an unfired deadline. O(1)."""
     if now < last or now > TIME_MAX:
-        return TimeError(f"now is {now}, allowed is {last}..{TIME_MAX}")
+        return TimeError(f"now is {_written(now)}, allowed is {last}..{TIME_MAX}")
     return TimeError(f"now is {now}, but a deadline at {due} has not fired: advance first")
 
 

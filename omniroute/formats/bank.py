@@ -190,9 +190,8 @@ def _outcome(text: str, *, queued: bool) -> Outcome:
 def _following(earlier_ms: int, day_ms: int, clock_ms: int) -> int:
     """Return the moment of a clock that must come after ``earlier_ms``, on the row's day or a later one."""
     moment_ms = day_ms + clock_ms
-    while moment_ms < earlier_ms - _HALF_DAY_MS:
-        moment_ms += DAY_MS
-    return moment_ms
+    days = -((moment_ms - earlier_ms + _HALF_DAY_MS) // DAY_MS)
+    return moment_ms + max(days, 0) * DAY_MS
 
 
 @functools.lru_cache(maxsize=4096)

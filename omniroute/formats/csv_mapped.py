@@ -35,7 +35,7 @@ from typing import Final
 import attrs
 
 from omniroute.errors import LogError, PlanError
-from omniroute.formats.limits import MAX_DURATION_MS, MAX_EPOCH_MS, MAX_PRIORITY
+from omniroute.formats.limits import MAX_DURATION_MS, MAX_EPOCH_MS, MAX_PRIORITY, MAX_ROW_CHARS
 from omniroute.formats.lines import NumberedLines
 from omniroute.formats.records import (
     BrokenLine,
@@ -67,6 +67,8 @@ FIELDS: Final = (
 )
 REQUIRED: Final = ("id", "queue", "arrived")
 DURATION_UNITS: Final = ("s", "ms", "clock")
+PATTERN_LENGTH_MAX: Final = 64
+"""Characters of a pattern of times."""
 _MESSAGE_CHARS: Final = 400
 _NAMED_TIME_FORMATS: Final = ("iso", "epoch_s", "epoch_ms")
 _OUTCOMES: Final = {outcome.label: outcome for outcome in Outcome}
@@ -124,7 +126,7 @@ class CsvMapping:
         if unit not in DURATION_UNITS:
             raise PlanError(f"must be one of {_listed(DURATION_UNITS)}", source=source, field="csv.duration_unit")
         time_format = _string(table, "time_format", "iso", source)
-        if time_format not in _NAMED_TIME_FORMATS and "%" not in time_format:
+        if time_format not in _NAMED_TIME_FORMATS and not _is_pattern(time_format):
             allowed = _listed(_NAMED_TIME_FORMATS)
             raise PlanError(f"must be {allowed} or a pattern like %Y-%m-%d", source=source, field="csv.time_format")
         return cls(
@@ -135,6 +137,18 @@ class CsvMapping:
             channel=_string(table, "channel", "voice", source),
             outcomes=outcomes,
         )
+
+
+def _is_pattern(text: str) -> bool:
+    """Tell whether times can be read with a pattern: each part is known, and there once."""
+    if "%" not in text or len(text) > PATTERN_LENGTH_MAX:
+        return False
+    try:
+        return datetime.datetime.strptime(datetime.datetime(1999, 12, 31).strftime(text), text) is not None
+    except ValueError as error:
+        return "does not match" in str(error) or "unconverted" in str(error)
+    except (re.error, LookupError, OverflowError):  # a part is there twice; not known to the reader of times
+        return False
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -166,8 +180,13 @@ class _Feed:
 
     def __init__(self, lines: NumberedLines) -> None:
         self._lines = lines
+        self._room = 0
         self.number = 0
         self.taken = 0
+
+    def begin(self) -> None:
+        """A row begins: from here on it may have so many characters."""
+        self._room = MAX_ROW_CHARS
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -175,6 +194,9 @@ class _Feed:
     def __next__(self) -> str:
         self.number, text = next(self._lines)
         self.taken += 1
+        self._room -= len(text)
+        if self._room < 0:
+            raise BrokenLine("row too long")
         return text + "\n"
 
 
@@ -189,6 +211,7 @@ def read_csv(lines: NumberedLines, summary: ReadSummary, mapping: CsvMapping) ->
     builder: _Builder | None = None
     while True:
         taken = feed.taken
+        feed.begin()
         try:
             fields = next(rows)
             if builder is None:

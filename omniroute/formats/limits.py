@@ -7,6 +7,9 @@ from typing import Final
 MAX_LINE_BYTES: Final = 65_536
 """A longer line is skipped up to its line feed without being held, and counted as broken."""
 
+MAX_ROW_CHARS: Final = 2**20
+"""A row of a CSV log may span lines, but not more characters than these: a quote that is never closed ends here."""
+
 MAX_UNPACKED_BYTES: Final = 16 * 2**30
 """A compressed log is read up to this many bytes after decompression; then ``LogError``."""
 

@@ -37,10 +37,14 @@ def opened(path: Path) -> Iterator[tuple[IO[bytes], int]]:
     """
     with ExitStack() as stack:
         try:
+            if not path.is_file() and path.exists():  # to open a pipe is to wait, and a device may never end
+                raise LogError("is not a file that can be read again from its start", source=str(path))
             file = stack.enter_context(path.open("rb"))
             packed = file.peek(2)[:2] == _GZIP_MAGIC
         except OSError as error:
             raise LogError(error.strerror or "cannot be opened", source=str(path)) from error
+        except ValueError as error:
+            raise LogError(f"is no name of a file: {error}", source=str(path)) from error
         if not packed:
             yield file, sys.maxsize
             return

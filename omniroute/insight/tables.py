@@ -40,7 +40,7 @@ def _row(row: Sequence[str]) -> tuple[str, ...]:
 class Table:
     """A title, headings, and rows of as many cells; the first ``left`` columns are words, the others numbers."""
 
-    title: str
+    title: str = attrs.field(converter=printable)
     headings: tuple[str, ...] = attrs.field(converter=_row)
     rows: tuple[tuple[str, ...], ...] = attrs.field(converter=_rows)
     left: int = 1

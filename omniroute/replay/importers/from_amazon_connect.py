@@ -6,7 +6,7 @@ and the flow action UpdateRoutingCriteria.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import attrs
@@ -15,6 +15,7 @@ from omniroute.errors import PlanError
 from omniroute.model import Agent, checked_term, nearest, shown
 from omniroute.plan import Channel, Plan, Queue, Step
 from omniroute.replay.importers.table import Table, few, inside, integer, named, rows, same
+from omniroute.requirements import ATOMS_MAX
 from omniroute.strategies.membership import ByMembership
 
 __all__ = ["amazon_connect"]
@@ -196,7 +197,7 @@ def _criteria(table: Table) -> list[tuple[int | None, str]]:
         if until is None:
             raise PlanError("is never reached: the step ahead of it does not expire", field=field)
         step = Table(row, field, ("Expression", "Expiry"))
-        text = _expression(step.get("Expression"), step.at("Expression"), 0)
+        text = _expression(step.get("Expression"), step.at("Expression"), 0, iter(range(ATOMS_MAX)))
         if step.has("Expiry"):
             expiry = Table(step.get("Expiry"), step.at("Expiry"), ("DurationInSeconds",))
             until += 1_000 * expiry.integer("DurationInSeconds", 1, 315_360_000)
@@ -206,8 +207,8 @@ def _criteria(table: Table) -> list[tuple[int | None, str]]:
     return found
 
 
-def _expression(value: object, field: str, depth: int) -> str:
-    """An expression over proficiencies as a requirement."""
+def _expression(value: object, field: str, depth: int, room: Iterator[int]) -> str:
+    """An expression over proficiencies as a requirement; ``room`` has an item for each condition that it may have."""
     if depth > _DEPTH_MAX:
         raise PlanError(f"at most {_DEPTH_MAX} expressions inside one another", field=field)
     kinds = ("AttributeCondition", "NotAttributeCondition", "AndExpression", "OrExpression")
@@ -216,11 +217,13 @@ def _expression(value: object, field: str, depth: int) -> str:
     if len(given) != 1:
         raise PlanError(f"expected one of {', '.join(kinds)}", field=field)
     kind = given[0]
+    if kind.endswith("Condition") and next(room, None) is None:
+        raise PlanError(f"at most {ATOMS_MAX} conditions in one step", field=field)
     if kind == "AttributeCondition":
         return _condition(table.get(kind), table.at(kind))
     if kind == "NotAttributeCondition":
         return f"not ({_condition(table.get(kind), table.at(kind))})"
-    parts = [_expression(item, at, depth + 1) for at, item in rows(table.get(kind), table.at(kind))]
+    parts = [_expression(item, at, depth + 1, room) for at, item in rows(table.get(kind), table.at(kind))]
     if not parts:
         raise PlanError("expected at least one expression", field=table.at(kind))
     return f"({(' and ' if kind == 'AndExpression' else ' or ').join(parts)})"

@@ -95,7 +95,8 @@ def freeswitch(
         memberships[agent][queue] = tier.integer("level", 0, INTEGER_MAX, 1)
         levels[queue].add(memberships[agent][queue])
         same(shared, queue, manners[agent], tier.at("agent"), _ALIKE)
-        if _KEYS.get(str(tables[queue].get("strategy"))) == "fixed_order":
+        strategy = tables[queue].get("strategy")
+        if isinstance(strategy, str) and _KEYS.get(strategy) == "fixed_order":
             same(
                 orders, agent, tier.integer("position", 0, 2**30 - 1, 1), tier.at("position"), "place in a fixed order"
             )
