@@ -263,8 +263,44 @@ def number_of(text: str) -> int:
     return value(ast.parse(text.replace(",", ""), mode="eval").body)
 
 
+NO_LIMITS = {
+    "calendar.recurrence._MOST": "the two limits beside it by the name of their part",
+    "contacts._TEXT_MAX": "as journey_facts.KEY_LENGTH_MAX",
+    "core.reference.keys.VALUE_MAX": "how the core holds a number that fades",
+    "core.reference.windows.PLACES_MAX": "how the core looks for a match",
+    "core.reference.windows.MOST": "a number above all weights",
+    "door._TIME_MAX": "core.limits.TIME_MAX, at hand",
+    "requirements._REASONS_MAX": "how many reasons a sentence has",
+    "strategies.best_match._PENALTY_MAX": "how a rank is put together",
+    "strategies.membership._STEPS_MAX": "strategies.by_step.STEPS_TAKEN_MAX",
+    "strategies.revenue._WEIGHT_MAX": "how far weights go before they are scaled",
+    "strategies.service_objective._NEXT_MAX_MS": "how a due date is put together",
+    "strategies.skills._PENALTY_MAX": "how a rank is put together",
+    "strategies.skills._BREADTH_MAX": "how a rank is put together",
+    "strategies.skills._FIT_MAX": "how a rank is put together",
+}
+"""Constants that are called like limits, and what they are."""
+
+
+def limits_of_the_package() -> set[str]:
+    """Every constant of a module that is called as limits are."""
+    called = re.compile(r"_?(?:[A-Z0-9]+_)*(?:MAX|MIN|MOST)(?:_[A-Z]+)*|MAX_[A-Z_]+")
+    found = set()
+    for path in (ROOT / "omniroute").rglob("*.py"):
+        module = ".".join(part for part in path.relative_to(ROOT / "omniroute").with_suffix("").parts if part != "__init__")
+        for node in ast.parse(path.read_text()).body:
+            targets = [node.target] if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [])
+            for name in (name for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)):
+                if called.fullmatch(name.id):
+                    found.add(f"{module}.{name.id}")
+    return found
+
+
 def test_limits() -> None:
-    """Every limit has a row with its value: of the core, of the readers, of plans, and those of single modules."""
+    """Every limit has a row with its value: of the core, of the readers, of plans, and those of single modules.
+
+    Planted: a limit of a module without a row.
+    """
     page = (DOCS / "reference/limits.md").read_text()
     rows = re.findall(r"^\| `([\w.]+)` \| ([^|]+) \|", page, re.MULTILINE)
     stated = {name: number_of(value.strip()) for name, value in rows}
@@ -274,6 +310,8 @@ def test_limits() -> None:
         for name in vars(module):
             if name.isupper() and name != "NEVER":
                 assert f"{prefix}.{name}" in stated, name
+    missing = limits_of_the_package() - stated.keys() - NO_LIMITS.keys()
+    assert not missing, missing
     for name, value in stated.items():
         module_name, _, constant = name.rpartition(".")
         actual = getattr(importlib.import_module(f"omniroute.{module_name}"), constant)

@@ -315,11 +315,11 @@ cdef int dump_interaction(State* s, i32 x, Numbers* out) except -1 nogil:
 
 cdef Core load_of(data):
     cdef Core core = Core()
-    numbers = iter(data)
+    numbers, most = iter(data), min(len(data), COUNT_MAX)  # of nothing are there more than there are numbers
     core.s.blind = True
     try:
-        load_tables(core, numbers)
-        load_traffic(core, numbers)
+        load_tables(core, numbers, most)
+        load_traffic(core, numbers, most)
     except StopIteration:
         raise MisuseError("the dump ends too early") from None
     except OverflowError as error:
@@ -339,7 +339,7 @@ cdef tuple read_fading(State* s, numbers, i32 which):
     return value, read(numbers, "since when it fades", 0, s.now)
 
 
-cdef int load_tables(Core self, numbers) except -1:
+cdef int load_tables(Core self, numbers, i64 most) except -1:
     cdef State* s = &self.s
     cdef i32 x, y, n, g
     layout = next(numbers)
@@ -384,7 +384,7 @@ cdef int load_tables(Core self, numbers) except -1:
         s.queues[x].control_due = due
         if due >= 0:
             arm(s, due, CONTROL, x, x)
-    for x in range(read(numbers, "atoms", 0, COUNT_MAX)):
+    for x in range(read(numbers, "atoms", 0, most)):
         self.add_atom(())
     for g in range(next(numbers)):
         units = next(numbers)
@@ -429,7 +429,7 @@ cdef int load_tables(Core self, numbers) except -1:
     return 0
 
 
-cdef int load_traffic(Core self, numbers) except -1:
+cdef int load_traffic(Core self, numbers, i64 most) except -1:
     cdef State* s = &self.s
     cdef Agent* a
     cdef Past* past
@@ -478,7 +478,7 @@ cdef int load_traffic(Core self, numbers) except -1:
             if s.counts[x * POOLS + y]:
                 a.pools |= <uint32_t> 1 << y
         climb(s, x)
-    n = read(numbers, "interactions", 0, COUNT_MAX)
+    n = read(numbers, "interactions", 0, most)
     if not grow_interactions(s, n):
         raise MemoryError
     for x in range(n):
@@ -498,7 +498,7 @@ cdef int load_traffic(Core self, numbers) except -1:
         s.interactions[x].entries = s.free_interaction
         s.free_interaction = x
         s.n_free_interactions += 1
-    n = read(numbers, "offers", 0, COUNT_MAX)
+    n = read(numbers, "offers", 0, most)
     if not grow(s, <void**> &s.offers, &s.cap_offers, n, sizeof(Offer)):
         raise MemoryError
     live = []

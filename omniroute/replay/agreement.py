@@ -18,6 +18,7 @@ from typing import Final, TypeAlias
 
 import attrs
 
+from omniroute.errors import MisuseError
 from omniroute.formats.records import LoggedInteraction, LogRecord, Outcome
 
 TOLERANCE_MS: Final = 3000
@@ -111,10 +112,10 @@ def search_head_start(
     """Find the head start of one priority (the highest in the log when None) that agrees best; the least of equals.
 
     Tries 0, ``step_ms``, ... up to ``end_ms``. O(n log n + tries * cases * priorities).
-    Raises ValueError for a step or an end out of range.
+    Raises MisuseError for a step or an end out of range.
     """
     if step_ms <= 0 or end_ms < 0:
-        raise ValueError(f"step_ms must be above 0 and end_ms not below 0, not {step_ms} and {end_ms}")
+        raise MisuseError(f"step_ms must be above 0 and end_ms not below 0, not {step_ms} and {end_ms}")
     tolerance = _tolerance(tolerance_ms)
     records = list(interactions)
     if priority is None:
