@@ -158,7 +158,7 @@ def line_of(text: str, field: str) -> int | None:
         if key:
             lines.setdefault(f"{table}{key[1]}", number)
     while field and field not in lines:
-        field = re.sub(r"(\[[0-9]+\]|\.?[^.\[\]]*)$", "", field) if re.search(r"[.\[]", field) else ""
+        field = field[: max(field.rfind("."), field.rfind("["), 0)]
     return lines.get(field)
 
 

@@ -56,7 +56,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", default=False, help="also run the tests marked slow")
     parser.addoption("--kills", type=int, default=0, metavar="N", help="kill a host with a journal N times, each way")
     parser.addoption(
-        "--fuzz-seconds", type=float, default=0.0, metavar="N", help="feed each hostile reader for N s of processor time"
+        "--fuzz-seconds",
+        type=float,
+        default=0.0,
+        metavar="N",
+        help="feed each hostile reader for N s of processor time",
     )
     parser.addoption(
         "--of-the-core",

@@ -287,7 +287,9 @@ def limits_of_the_package() -> set[str]:
     called = re.compile(r"_?(?:[A-Z0-9]+_)*(?:MAX|MIN|MOST)(?:_[A-Z]+)*|MAX_[A-Z_]+")
     found = set()
     for path in (ROOT / "omniroute").rglob("*.py"):
-        module = ".".join(part for part in path.relative_to(ROOT / "omniroute").with_suffix("").parts if part != "__init__")
+        module = ".".join(
+            part for part in path.relative_to(ROOT / "omniroute").with_suffix("").parts if part != "__init__"
+        )
         for node in ast.parse(path.read_text()).body:
             targets = [node.target] if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [])
             for name in (name for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)):

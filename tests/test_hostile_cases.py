@@ -77,15 +77,15 @@ STRICT: dict[str, Any] = {"format": "csv", "source": "x.csv", "strict": True}
 QUEUE = '[[queues]]\nname = "q"\n'
 REFUSED: dict[str, tuple[Reader, str, str]] = {
     # nesting
-    "parentheses": (parse, "(" * 3_000 + "a" + ")" * 3_000, "at most 32 nested"),
+    "parentheses": (parse, "(" * 1_000 + "a" + ")" * 1_000, "at most 32 nested"),
     "not not": (parse, "not " * 1_000 + "a", "at most 32 nested"),
     "lists in a plan": (plan, "a = " + "[" * 50_000, "nested too deeply"),
     "tables in a plan": (plan, "a = " + "{a = " * 50_000, "nested too deeply"),
     "a key with many parts": (plan, "[[queues]]\n" + "a." * 20_000 + "a = 1", "plan:2: a key has at most 16 parts"),
     "a header with many parts": (plan, f"[{'a . ' * 20_000}a]", "plan:1: a key has at most 16 parts"),
     "quoted parts": (plan, "'='." * 20 + '"\\"."' + ".b" * 20 + " = 1", "plan:1: a key has at most 16 parts"),
-    "dotted keys inside a table": (plan, QUEUE + "[csv]\nx = {" + "a." * 20_000 + "a = 1}", "nested|deep"),
-    "lists in a log": (jsonl, "[" * 60_000, "x.log:2: not JSON"),
+    "dotted keys inside a table": (plan, QUEUE + "[csv]\nx = {" + "a." * 20_000 + "a = 1}", "at most 8 tables"),
+    "lists in a log": (jsonl, "[" * 60_000, "x.log:2: not "),
     "events in events": (icalendar, "BEGIN:VCALENDAR\n" + "BEGIN:VEVENT\n" * 20_000, "iCalendar|DTSTART"),
     # numbers
     "an integer of a requirement": (parse, "a >= " + "9" * 4_000, "integers are in"),
@@ -98,7 +98,11 @@ REFUSED: dict[str, tuple[Reader, str, str]] = {
     "an epoch": (queue_log, "9" * 40 + "|1|q|NONE|ABANDON|", "time: out of range"),
     "a foreign digit": (queue_log, "٩١٥١٤٨٨٠٠٠|1|q|NONE|ABANDON|", "time: not a whole number"),
     "an exponent": (jsonl, '{"kind":"presence","at_ms":1e400,"agent":"a","change":"ready"}', "x.log:2"),
-    "an integer of a log": (jsonl, '{"kind":"presence","at_ms":%s,"agent":"a","change":"ready"}' % ("9" * 9_000), "x.log:2"),
+    "an integer of a log": (
+        jsonl,
+        '{"kind":"presence","at_ms":%s,"agent":"a","change":"ready"}' % ("9" * 9_000),
+        "x.log:2",
+    ),
     # characters
     "a zero in a requirement": (parse, "a\0b", r"column 2: the character U\+0000"),
     "a zero in a name": (named, "a\0b", r"may not contain U\+0000"),
@@ -113,6 +117,8 @@ REFUSED: dict[str, tuple[Reader, str, str]] = {
     "half a character in a log": (jsonl, '{"kind":"presence","at_ms":1,"agent":"\\ud800","change":"ready"}', "x.log:2"),
     "a zero in a plan": (plan, "a = 1\0", r"plan:1: "),
     "a zero in a calendar": (calendar, '[[shifts]]\nzone = "a\\u0000"\nagents = ["a"]', "zone: no time zone"),
+    "a key with a bracket": (plan, '"a[" = 1', r"plan:1: a\[: unknown key 'a\['"),
+    "a key with brackets": (plan, QUEUE + '"[x.[].]" = 1', "unknown key"),
     "a key that drives a terminal": (plan, '"\\u001b[2J" = 1', r"unknown key '\\x1b\[2J'"),
     # length
     "a requirement": (parse, "a or " * 2_000, "at most 4096 characters"),
@@ -126,8 +132,16 @@ REFUSED: dict[str, tuple[Reader, str, str]] = {
     # many
     "a million keys": (plan, "\n".join(f"k{number} = 1" for number in range(1_000_000)), "unknown key 'k0'"),
     "a million tables": (plan, "[[x]]\n" * 1_000_000, "unknown key 'x'"),
-    "names": (plan, QUEUE + "[[agents]]\nid = 'a'\nskills = {" + ", ".join(f"k{n} = 1" for n in range(2_000)) + "}", "at most"),
-    "a path as a zone": (calendar, '[[shifts]]\nagents = ["a"]\nzone = "../../../../etc/passwd"', "no time zone of the IANA"),
+    "names": (
+        plan,
+        QUEUE + "[[agents]]\nid = 'a'\nskills = {" + ", ".join(f"k{n} = 1" for n in range(2_000)) + "}",
+        "at most",
+    ),
+    "a path as a zone": (
+        calendar,
+        '[[shifts]]\nagents = ["a"]\nzone = "../../../../etc/passwd"',
+        "no time zone of the IANA",
+    ),
 }
 
 
@@ -135,7 +149,8 @@ REFUSED: dict[str, tuple[Reader, str, str]] = {
 def test_what_is_refused(name: str) -> None:
     """Each is refused within seconds by an error of ours that says what and where.
 
-    Seen to fail: ``a key with many parts`` took gigabytes, ``a duration of many parts`` half of one.
+    Seen to fail: ``a key with many parts`` took gigabytes, ``a duration of many parts`` half of one, ``a key with a
+    bracket`` went on for ever.
     """
     read, text, said = REFUSED[name]
     with deadline(15), pytest.raises((InputError, MisuseError)) as caught:
@@ -146,7 +161,7 @@ def test_what_is_refused(name: str) -> None:
 
 
 def aliased(value: object, key: str, times: int) -> object:
-    """Tables in which one table stands many times, level over level: a few objects, and a number of paths without end."""
+    """Tables in which one table stands many times, level over level: a few objects, and endless paths."""
     for _ in range(times):
         value = {key: [value] * 1_000}
     return value
@@ -183,9 +198,8 @@ def test_values_that_are_refused(name: str) -> None:
     Seen to fail: aliases were followed on every path, the first strategy was a RecursionError, the first pattern an
     error of regular expressions, the huge numbers a ValueError.
     """
-    with pytest.raises((InputError, MisuseError)):
-        kept_value = kept(CONFIGURATIONS[name], allowed=())
-        assert kept_value is None
+    with deadline(), pytest.raises((InputError, MisuseError)):
+        CONFIGURATIONS[name]()
 
 
 # -- how cost grows
@@ -248,7 +262,30 @@ def test_cost_grows_with_size(name: str) -> None:
 
 # -- every regular expression
 
-PUMPS = ("a", " ", "\t", "0", "9", "1s", "_", ".", ":", "-", "|", "\n", "[", "{", '"', "'", "\\", "=", "aA1", "+1,", "MO,", "A.")
+PUMPS = (
+    "a",
+    " ",
+    "\t",
+    "0",
+    "9",
+    "1s",
+    "_",
+    ".",
+    ":",
+    "-",
+    "|",
+    "\n",
+    "[",
+    "{",
+    '"',
+    "'",
+    "\\",
+    "=",
+    "aA1",
+    "+1,",
+    "MO,",
+    "A.",
+)
 TAILS = ("", "!", "]", "x")
 
 
@@ -340,7 +377,14 @@ except InputError as error:
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are a matter of Linux")
 @pytest.mark.parametrize(
     ("head", "unit"),
-    [("", "[[a]]\\n"), ("a = [", "[],"), ("a = [", "{},"), ("", "#\\n"), ('a = "', "\\\\u0041"), ("", "a.b.c.d.e=1\\n")],
+    [
+        ("", "[[a]]\\n"),
+        ("a = [", "[],"),
+        ("a = [", "{},"),
+        ("", "#\\n"),
+        ('a = "', "\\\\u0041"),
+        ("", "a.b.c.d.e=1\\n"),
+    ],
 )
 def test_the_largest_plan_file_takes_bounded_memory(head: str, unit: str) -> None:
     """A plan file of 16 MB, whatever is in it, is read or refused in 3 GB and a minute."""

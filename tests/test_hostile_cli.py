@@ -89,7 +89,10 @@ ARGUMENTS = st.lists(
 
 
 def test_arguments(fuzz: Fuzz, run: Run, here: Path) -> None:
-    """Any arguments end in a documented exit code, without a traceback. Seen to fail: the name of a file that is none."""
+    """Any arguments end in a documented exit code, without a traceback.
+
+    Seen to fail: the name of a file that is none.
+    """
 
     def check(arguments: list[str]) -> None:
         if "demo" not in arguments[:1]:  # its day is large
@@ -125,7 +128,10 @@ FILES = {"plan.toml": PLAN.encode(), "map.toml": PLAN.encode()}
 
 
 def test_plan_and_mapping_files(fuzz: Fuzz, run: Run, here: Path) -> None:
-    """Any file as a plan or a mapping is used or refused. Seen to fail: an integer of five thousand digits in a mapping."""
+    """Any file as a plan or a mapping is used or refused.
+
+    Seen to fail: an integer of five thousand digits in a mapping.
+    """
 
     def check(data: bytes) -> None:
         (here / "hostile.toml").write_bytes(data)
@@ -224,7 +230,10 @@ def test_out_that_cannot_be(run: Run, here: Path, kind: str) -> None:
     places = {"under a file": "file/x", "long": "a" * 5_000, "zero": "a\0b", "closed": "closed/new"}
     if kind == "closed" and (sys.platform == "win32" or os.geteuid() == 0):
         pytest.skip("nothing is closed here")
-    assert run("replay", "queue", "--out", places.get(kind, kind)).code in (OUTPUT, OK if kind == "dangling" else OUTPUT)
+    assert run("replay", "queue", "--out", places.get(kind, kind)).code in (
+        OUTPUT,
+        OK if kind == "dangling" else OUTPUT,
+    )
     assert (here / "file").read_text() == "mine"
 
 
@@ -258,7 +267,9 @@ def test_cells_are_no_formulas(name: str, written: str) -> None:
 
 def test_formulas_in_logs_are_text_in_what_is_written(run: Run, here: Path) -> None:
     """Queues and agents that look like formulas stand in the CSV as text."""
-    lines = [f"91514880{n}|1.{n}|=1+1|NONE|ENTERQUEUE||5|1\n91514881{n}|1.{n}|=1+1|@x;=2|CONNECT|4|1|2\n" for n in range(9)]
+    lines = [
+        f"91514880{n}|1.{n}|=1+1|NONE|ENTERQUEUE||5|1\n91514881{n}|1.{n}|=1+1|@x;=2|CONNECT|4|1|2\n" for n in range(9)
+    ]
     lines += [f"91514886{n}|1.{n}|=1+1|@x;=2|COMPLETEAGENT|4|60|1\n" for n in range(9)]
     (here / "log").write_text("".join(lines))
     assert run("replay", "log", "--out", "out").code == OK

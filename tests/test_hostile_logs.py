@@ -50,7 +50,8 @@ BANK = (
 JSONL = (
     b'{"format":"omniroute-log","version":1}\n'
     b'{"kind":"interaction","id":"17","queue":"sales","channel":"voice","arrived_ms":915148800000,"outcome":"served",'
-    b'"priority":2,"agent":"ana","started_ms":915148801000,"ended_ms":915148861000,"handle_ms":60000,"needs":"es >= 2"}\n'
+    b'"priority":2,"agent":"ana","started_ms":915148801000,"ended_ms":915148861000,'
+    b'"handle_ms":60000,"needs":"es >= 2"}\n'
     b'{"kind":"interaction","id":"18","queue":"sales","channel":"chat","arrived_ms":915148800001,"outcome":"abandoned",'
     b'"queued_ms":915148800001,"left_queue_ms":915148809001,"wait_ms":9000,"customer":"x","position":3}\n'
     b'{"kind":"presence","at_ms":915148800000,"agent":"ana","change":"not_ready","reason":"lunch","penalty":3}\n'
@@ -71,9 +72,15 @@ CELLS = st.one_of(
     WORDS,
     PHRASES,
     st.integers().map(str),
-    st.sampled_from(("NONE", "0", "-1", "915148801", "9" * 12, "253402300799", "99999999999999999999", "0:00:00", "24:59:59"))
-    | st.sampled_from(("990101", "690101", "680228", "991332", "AGENT", "HANG", "PHANTOM", "NO_SERVER", "915148801.999999"))
-    | st.sampled_from(("CONNECT", "ENTERQUEUE", "ABANDON", "QUEUESTART", "PENALTY", "COMPLETEAGENT", "9999-12-31T23:59:59Z")),
+    st.sampled_from(
+        ("NONE", "0", "-1", "915148801", "9" * 12, "253402300799", "99999999999999999999", "0:00:00", "24:59:59")
+    )
+    | st.sampled_from(
+        ("990101", "690101", "680228", "991332", "AGENT", "HANG", "PHANTOM", "NO_SERVER", "915148801.999999")
+    )
+    | st.sampled_from(
+        ("CONNECT", "ENTERQUEUE", "ABANDON", "QUEUESTART", "PENALTY", "COMPLETEAGENT", "9999-12-31T23:59:59Z")
+    ),
 )
 SHAPES = {"queue_log": ("|", 8), "bank": ("\t", 17), "csv": (";", 9), "jsonl": ("", 1)}
 
@@ -84,10 +91,14 @@ def rows(name: str) -> st.SearchStrategy[bytes]:
     row = st.lists(CELLS, min_size=width, max_size=width).map(mark.join)
     if name == "jsonl":
         row = st.builds(
-            lambda key, cell: f'{{"kind":"interaction","id":"1","queue":"q","channel":"c","arrived_ms":5,"outcome":"open",'
-            f'"{key}":{cell}}}',
+            lambda key, cell: (
+                f'{{"kind":"interaction","id":"1","queue":"q","channel":"c","arrived_ms":5,"outcome":"open",'
+                f'"{key}":{cell}}}'
+            ),
             st.sampled_from(("wait_ms", "priority", "needs", "id", "kind", "position", "x")),
-            st.sampled_from(('"\\u0000"', '"\\ud800"', "1e400", "-0", "1.0", "[" * 3_000, "9" * 5_000, '{"a":1}', "NaN"))
+            st.sampled_from(
+                ('"\\u0000"', '"\\ud800"', "1e400", "-0", "1.0", "[" * 3_000, "9" * 5_000, '{"a":1}', "NaN")
+            )
             | WORDS.map(lambda word: f'"{word}"'),
         )
     text = st.lists(row, max_size=8).map("\n".join)
@@ -188,10 +199,8 @@ def in_a_child(place: Path, name: str, megabytes: int = 400) -> str:
 
 def bomb(unit: bytes, size: int) -> bytes:
     """So many bytes of a repeated unit, gzipped without being held."""
-    packer, out, block = zlib.compressobj(9, zlib.DEFLATED, 31), [], unit * (2**20 // len(unit))
-    for _ in range(size // len(block) + 1):
-        out.append(packer.compress(block))
-    return b"".join([*out, packer.flush()])
+    packer, block = zlib.compressobj(9, zlib.DEFLATED, 31), unit * (2**20 // len(unit))
+    return b"".join([*(packer.compress(block) for _ in range(size // len(block) + 1)), packer.flush()])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are a matter of Linux")
@@ -246,7 +255,9 @@ def test_what_is_no_file_of_lines_is_refused_at_once(tmp_path: Path, kind: str) 
         writer = os.open(place, os.O_RDWR)  # somebody could write: a reader would still wait for it
     try:
         for told in FORMATS:
-            assert kept(lambda told=told: list(open_log(place, format=told, mapping=MAPPING)), allowed=(LogError,)) is None  # type: ignore[misc]
+            assert (
+                kept(lambda told=told: list(open_log(place, format=told, mapping=MAPPING)), allowed=(LogError,)) is None
+            )  # type: ignore[misc]
     finally:
         if kind == "pipe":
             os.close(writer)
@@ -276,7 +287,11 @@ def test_rows_that_are_days_apart_cost_no_more_than_others() -> None:
 
 def test_gzip_headers_without_end(tmp_path: Path) -> None:
     """A gzip header whose name never ends is damage, as is one with a comment, extra bytes or an unknown method."""
-    heads = (b"\x1f\x8b\x08\x08" + b"\0" * 6 + b"n" * 70_000, b"\x1f\x8b\x08\x04" + b"\0" * 6 + b"\xff\xff", b"\x1f\x8b\x09")
+    heads = (
+        b"\x1f\x8b\x08\x08" + b"\0" * 6 + b"n" * 70_000,
+        b"\x1f\x8b\x08\x04" + b"\0" * 6 + b"\xff\xff",
+        b"\x1f\x8b\x09",
+    )
     reads: list[Callable[[Path], Any]] = [lambda p: list(open_log(p, format="queue_log")), lambda p: open_log(p)]
     for head in (*heads, b"\x1f\x8b", b"\x1f\x8b\x08\x1f" + bytes(range(1, 60))):
         (tmp_path / "x").write_bytes(head)

@@ -145,9 +145,22 @@ windows = [["1999-01-04T07:00:00Z", "1999-01-04T15:00:00Z"]]
 """
 KEYS = st.sampled_from(sorted({line.split(" = ")[0] for line in PLAN.splitlines() if " = " in line}))
 TABLES = st.sampled_from(
-    ("", *("[limits]", "[csv]", "[csv.columns]", "[journey]", "[journey.effort]", "[intake]", "[replay]"))
-    + ("[[channels]]", "[[conditions]]", "[[queues]]", "[[queues.steps]]", "[queues.rona.no_answer]", "[queues.target]")
-    + ("[[intake.rules]]", "[[agents]]", "[agents.labels]", "[[queues.only_while]]", "[queues.rona]", "[a.b.c]")
+    (
+        "",
+        *("[limits]", "[csv]", "[csv.columns]", "[journey]", "[journey.effort]", "[intake]", "[replay]"),
+        "[[channels]]",
+        "[[conditions]]",
+        "[[queues]]",
+        "[[queues.steps]]",
+        "[queues.rona.no_answer]",
+        "[queues.target]",
+        "[[intake.rules]]",
+        "[[agents]]",
+        "[agents.labels]",
+        "[[queues.only_while]]",
+        "[queues.rona]",
+        "[a.b.c]",
+    )
 )
 
 
@@ -161,7 +174,9 @@ def toml_of(value: object) -> str:
 
 TOML_VALUES = st.one_of(
     VALUES.map(toml_of),
-    st.sampled_from(("1979-05-27T07:32:00Z", "1979-05-27", "25:00:00", "07:32:00.999999", "inf", "-nan", "0x_1", "[[]]")),
+    st.sampled_from(
+        ("1979-05-27T07:32:00Z", "1979-05-27", "25:00:00", "07:32:00.999999", "inf", "-nan", "0x_1", "[[]]")
+    ),
     st.sampled_from(('"skills_first"', '"30s"', '"never"', '"80%"', '"' + "1s" * 3_000 + '"', "[" * 900, "{a=" * 900)),
     st.builds(lambda key, value: f"{{{toml_text(key)} = {toml_of(value)}}}", WORDS, SCALARS),
     st.builds(lambda n: ".".join(["a"] * n) + " = 1", st.integers(1, 60)),
@@ -225,7 +240,9 @@ def test_agents(fuzz: Fuzz) -> None:
 def test_durations_shares_and_instants(fuzz: Fuzz) -> None:
     """Any value is a duration, a share, an instant, or an error."""
     texts = st.lists(st.sampled_from(("1", "9" * 15, "s", "ms", "h", " ", "%", "-", ".5", "١", "²")), max_size=8)
-    values = VALUES | texts.map("".join) | st.datetimes() | st.timedeltas() | st.sampled_from(("1999-01-04T07:00+99:99",))
+    values = (
+        VALUES | texts.map("".join) | st.datetimes() | st.timedeltas() | st.sampled_from(("1999-01-04T07:00+99:99",))
+    )
 
     def check(value: Any) -> None:
         for read in (milliseconds, lambda v: share(v, "share"), instant):
@@ -277,10 +294,30 @@ dates = [2026-12-24]
 RULES = st.lists(
     st.builds(
         lambda key, value: f"{key}={value}",
-        st.sampled_from(("FREQ", "INTERVAL", "COUNT", "UNTIL", "BYDAY", "BYMONTHDAY", "BYYEARDAY", "BYWEEKNO", "BYMONTH")
-                        + ("BYSETPOS", "WKST", "BYHOUR", "BYEASTER", "X")),
-        st.sampled_from(("DAILY", "WEEKLY", "MONTHLY", "YEARLY", "SECONDLY", "MO", "-1FR", "99SU", "0", "1", "-366", "53"))
-        | st.sampled_from(("29", "31,30,-31", "1000", "10000", "20260101", "20269999T000000Z", "2", "366", "MO,TU,-5WE"))
+        st.sampled_from(
+            (
+                "FREQ",
+                "INTERVAL",
+                "COUNT",
+                "UNTIL",
+                "BYDAY",
+                "BYMONTHDAY",
+                "BYYEARDAY",
+                "BYWEEKNO",
+                "BYMONTH",
+                "BYSETPOS",
+                "WKST",
+                "BYHOUR",
+                "BYEASTER",
+                "X",
+            )
+        ),
+        st.sampled_from(
+            ("DAILY", "WEEKLY", "MONTHLY", "YEARLY", "SECONDLY", "MO", "-1FR", "99SU", "0", "1", "-366", "53")
+        )
+        | st.sampled_from(
+            ("29", "31,30,-31", "1000", "10000", "20260101", "20269999T000000Z", "2", "366", "MO,TU,-5WE")
+        )
         | WORDS,
     ),
     min_size=1,
@@ -291,7 +328,9 @@ CALENDAR_VALUES = st.one_of(
     TOML_VALUES,
     RULES.map(toml_text),
     st.sampled_from(("0001-01-01", "9999-12-31", "2108-12-31", "1970-01-01", "2027-02-29", "23:59:59.999999", "24:00"))
-    | st.sampled_from(('"24:00"', '"Europe"', '"../etc/passwd"', '"/etc/passwd"', '"tzdata.zi"', '"posixrules"', '"US"'))
+    | st.sampled_from(
+        ('"24:00"', '"Europe"', '"../etc/passwd"', '"/etc/passwd"', '"tzdata.zi"', '"posixrules"', '"US"')
+    )
     | st.sampled_from(('"entities"', '"__init__"', '"HolidayBase"', '"de"', '"Brussels"', '"UTC"', '"Etc/GMT+12"')),
 )
 CALENDAR_LINES = st.one_of(
@@ -302,8 +341,10 @@ CALENDARS = st.one_of(
     mutated_texts(CALENDAR),
     st.builds(lambda line, at: splice(CALENDAR, at, line), CALENDAR_LINES, st.integers(1, 40)),
     st.builds(
-        lambda rule: f'[[shifts]]\nagents = ["a"]\nzone = "UTC"\nfrom = "08:00"\nto = "09:00"\nstart = 1999-12-31\n'
-        f"rrule = {toml_text(rule)}",
+        lambda rule: (
+            f'[[shifts]]\nagents = ["a"]\nzone = "UTC"\nfrom = "08:00"\nto = "09:00"\nstart = 1999-12-31\n'
+            f"rrule = {toml_text(rule)}"
+        ),
         RULES,
     ),
 )
@@ -357,12 +398,22 @@ END:VCALENDAR
 """
 ICAL_LINES = st.builds(
     lambda key, value: f"{key}:{value}",
-    st.sampled_from(("DTSTART", "DTEND", "DTSTART;TZID=Europe/Berlin", "DTSTART;VALUE=DATE", "DURATION", "RDATE", "EXDATE"))
-    | st.sampled_from(("RECURRENCE-ID", "RECURRENCE-ID;RANGE=THISANDFUTURE", "RRULE", "EXRULE", "UID", "SUMMARY", "STATUS"))
-    | st.sampled_from(("CATEGORIES", "BEGIN", "END", "DTSTART;TZID=../../etc/passwd", "RDATE;VALUE=PERIOD", "X-WR-TIMEZONE"))
+    st.sampled_from(
+        ("DTSTART", "DTEND", "DTSTART;TZID=Europe/Berlin", "DTSTART;VALUE=DATE", "DURATION", "RDATE", "EXDATE")
+    )
+    | st.sampled_from(
+        ("RECURRENCE-ID", "RECURRENCE-ID;RANGE=THISANDFUTURE", "RRULE", "EXRULE", "UID", "SUMMARY", "STATUS")
+    )
+    | st.sampled_from(
+        ("CATEGORIES", "BEGIN", "END", "DTSTART;TZID=../../etc/passwd", "RDATE;VALUE=PERIOD", "X-WR-TIMEZONE")
+    )
     | WORDS,
-    st.sampled_from(("20260328T080000Z", "20260328", "00010101T000000", "99991231T235959Z", "20261345", "P1D", "PT999999999H"))
-    | st.sampled_from(("-P1D", "P", "VEVENT", "VALARM", "VCALENDAR", "VTIMEZONE", "20260328T080000Z/PT1H", "20260328,20260329"))
+    st.sampled_from(
+        ("20260328T080000Z", "20260328", "00010101T000000", "99991231T235959Z", "20261345", "P1D", "PT999999999H")
+    )
+    | st.sampled_from(
+        ("-P1D", "P", "VEVENT", "VALARM", "VCALENDAR", "VTIMEZONE", "20260328T080000Z/PT1H", "20260328,20260329")
+    )
     | RULES
     | WORDS,
 )
@@ -399,7 +450,9 @@ MAPPING: dict[str, Any] = {
     "outcomes": {"handled": "served"},
 }
 FORMATS = st.lists(
-    st.sampled_from(("%Y", "%m", "%d", "%H", "%M", "%S", "%f", "%z", "%Z", "%j", "%U", "%c", "%x", "%%", "%", " ", "(", "%Q"))
+    st.sampled_from(
+        ("%Y", "%m", "%d", "%H", "%M", "%S", "%f", "%z", "%Z", "%j", "%U", "%c", "%x", "%%", "%", " ", "(", "%Q")
+    )
     | WORDS,
     max_size=8,
 ).map("".join)
@@ -435,7 +488,10 @@ def replaced(value: Any, path: tuple[Any, ...], new: Any) -> Any:
 
 @pytest.mark.parametrize("name", sorted(IMPORTS))
 def test_importers(fuzz: Fuzz, name: str) -> None:
-    """Anything at any place of a configuration is a plan or an error. Seen to fail: the text of any strategy was asked."""
+    """Anything at any place of a configuration is a plan or an error.
+
+    Seen to fail: the text of any strategy was asked.
+    """
     build, good = IMPORTS[name]
     where = [place for place in places([*good]) if place]
     keyed = st.builds(lambda key, value: {key: value}, st.sampled_from(sorted(map(str, KEYS_OF[name]))) | WORDS, VALUES)
@@ -451,5 +507,6 @@ def test_importers(fuzz: Fuzz, name: str) -> None:
 
 
 KEYS_OF: dict[str, set[Any]] = {
-    name: {key for path in places([*good]) for key in path if isinstance(key, str)} for name, (_, good) in IMPORTS.items()
+    name: {key for path in places([*good]) for key in path if isinstance(key, str)}
+    for name, (_, good) in IMPORTS.items()
 }

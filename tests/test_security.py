@@ -30,24 +30,25 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE":
 USED = """
 import json, os, sys
 told = []
-FORBIDDEN = ("socket.", "subprocess.", "os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "pty.", "ctypes.",
-             "pickle.", "urllib.", "ftplib.", "smtplib.", "http.", "webbrowser.", "winreg.", "sys.settrace", "code.")
+FORBIDDEN = ("socket.", "subprocess.", "os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "pty.", "pickle.")
+FORBIDDEN += ("urllib.", "ftplib.", "smtplib.", "http.", "webbrowser.", "winreg.", "sys.settrace", "code.")
 def look(event, given):
     if event.startswith(FORBIDDEN):
         told.append([event, repr(given)[:200]])
     elif event == "open" and isinstance(given[0], str) and given[2] and given[2] & (os.O_WRONLY | os.O_RDWR):
         told.append(["write", os.path.abspath(given[0])])
-    elif event == "compile" and isinstance(given[1], str) and given[1] == "<string>":
+    elif event == "compile" and "canary" in repr(given[0]):  # a word of the data
         told.append([event, repr(given)[:200]])
 sys.addaudithook(look)
 from omniroute import Agent, Plan, Queue, Router, commands
 from omniroute.cli.main import main
 from omniroute.journal import Journaled, SqliteStore
 from omniroute.records import Record, decode, encode
-plan = Plan.from_toml_text('[[queues]]\\nname = "q"\\nneeds = "es >= 2"\\n[[agents]]\\nid = "ana"\\nskills = {es = 3}')
+text = '[[queues]]\\nname = "q"\\nneeds = "canary >= 2"\\n[[agents]]\\nid = "ana"\\nskills = {canary = 3}'
+plan = Plan.from_toml_text(text)
 router = Router(plan)
 router.sign_in(0, "ana")
-router.enqueue(1, "c1", "q", needs="es and not __import__")
+router.enqueue(1, "c1", "q", needs="canary and not __import__")
 decode(encode(Record(1, commands.Enqueue("c2", "q"))))
 Router.restore(router.snapshot()).check()
 journaled = Journaled(SqliteStore("centre.journal"), plan)
@@ -85,7 +86,9 @@ def test_no_name_of_code_comes_from_data() -> None:
     asked = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "find_spec", "getattr_static")):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(
+                ("import_module", "find_spec", "getattr_static")
+            ):
                 asked.setdefault(path.relative_to(PACKAGE).as_posix(), set()).add(ast.unparse(node.args[0]))
     assert asked == IMPORTED_BY_NAME
     for path in sorted(PACKAGE.rglob("*.py")):
@@ -160,7 +163,10 @@ def test_everything_raised_is_ours() -> None:
 
     So every text with a name in it goes through the place that makes it legible. Planted: a ValueError.
     """
-    ours = {name for name, value in vars(errors).items() if isinstance(value, type)} | {"UnknownNameError", "FellBehindError"}
+    ours = {name for name, value in vars(errors).items() if isinstance(value, type)} | {
+        "UnknownNameError",
+        "FellBehindError",
+    }
     strange = set()
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -244,14 +250,22 @@ UNKNOWN = {"name": "numpy", "skip_reason": "Dependency not found on PyPI and cou
         (1, "[]", 0, "could not be asked"),
         (0, [UNKNOWN], 0, "could not be asked: none of 1 packages was looked up"),
         (0, [package("attrs"), UNKNOWN], 0, "no known vulnerability in 1 packages, 1 could not be asked about"),
-        (1, [package("attrs"), package("rich", "PYSEC-1", "PYSEC-2")], 1, "rich 1.0: PYSEC-1, mended in 2.0\nrich 1.0: P"),
+        (
+            1,
+            [package("attrs"), package("rich", "PYSEC-1", "PYSEC-2")],
+            1,
+            "rich 1.0: PYSEC-1, mended in 2.0\nrich 1.0: P",
+        ),
         (1, [UNKNOWN, package("rich", "PYSEC-1")], 1, "known vulnerabilities:\nrich"),
     ],
 )
 def test_the_audit_fails_for_what_is_found_only(
     audit: ModuleType, code: int | None, report: object, expected: int, said: str
 ) -> None:
-    """A vulnerability fails the build; what could not be asked is said and does not. Planted: silence as all is well."""
+    """A vulnerability fails the build; what could not be asked is said and does not.
+
+    Planted: silence as all is well.
+    """
     text = report if isinstance(report, str) else json.dumps({"dependencies": report, "fixes": []})
     ended, line = audit.verdict(code, text)
     assert ended == expected
