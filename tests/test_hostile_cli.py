@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +28,7 @@ from omniroute.formats.jsonl import FORMAT
 from omniroute.journal import Journaled, SqliteStore
 from omniroute.plan import Plan
 
+ROOT = Path(__file__).resolve().parents[1]
 CODES = {OK, FINDING, USAGE, INPUT, OUTPUT}
 NASTY = "\x1b]0;gone\x07\x1b[2J\u202e=cmd|' /C calc'!A0"
 Run = Callable[..., "Ran"]
@@ -158,6 +161,28 @@ def test_journal_files(fuzz: Fuzz, run: Run, here: Path) -> None:
         assert place.read_bytes() == data
 
     fuzz(mutations(good) | st.binary(max_size=100), check, examples=15)
+
+
+FLOOD = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_AS, (700 * 2**20,) * 2)
+from omniroute.cli.main import main
+sys.exit(main(["replay", "flood.gz"]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are a matter of Linux")
+def test_a_flood_of_good_lines_ends_with_a_message(here: Path) -> None:
+    """A small packed log of millions of interactions ends, where memory is limited, with a message and a code.
+
+    Planted: the error of Python let through.
+    """
+    line = b"915148800|%d|q|NONE|JOINEMPTY|\n"
+    lines = b"".join(line % number for number in range(20_000))
+    (here / "flood.gz").write_bytes(gzip.compress(lines, mtime=0) * 60)
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", FLOOD], capture_output=True, text=True, cwd=here, env=environment)
+    assert (done.returncode, done.stderr) == (INPUT, "omniroute: not enough memory\n")
 
 
 # -- what it says

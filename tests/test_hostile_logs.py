@@ -166,7 +166,7 @@ def test_a_quote_that_is_never_closed_is_one_broken_row(tmp_path: Path) -> None:
     place.write_bytes(CSV + flood)
     log = open_log(place, format="csv", mapping=MAPPING)
     assert sum(1 for _ in log) == 3
-    assert log.summary.broken["row too long"] > 1
+    assert log.summary.broken["row too long"] >= 1
     assert log.summary.balanced()
 
 
@@ -178,7 +178,7 @@ resource.setrlimit(resource.RLIMIT_CPU, (50, 50))
 from omniroute.errors import InputError
 from omniroute.formats import detect, lines
 from omniroute.formats.csv_mapped import CsvMapping
-lines.MAX_UNPACKED_BYTES = 2**28
+lines.MAX_UNPACKED_BYTES = 2**26
 mapping = CsvMapping(columns={"id": "a", "queue": "b", "arrived": "c"})
 log = detect.open_log(Path(sys.argv[1]), format=sys.argv[3], mapping=mapping)
 try:
@@ -216,13 +216,13 @@ def bomb(unit: bytes, size: int) -> bytes:
     ids=("one line", "zeros", "quotes", "a quote", "nesting"),
 )
 def test_bombs(tmp_path: Path, name: str, unit: bytes, said: str) -> None:
-    """A small file that unpacks to 64 MB is read in 400 MB of memory, Python and libraries included.
+    """A small file that unpacks to 32 MB is read in 400 MB of memory, Python and libraries included.
 
     Seen to fail: the fields of a row that never ends were all held.
     """
     place = tmp_path / "log.gz"
     head = b"a,b,c\n" if name == "csv" else b""
-    place.write_bytes(gzip.compress(head) + bomb(unit, 2**26))
+    place.write_bytes(gzip.compress(head) + bomb(unit, 2**25))
     assert place.stat().st_size < 2**20
     assert in_a_child(place, name) == said
 
@@ -231,12 +231,12 @@ def test_bombs(tmp_path: Path, name: str, unit: bytes, said: str) -> None:
 def test_a_bomb_in_members_and_the_bound_of_all(tmp_path: Path) -> None:
     """Members of one file count together: beyond the bound of unpacked bytes it is refused, naming the file.
 
-    The bound is 256 MB here. Planted: a bound for each member.
+    The bound is 64 MB here. Planted: a bound for each member.
     """
     place = tmp_path / "log.gz"
-    place.write_bytes(bomb(b"915148800|1|q|NONE|CONFIGRELOAD|\n", 2**25) * 9)
-    assert in_a_child(place, "queue_log").endswith("more than 268435456 bytes after decompression")
-    place.write_bytes(gzip.compress(bomb(b"x", 2**26)))  # one inside another is not looked into
+    place.write_bytes(bomb(b"915148800|1|q|NONE|CONFIGRELOAD|\n", 2**23) * 9)
+    assert in_a_child(place, "queue_log").endswith("more than 67108864 bytes after decompression")
+    place.write_bytes(gzip.compress(bomb(b"x", 2**25)))  # one inside another is not looked into
     assert in_a_child(place, "queue_log") == "read 0 True"
 
 

@@ -35,6 +35,8 @@ HORIZON_MAX_MS: Final = 3_660 * DAY_MS
 """Ten years."""
 TOTAL_MAX: Final = 2**21
 """Spans of all rules of a calendar together, inside one horizon."""
+DAYS_MAX: Final = 2**24
+"""Days of all recurrence rules of a calendar, from the start of each to the end of the horizon; about 2 us each."""
 MARGIN_MS: Final = 2 * DAY_MS
 """Rules are followed so far beyond the horizon: a shift that touches it is whole, and so is what drains before it."""
 
@@ -177,6 +179,7 @@ def timetables_of(
     book = _Book()
     utc = ZoneInfo("UTC")
     edge = timedelta(days=4)
+    _check_followed(rules, local_day(high, utc))
     off = days_off(holidays, local_day(low, utc) - edge, local_day(high, utc) + edge)
     for table, items in rules.items():
         for position, rule in enumerate(items):
@@ -191,6 +194,18 @@ def timetables_of(
     tables = tuple(_timetable(book, subject, start_ms, end_ms) for subject in subjects)
     _check_moves(tables)
     return tables
+
+
+def _check_followed(rules: Mapping[str, Sequence[When]], last: date) -> None:
+    """Refuse recurrences that would take long to follow, before any is. O(rules). Raises PlanError naming the rule."""
+    days = 0
+    for table, items in rules.items():
+        for position, rule in enumerate(items):
+            if rule.rrule and rule.start is not None:
+                days += max(0, (min(last, rule.until or last) - rule.start).days)
+            if days > DAYS_MAX:
+                message = f"the days of this and the recurrences before it are more than {DAYS_MAX}: begin later"
+                raise PlanError(message, field=f"{table}[{position}].rrule")
 
 
 def _write(book: _Book, rule: When, where: str, low: int, high: int, off: Mapping[str, frozenset[date]]) -> None:
