@@ -144,7 +144,7 @@ def reconcile(command: c.Reconcile) -> tuple[dict[str, str], dict[str, None]]:
         raise MisuseError("reconcile wants presences by agent, and a tuple of interactions")
     for name, presence in command.agents.items():
         text("agent", name)
-        if presence != "signed_out" and presence not in MOVES:
+        if not isinstance(presence, str) or (presence != "signed_out" and presence not in MOVES):
             raise MisuseError(f"presence is {shown(presence)}, allowed is {', '.join(MOVES)}, signed_out")
     for name in command.interactions:
         text("interaction", name)
