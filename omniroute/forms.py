@@ -94,7 +94,7 @@ def binds(values: object) -> None:
     for value in values:
         text("agent", value.agent)
         flag("anyhow", value.anyhow)
-        if (value.kind, False) not in TIES:
+        if not isinstance(value.kind, str) or (value.kind, False) not in TIES:
             raise MisuseError(f"kind is {shown(value.kind)}, allowed is prefer, only, forbid")
         if value.for_ms is not None:
             integer("for_ms", value.for_ms, 1, limits.TIME_MAX)

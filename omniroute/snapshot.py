@@ -94,6 +94,8 @@ class _Head(msgspec.Struct, array_like=True, frozen=True):
     semantics: int
 
 
+_MISFITS: Final = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError)
+"""What Python says of values that are of the right types and do not fit together, and of those of an older format."""
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(Snapshot)
 
@@ -210,7 +212,9 @@ def read(kind: type[Core], data: bytes, plan: Plan | None) -> tuple[int, Naming,
         raise InputError("is damaged: its checksum does not fit", source="snapshot")
     try:
         found = _decoded(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except InputError:
+        raise
+    except (msgspec.MsgspecError, *_MISFITS) as error:
         raise InputError(f"cannot be read: {error}", source="snapshot") from error
     if plan is None and found.plan is None:
         raise InputError("holds no plan, because a strategy is not in the catalogue: give the plan", source="snapshot")
@@ -222,7 +226,7 @@ def read(kind: type[Core], data: bytes, plan: Plan | None) -> tuple[int, Naming,
         integers.frombytes(found.core)
         naming = _naming(kind.load(integers), plan, found)
         return found.now, naming, _ledger(naming, found)
-    except (OmnirouteError, LookupError, ValueError, TypeError, StopIteration) as error:
+    except (OmnirouteError, StopIteration, *_MISFITS) as error:
         raise InputError(f"does not fit together: {error}", source="snapshot") from error
 
 

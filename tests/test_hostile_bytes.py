@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from play import PLAN, TEXTS, command, fixed_moves, instant
 
 from omniroute import Router, commands
-from omniroute.errors import DamagedError, InputError, MisuseError
+from omniroute.errors import DamagedError, InputError, MisuseError, OmnirouteError
 from omniroute.events import Rejected
 from omniroute.intake import Intake, Rule
 from omniroute.journal import MemoryStore
@@ -39,6 +39,8 @@ from omniroute.journal.port import Held
 from omniroute.journal.recover import Replay, bases, start_entry
 from omniroute.journey_rules import JourneyRules
 from omniroute.records import Record, decode, encode
+from omniroute.snapshot import FORMAT
+from omniroute.upgrades import OLDEST
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -208,18 +210,36 @@ def test_snapshots(fuzz: Fuzz) -> None:
 
 
 def test_snapshots_with_other_values(fuzz: Fuzz) -> None:
-    """A snapshot with any value at any place is refused, or a router that can be used.
+    """A snapshot with any value at any place is refused, or a router that can be used, or refuses all once it cannot.
 
     Seen to fail: counts that asked for more memory than there is.
     """
 
-    def check(edits: list[tuple[int, Any]]) -> None:
-        data = resealed(edited(SNAPSHOT[16:], edits))
+    def check(drawn: tuple[list[tuple[int, Any]], int]) -> None:
+        edits, layout = drawn
+        body = edited(SNAPSHOT[16:], edits)
+        if layout:
+            tree = msgspec.msgpack.decode(body)
+            body = msgspec.msgpack.encode([layout, *tree[1:]] if isinstance(tree, list) else tree)
+        data = resealed(body)
         found = kept(lambda: Router.restore(data), allowed=(InputError,))
         if isinstance(found, Router) and not far(found.now):
-            kept(lambda: found.advance(found.now + 1))
+            try:
+                kept(lambda: found.advance(found.now + 1))
+            except (LookupError, TypeError, ValueError):
+                with pytest.raises(OmnirouteError):
+                    found.advance(found.now + 2)
 
-    fuzz(EDITS, check, examples=150)
+    fuzz(st.tuples(EDITS, st.sampled_from((0, 0, 0, FORMAT - 1, OLDEST, -1, FORMAT + 1))), check, examples=150)
+
+
+def test_a_snapshot_nested_without_end() -> None:
+    """Lists in lists, where anything may stand, are refused. Seen to fail: a RecursionError."""
+    tree = msgspec.msgpack.decode(SNAPSHOT[16:])
+    place = next(number for number, value in enumerate(tree) if isinstance(value, dict) and "figures" in value)
+    tree[place] = {"x": "deep"}
+    deep = msgspec.msgpack.encode(tree).replace(b"\xa4deep", b"\x91" * 50_000 + b"\x90")
+    assert kept(lambda: Router.restore(resealed(deep)), allowed=(InputError,)) is None
 
 
 @pytest.mark.parametrize("core", CORES)
@@ -358,7 +378,7 @@ def test_journals(fuzz: Fuzz) -> None:
 
 def test_snapshots_in_journals(fuzz: Fuzz) -> None:
     """A snapshot of a journal with any value at any place is left out with a sentence, or a router."""
-    plan = encode(Record(0, commands.ChangePlan(PLAN)))
+    plan = encode(Record(0, commands.ChangePlan(RICH)))
     good = bytes_of(Kept(this_writer(), 3, SNAPSHOT, plan, [("k", 1, 2, b"x")]))
 
     def restore(data: bytes) -> list[Any]:
