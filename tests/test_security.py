@@ -30,8 +30,8 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE":
 USED = """
 import json, os, sys
 told = []
-FORBIDDEN = ("socket.", "subprocess.", "os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "pty.", "pickle.")
-FORBIDDEN += ("urllib.", "ftplib.", "smtplib.", "http.", "webbrowser.", "winreg.", "sys.settrace", "code.")
+FORBIDDEN = ("socket.", "subprocess.", "os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "pty.")
+FORBIDDEN += ("pickle.", "urllib.", "ftplib.", "smtplib.", "http.", "webbrowser.", "winreg.", "sys.settrace", "code.")
 def look(event, given):
     if event.startswith(FORBIDDEN):
         told.append([event, repr(given)[:200]])
