@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import sys
 from contextlib import suppress
 from itertools import pairwise
 from types import FrameType
+from weakref import ref
 
 import pytest
 from live_time import PLAN, Held, clock, opened, run, taken
@@ -171,6 +173,34 @@ def test_offers_to_others_cost_nothing() -> None:
             finally:
                 sys.setprofile(None)
             assert puts == [desks[0]]
+
+    run(main())
+
+
+def test_a_desk_that_is_gone_is_forgotten() -> None:
+    """An agent whose desk comes and goes leaves no subscription behind. Planted: they fill up to their backlog."""
+
+    async def main() -> None:
+        async with await opened() as router:
+            await router.sign_in("ana")
+            left = []
+
+            async def desk() -> None:
+                offers = router.offers("ana")
+                left.append(ref(offers))
+                async for _ in offers:
+                    pass
+
+            for _ in range(3):
+                work = asyncio.create_task(desk())
+                await asyncio.sleep(1)
+                work.cancel()
+                await asyncio.gather(work, return_exceptions=True)
+                del work
+            await asyncio.sleep(1)
+            gc.collect()
+            assert [one() for one in left] == [None] * 3
+            assert len(await router.enqueue("call-1", "sales")) == 2
 
     run(main())
 

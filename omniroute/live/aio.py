@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import Future
 from typing import Any, Final, Self, TypeAlias, TypeVar
+from weakref import ReferenceType, ref
 
 from omniroute import commands as c
 from omniroute.errors import FencedError, MisuseError
@@ -48,11 +49,20 @@ Taken: TypeAlias = "tuple[list[Event], Waiter | None]"
 log = logging.getLogger("omniroute.live")
 
 
-def _put(listening: dict[str, list[Subscription[Any]]], agent: str, event: Event) -> None:
-    """Tell those who listen to an agent; who does not want more is forgotten. O(listeners)."""
+Listeners: TypeAlias = "list[ReferenceType[Subscription[Any]]]"
+"""Subscriptions, for as long as somebody holds them."""
+
+
+def _put(event: Event, listeners: Listeners) -> Listeners:
+    """Put an event before those who listen; those who go on. O(listeners)."""
+    return [one for one in listeners if (listener := one()) is not None and listener.put(event)]
+
+
+def _put_by(listening: dict[str, Listeners], agent: str, event: Event) -> None:
+    """Put an event before those who listen to an agent. O(listeners)."""
     listeners = listening.get(agent)
     if listeners is not None:
-        listening[agent] = [listener for listener in listeners if listener.put(event)]
+        listening[agent] = _put(event, listeners)
         if not listening[agent]:
             del listening[agent]
 
@@ -116,9 +126,9 @@ class AsyncRouter(Verbs[Awaitable[list[Event]]]):
         self._durable: deque[Taken] = deque()
         """What is to be told."""
         self._telling = False
-        self._subscriptions: list[Subscription[Any]] = []
-        self._offers: dict[str, list[Subscription[Any]]] = {}
-        self._about: dict[str, list[Subscription[Any]]] = {}
+        self._subscriptions: Listeners = []
+        self._offers: dict[str, Listeners] = {}
+        self._about: dict[str, Listeners] = {}
         self._settling: dict[str, list[asyncio.Future[Settled]]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._answers = Answers(answerer)
@@ -228,22 +238,22 @@ class AsyncRouter(Verbs[Awaitable[list[Event]]]):
         return self._journaled.router
 
     def events(self, agent: str | None = None) -> Subscription[Event]:
-        """All events from now on, or those that name an agent; what names others costs nothing then."""
-        found = Subscription[Event](self._backlog, self._heard)
-        listening = self._subscriptions if agent is None else self._about.setdefault(agent, [])
-        self._open_list(listening).append(found)
-        return found
+        """All events from now on, or those that name an agent; what names others costs nothing then.
+
+        A subscription that nobody holds any more is forgotten.
+        """
+        made = Subscription[Event](self._backlog, self._heard)
+        return self._subscribed(made, self._subscriptions if agent is None else self._about.setdefault(agent, []))
 
     def offers(self, agent: str) -> Subscription[Offered]:
         """Offers to an agent from now on; what is offered to others costs nothing."""
-        found = Subscription[Offered](self._backlog, self._heard)
-        self._open_list(self._offers.setdefault(agent, [])).append(found)
-        return found
+        return self._subscribed(Subscription(self._backlog, self._heard), self._offers.setdefault(agent, []))
 
-    def _open_list(self, subscriptions: list[Subscription[E]]) -> list[Subscription[E]]:
+    def _subscribed(self, made: Subscription[E], beside: Listeners) -> Subscription[E]:
         if self._closed is not None:
             raise self._closed
-        return subscriptions
+        beside.append(ref(made))
+        return made
 
     async def since(self, after: int) -> list[Event]:
         """What happened behind event number ``after``, read from the journal on a worker: for who was away.
@@ -332,11 +342,11 @@ class AsyncRouter(Verbs[Awaitable[list[Event]]]):
         for event in events:
             self._heard, kind = event.seq, type(event)
             if self._subscriptions:
-                self._subscriptions = [listener for listener in self._subscriptions if listener.put(event)]
+                self._subscriptions = _put(event, self._subscriptions)
             if self._about and (agent := getattr(event, "agent", None)) is not None:
-                _put(self._about, agent, event)
+                _put_by(self._about, agent, event)
             if kind is Offered:
-                _put(self._offers, event.agent, event)  # type: ignore[union-attr, arg-type]
+                _put_by(self._offers, event.agent, event)  # type: ignore[union-attr, arg-type]
             elif kind in SETTLES:
                 self._ended(event)  # type: ignore[arg-type]
         for question in self._answers.hear(self._journaled, events):
@@ -416,8 +426,10 @@ class AsyncRouter(Verbs[Awaitable[list[Event]]]):
                 waiter.set_exception(error)
         self._settling.clear()
         by_agent = (one for some in (*self._offers.values(), *self._about.values()) for one in some)
-        for subscription in (*self._subscriptions, *by_agent):
-            subscription.end(why)
+        for listener in (*self._subscriptions, *by_agent):
+            subscription = listener()
+            if subscription is not None:
+                subscription.end(why)
         self._subscriptions, self._offers, self._about = [], {}, {}
         self._ready.set()
 
