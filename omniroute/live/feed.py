@@ -27,7 +27,7 @@ class Subscription(Generic[E]):
 
     At most ``backlog`` events wait for it. Where one more comes, it brings those and raises :class:`FellBehindError`:
     nothing is left out silently, and nobody else waits for a slow consumer. It ends when the router is closed, and with
-    ``with`` when its consumer has gone: what nobody ends goes on collecting.
+    ``with`` when its consumer has gone. Who lets go of it ends it too; held and not read, it goes on collecting.
     """
 
     def __init__(self, backlog: int, after: int) -> None:
