@@ -136,6 +136,7 @@ def plans(draw, *, at_once: bool, strategies: Sequence[StrategyValue | None] = U
             f"agent {number}",
             skills={name: draw(st.integers(1, 3)) for name in ("spanish", "billing") if draw(st.booleans())},
             units=draw(st.integers(1, 4)),
+            occupancy_at_most=draw(st.sampled_from((1, 1, 1, "40%"))),
             delays={queues[0].name: draw(st.integers(1, 15))} if draw(st.booleans()) else {},
             labels={"segment": draw(st.sampled_from("ab"))} if draw(st.booleans()) else {},
             windows=[(draw(st.integers(0, 30)), draw(st.integers(40, 200)))] if draw(st.booleans()) else [],
@@ -143,7 +144,8 @@ def plans(draw, *, at_once: bool, strategies: Sequence[StrategyValue | None] = U
         for number in range(draw(st.integers(1, 4)))
     ]
     bands = draw(st.sampled_from(((), (100, 1_000))))
-    return Plan(channels=[Channel("voice", 2), Channel("chat", 1)], queues=queues, agents=agents, value_bands=bands)
+    channels = [Channel("voice", 2), Channel("chat", 1)]
+    return Plan(channels=channels, queues=queues, agents=agents, value_bands=bands, agent_window_ms=50)
 
 
 @st.composite
@@ -215,7 +217,7 @@ def test_an_offer_that_is_never_accepted_is_told():
 @settings(max_examples=200, deadline=None)
 @given(cases())
 def test_the_door_decides_the_same(case):
-    """Skills, needs, steps, delays, capacity, shifts, guards, limits, answers, transfers, values, revisions: all alike.
+    """Skills, needs, steps, delays, capacity, caps, shifts, guards, limits, answers, transfers, revisions: all alike.
 
     Seen to fail with the second handling time taken for the first, with attempts counted from 0, and with the band of
     the first row of a kind taken for all.
