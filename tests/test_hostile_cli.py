@@ -165,7 +165,7 @@ def test_journal_files(fuzz: Fuzz, run: Run, here: Path) -> None:
 
 FLOOD = """
 import resource, sys
-resource.setrlimit(resource.RLIMIT_AS, (700 * 2**20,) * 2)
+resource.setrlimit(resource.RLIMIT_AS, (400 * 2**20,) * 2)
 from omniroute.cli.main import main
 sys.exit(main(["replay", "flood.gz"]))
 """
