@@ -44,13 +44,25 @@ class Loop(asyncio.SelectorEventLoop):
 
 
 def run(main: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine in made-up time; what nobody has caught fails it."""
+    """Run a coroutine in made-up time; what nobody has caught ends it, and fails it."""
     uncaught: list[Any] = []
+
+    async def watched() -> Any:
+        task = asyncio.current_task()
+        assert task is not None
+
+        def raised(_loop: object, context: dict[str, Any]) -> None:
+            uncaught.append(context)
+            task.cancel()
+
+        asyncio.get_running_loop().set_exception_handler(raised)
+        return await main
+
     with asyncio.Runner(loop_factory=Loop) as runner:
-        runner.get_loop().set_exception_handler(lambda _loop, context: uncaught.append(context))
-        found = runner.run(main)
-    assert uncaught == []
-    return found
+        try:
+            return runner.run(watched())
+        finally:
+            assert uncaught == []
 
 
 def clock() -> int:

@@ -236,7 +236,7 @@ def test_appends_go_on_while_a_snapshot_is_made(tmp_path: Path) -> None:
 def test_any_number_of_entries(store: Store) -> None:
     """However many come with one append, all are there, in order, under their numbers.
 
-    Seen to fail: what was left behind whole statements of 64 was not written.
+    Seen to fail: what is left behind whole statements is not written.
     """
     epoch, wanted = store.acquire().epoch, 0
     for count in (1, 2, 63, 64, 65, 255, 256, 257, 320, 700):
