@@ -270,6 +270,7 @@ NO_LIMITS = {
     "core.reference.windows.PLACES_MAX": "how the core looks for a match",
     "core.reference.windows.MOST": "a number above all weights",
     "door._TIME_MAX": "core.limits.TIME_MAX, at hand",
+    "insight.top.NAME_MIN": "how narrow a column of names is drawn",
     "requirements._REASONS_MAX": "how many reasons a sentence has",
     "strategies.best_match._PENALTY_MAX": "how a rank is put together",
     "strategies.membership._STEPS_MAX": "strategies.by_step.STEPS_TAKEN_MAX",
