@@ -109,6 +109,7 @@ def test_a_desk_solves_beside_the_loop() -> None:
 
     Planted: questions are answered on the loop.
     """
+    pytest.importorskip("scipy.optimize")
     held = HeldBack()
 
     async def main() -> None:
@@ -134,6 +135,7 @@ def test_a_desk_solves_beside_the_threads() -> None:
 
     Planted: questions are answered where events are told.
     """
+    pytest.importorskip("scipy.optimize")
     held, now, heard, revised = HeldBack(), [0], [], threading.Event()
 
     def listen(told: list[Any]) -> None:
