@@ -362,15 +362,23 @@ def test_keys_are_bounded() -> None:
 
 
 def test_snapshots_are_taken_and_old_records_forgotten(store: Store) -> None:
-    """Every so many records a snapshot is kept, and what is before the last two is gone: a journal does not grow."""
+    """Every so many records a snapshot is kept, and what is before the last two is gone: a journal does not grow.
+
+    A store may make snapshots beside the commands; then one that is due while another is made comes after it.
+    """
     journaled = Journaled(store, PLAN, snapshot_every=50)
     lived(journaled, fixed_moves(400))
     digest, sequence = journaled.router.digest(), journaled.sequence
+    journaled.close()
+    held = store.acquire()
     kept = [at for at, _ in store.snapshots()]
     assert len(kept) == 2
-    assert sequence - kept[0] < 50 <= kept[0] - kept[1] <= 51
-    journaled.close()
-    assert store.acquire().first == kept[1] + 1
+    assert kept[0] - kept[1] >= 50
+    assert held.first == kept[1] + 1
+    if isinstance(store, MemoryStore):
+        assert sequence - kept[0] < 50
+        assert kept[0] - kept[1] <= 51
+    store.close()
     again = Journaled(store, PLAN, snapshot_every=50)
     assert again.router.digest() == digest
 
