@@ -137,6 +137,13 @@ REFUSED: dict[str, tuple[Reader, str, str]] = {
         QUEUE + "[[agents]]\nid = 'a'\nskills = {" + ", ".join(f"k{n} = 1" for n in range(2_000)) + "}",
         "at most",
     ),
+    "a long zone of an iCalendar": (  # seen to fail: an OSError
+        icalendar,
+        "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:1\nDTSTART;TZID="
+        + "a" * 5_000
+        + ":20260328T080000\nEND:VEVENT\nEND:VCALENDAR",
+        "icalendar|zone",
+    ),
     "a path as a zone": (
         calendar,
         '[[shifts]]\nagents = ["a"]\nzone = "../../../../etc/passwd"',

@@ -139,7 +139,7 @@ def _parsed(text: str, reader: _Reader) -> Any:
         inside = inside and not _ZONE_ENDS.match(line)
     try:
         return library("icalendar", "calendars").Calendar.from_ical("\r\n".join(lines) + "\r\n")
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OSError) as error:  # zones are files
         raise reader.error(f"not an iCalendar file: {str(error)[:200]}") from error
 
 
@@ -215,7 +215,7 @@ def _followed(calendar: Any, low: datetime, high: datetime, reader: _Reader) -> 
     """Follow the recurrences of a checked calendar."""
     try:
         yield from library("recurring_ical_events", "calendars").of(calendar).between(low, high)
-    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError, OSError) as error:
         raise reader.error(f"an event cannot be followed: {str(error)[:200]}") from error
 
 
