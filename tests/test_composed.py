@@ -209,14 +209,18 @@ def test_errors_name_the_part(parts: str, field: str) -> None:
     assert raised.value.field == field
 
 
-def test_strategies_nested_without_end_are_refused() -> None:
-    """Dotted keys nest stages as deep as a file is long; that is an error of the plan. Seen to fail: RecursionError."""
-    text = '[[queues]]\nname = "q"\n[queues.strategy]\nname = "by_step"\n'
-    keys = ["stages.0"]
-    for _ in range(400):
-        text += f'{".".join(keys)}.name = "by_step"\n'
-        keys.append("stages.0")
-    with pytest.raises(PlanError, match="nested too deeply"):
+@pytest.mark.parametrize("way", ["keys", "tables"])
+def test_strategies_nested_without_end_are_refused(way: str) -> None:
+    """Keys and tables nest stages as deep as a file is long; that is an error of the plan.
+
+    Seen to fail: RecursionError.
+    """
+    text = '[[queues]]\nname = "q"\n'
+    if way == "keys":
+        text += "[queues.strategy]\n" + "".join(f"{'stages.0.' * depth}name = 'by_step'\n" for depth in range(400))
+    else:
+        text += "strategy = " + "{ name = 'by_step', stages.0 = " * 400 + "{}" + "}" * 400
+    with pytest.raises(PlanError, match=r"nested too deeply|at most 16 parts"):
         Plan.from_toml_text(text)
 
 

@@ -429,7 +429,19 @@ def on_a_terminal(*arguments: str, term: str) -> tuple[bytes, int]:
     here, there = pytest.importorskip("pty", reason="terminals of Unix").openpty()
     env = {**os.environ, "TERM": term, "COLUMNS": "80", "LINES": "24"}
     command = [sys.executable, "-m", "omniroute", "top", *arguments]
-    with subprocess.Popen(command, stdout=there, stderr=there, stdin=there, env=env) as process:
+
+    def interruptible() -> None:
+        """A suite that runs in the background is not, and what it starts would not be either."""
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen(
+        command,
+        stdout=there,
+        stderr=there,
+        stdin=there,
+        env=env,
+        preexec_fn=interruptible,
+    ) as process:
         os.close(there)
         said, waiting = b"", True
         while True:

@@ -152,7 +152,11 @@ def _begun(data: bytes, source: str) -> Replay:
 
 
 def _plan(command: c.ChangePlan) -> Plan:
-    return command.plan if isinstance(command.plan, Plan) else Plan.from_toml_text(command.plan)
+    if isinstance(command.plan, Plan):
+        return command.plan
+    if not isinstance(command.plan, str):
+        raise InputError("its plan is no text")
+    return Plan.from_toml_text(command.plan)
 
 
 def _restored(sequence: int, data: bytes, source: str) -> Replay:
