@@ -6,9 +6,11 @@ import asyncio
 import gc
 import inspect
 import sys
+import threading
 from contextlib import suppress
 from itertools import pairwise
 from types import FrameType
+from typing import Any
 from weakref import ref
 
 import pytest
@@ -461,6 +463,35 @@ def test_closing_ends_what_listens_and_waits() -> None:
             await end
         with pytest.raises(MisuseError, match="closed"):
             await router.sign_in("ana")
+
+    run(main())
+
+
+def test_opening_that_is_cancelled_holds_nothing() -> None:
+    """Whoever does not wait for a journal that takes long to open leaves it to others.
+
+    Seen to fail: it stayed held by the thread that had opened it.
+    """
+    go, begun, closed = threading.Event(), threading.Event(), threading.Event()
+
+    class Long(MemoryStore):
+        def acquire(self) -> Any:
+            begun.set()
+            assert go.wait(60)
+            return super().acquire()
+
+        def close(self) -> None:
+            super().close()
+            closed.set()
+
+    async def main() -> None:
+        opening = asyncio.create_task(opened(Long()))
+        assert await asyncio.to_thread(begun.wait, 60)
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        go.set()
+        assert await asyncio.to_thread(closed.wait, 60)
 
     run(main())
 

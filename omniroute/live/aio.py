@@ -67,6 +67,12 @@ def _put_by(listening: dict[str, Listeners], agent: str, event: Event) -> None:
             del listening[agent]
 
 
+def _let_go(opened: asyncio.Future[Journaled]) -> None:
+    """Close a journal that nobody waited for, on a worker."""
+    if not opened.cancelled() and opened.exception() is None:
+        opened.get_loop().run_in_executor(None, opened.result().close)
+
+
 class AsyncRouter(Verbs[Awaitable[list[Event]]]):
     """A journalled router for coroutines of one event loop; made by :meth:`open`.
 
@@ -155,9 +161,15 @@ class AsyncRouter(Verbs[Awaitable[list[Event]]]):
     ) -> Self:
         """A router with its journal, made or recovered on a worker. Raises as :class:`omniroute.journal.Journaled`.
 
-        ``answerer`` hears all events on the loop, and its questions are answered on a worker.
+        ``answerer`` hears all events on the loop, and its questions are answered on a worker. Where opening is
+        cancelled, the journal is let go of as soon as it is open.
         """
-        journaled = await asyncio.to_thread(Journaled, store, plan)
+        opening = asyncio.get_running_loop().run_in_executor(None, Journaled, store, plan)
+        try:
+            journaled = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_let_go)
+            raise
         return cls(journaled, clock=clock, pause_ms=pause_ms, backlog=backlog, in_flight=in_flight, answerer=answerer)
 
     async def aclose(self) -> None:
