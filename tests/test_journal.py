@@ -383,6 +383,47 @@ def test_snapshots_are_taken_and_old_records_forgotten(store: Store) -> None:
     assert again.router.digest() == digest
 
 
+class Shaken(SqliteStore):
+    """Something happens when the third record is read."""
+
+    def read(self, after: int) -> Iterator[tuple[int, bytes]]:
+        """The records behind a number."""
+        for number, found in enumerate(super().read(after)):
+            if number == 2:
+                self.happen()
+            yield found
+
+    def happen(self) -> None:
+        """Nothing, unless a test says what."""
+
+
+def test_what_is_read_while_it_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that is overtaken by snapshots is told that what it wants is no longer there, as one who comes later.
+
+    Seen to fail: DamagedError, as if the journal could not be trusted.
+    """
+    monkeypatch.setattr("omniroute.journal.sqlite.CHUNK_BYTES", 100)
+    store = Shaken(tmp_path / "a.journal", durability="os")
+    with Journaled(store, PLAN) as journaled:
+        lived(journaled, fixed_moves(60))
+        journaled.snapshot()
+        lived(journaled, fixed_moves(120)[60:])
+
+        def forget() -> None:
+            monkeypatch.setattr(store, "happen", lambda: None)
+            journaled.snapshot()
+            journaled.snapshot()
+
+        monkeypatch.setattr(store, "happen", forget)
+        reading = journaled.events(0)
+        assert [next(reading).seq for _ in range(3)]
+        with pytest.raises(MisuseError, match="no longer in"):
+            list(reading)
+        with pytest.raises(MisuseError, match="no longer in"):
+            list(journaled.events(0))
+        assert list(journaled.events(journaled.told)) == []
+
+
 class Bent(Faulty):
     """Reads snapshots with one byte changed."""
 

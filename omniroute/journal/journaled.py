@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 
 from omniroute import commands as c
 from omniroute import records
-from omniroute.errors import InputError, InvariantError, JournalError, MisuseError
+from omniroute.errors import DamagedError, InputError, InvariantError, JournalError, MisuseError
 from omniroute.events import Event, decode, encode
 from omniroute.journal.entry import Entry, Kind, bytes_of, digest_of, sealed, this_writer
 from omniroute.journal.keys import Keys, checked, mark_of
@@ -301,14 +301,22 @@ class Journaled:
         """What happened behind event number ``after``, made again from the journal: for a consumer that was away.
 
         O(state + records since the snapshot before). Raises MisuseError where it is forgotten: older than the snapshot
-        before the last one.
+        before the last one, also where that comes about while it is read.
         """
         state = self._ready()
         held = Held(epoch=self._held.epoch, head=state.sequence, first=self._held.first)  # if it is there, it is tried
-        for _, events in replayed(self.store, held, [], told=after):
-            for event in events:
-                if event.seq > after:
-                    yield event
+        while True:
+            base, at_rest = self._base, self._keeping.done()
+            try:
+                for _, events in replayed(self.store, held, [], told=after):
+                    for event in events:
+                        if event.seq > after:
+                            yield event
+                            after = event.seq
+                return
+            except DamagedError:
+                if at_rest and self._base == base:
+                    raise  # no snapshot has made the journal forget what was being read
 
 
 def _bytes_of(now: int, command: c.Command) -> bytes:
