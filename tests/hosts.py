@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from typing import Any
 
+import attrs
 import numpy as np
 
 from omniroute import events as e
@@ -33,6 +34,15 @@ COLUMNS = (
 )
 
 
+def without_setups(plan: Plan) -> Plan:
+    """The plan as columns read it where agents accept at once: who is offered something is connected in the same move.
+
+    With its set-ups a router connects behind the deadlines and the abandonments of the instant, as the columns do it
+    where agents answer. O(queues).
+    """
+    return attrs.evolve(plan, queues=[attrs.evolve(queue, setup_timeout_ms=None) for queue in plan.queues])
+
+
 class Host:
     """Signs agents in and out by the plan's windows, lets customers arrive and leave, and answers for the agents.
 
@@ -44,7 +54,7 @@ class Host:
         self.plan, self.work, self.seed, self.habits = plan, work, seed, habits
         self.desk = Desk() if desk is None else desk
         self.answered = 0
-        self.router = Router(plan)
+        self.router = Router(plan if habits is not None else without_setups(plan))
         self.agents = [agent.id for agent in plan.agents]
         self.future: list[tuple[int, int, int, str, int]] = []
         self.away: dict[str, int] = {}

@@ -2,6 +2,8 @@
 
 The driver stops behind the deadlines of an instant at which a control interval was over. A desk answers for the queues
 with the revenue strategy, any other strategy by its own ``revise``; a queue for which nobody answers keeps its tables.
+What is observed has all that the deadlines of the instant did: where agents accept at once, those count as connected
+whom such a deadline gave an agent, set-up or none; where agents answer, a set-up of that instant comes about behind it.
 
 Columns number everything before the first instant, a router what comes when it comes. So that both get the same
 answers, a class counts here from the first interaction that enters it or a class that leads to it, and a group of

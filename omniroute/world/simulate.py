@@ -1,9 +1,10 @@
 """A plan and a workload in, what happened out: the same core as behind the door, driven by columns.
 
 How long an interaction lasts and how long its customer waits are columns of the workload. Agents accept the moment they
-are chosen, or answer as the workload and their habits say; set-ups come about at once; what is interrupted ends when it
-would have ended anyway. Strategies are asked before the first arrival that needs their answer, and those that want it
-when their interval is over: see :mod:`omniroute.world.intervals`.
+are chosen, which connects them in the same move, or answer as the workload and their habits say, and a set-up comes
+about within its instant; what is interrupted ends when it would have ended anyway. Strategies are asked before the
+first arrival that needs their answer, and those that want it when their interval is over: see
+:mod:`omniroute.world.intervals`.
 """
 
 from __future__ import annotations

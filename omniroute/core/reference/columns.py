@@ -36,7 +36,8 @@ class Driver:
 
     Agents accept at once, or answer as the columns ``answers`` say, each by his own of three columns ``habits`` (answer
     in ms, decline and ignore in 1/1000) where it is not -1. Who has turned not ready by himself comes back ``back`` ms
-    later (-1: never) unless a presence came between. Set-ups come about at once.
+    later (-1: never) unless a presence came between. Where agents accept at once nothing is set up: an offer connects
+    in the same move, before anything else of its instant. Where they answer, a set-up comes about within its instant.
     """
 
     def __init__(self, core: Core, seed: int = 0, back: int = -1, habits: Given = ()) -> None:
