@@ -137,7 +137,7 @@ REFUSED: dict[str, tuple[Reader, str, str]] = {
         QUEUE + "[[agents]]\nid = 'a'\nskills = {" + ", ".join(f"k{n} = 1" for n in range(2_000)) + "}",
         "at most",
     ),
-    "a long zone of an iCalendar": (  # seen to fail: an OSError
+    "a long zone of an iCalendar": (  # planted: the OSError let through
         icalendar,
         "BEGIN:VCALENDAR\nBEGIN:VEVENT\nUID:1\nDTSTART;TZID="
         + "a" * 5_000
@@ -156,8 +156,8 @@ REFUSED: dict[str, tuple[Reader, str, str]] = {
 def test_what_is_refused(name: str) -> None:
     """Each is refused within seconds by an error of ours that says what and where.
 
-    Seen to fail: ``a key with many parts``, 40 KB, took 2.3 GB; ``a duration of many parts`` was read; ``a key that
-    drives a terminal`` went on for ever, because of its bracket.
+    Planted: keys of any number of parts; durations of any length; a search for the line of an error that goes on for
+    ever at a bracket; values in messages as they came.
     """
     read, text, said = REFUSED[name]
     with deadline(15), pytest.raises((InputError, MisuseError)) as caught:
@@ -202,8 +202,8 @@ def _mapping(**other: Any) -> CsvMapping:
 def test_values_that_are_refused(name: str) -> None:
     """Values that a program hands over are refused likewise.
 
-    Seen to fail: aliases were followed on every path, the first strategy was a RecursionError, the first pattern an
-    error of regular expressions, the huge numbers a ValueError.
+    Planted: conditions that are not counted, so that aliases are followed on every path; anything written out in a
+    message, however deep or large; the error of regular expressions let through.
     """
     with deadline(), pytest.raises((InputError, MisuseError)):
         CONFIGURATIONS[name]()
@@ -212,7 +212,7 @@ def test_values_that_are_refused(name: str) -> None:
 def test_recurrences_that_take_long_are_refused_before_they_are_followed() -> None:
     """Four hundred rules of every day since 1970 are refused at once for a horizon of 2100, naming the rule.
 
-    Seen to fail: they were followed, half a minute, and sixty thousand would have been.
+    Planted: no limit of days.
     """
     rule = (
         '[[shifts]]\nagents = ["a%d"]\nzone = "UTC"\nto = "08:00"\nstart = 1970-01-05\nrrule = "FREQ=DAILY;BYMONTH=2"\n'
@@ -263,7 +263,7 @@ GROWTH: dict[str, tuple[Reader, Callable[[int], str]]] = {
 def test_cost_grows_with_size(name: str) -> None:
     """Twice as much input costs about twice as much: a quadratic way would cost four times, measured at its best.
 
-    Seen to fail: ``blanks in a header`` grew with the third power.
+    Planted: headers read by an expression that goes back and forth over blanks.
     """
     read, made = GROWTH[name]
 
@@ -358,7 +358,7 @@ EXPRESSIONS = expressions()
 def test_no_expression_goes_back_for_long(where: str) -> None:
     """No pattern takes long for a text of many like parts with something wrong behind them.
 
-    Planted: ``([a-z]+)*!`` in a module. Seen to fail: the header of a table, with blanks.
+    Planted: ``([a-z]+)*!`` in a module; an expression for the header of a table, with blanks.
     """
     pattern = EXPRESSIONS[where]
     with deadline(20):

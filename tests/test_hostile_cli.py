@@ -94,7 +94,7 @@ ARGUMENTS = st.lists(
 def test_arguments(fuzz: Fuzz, run: Run, here: Path) -> None:
     """Any arguments end in a documented exit code, without a traceback.
 
-    Seen to fail: the name of a file that is none.
+    Planted: the ValueError of a name with a zero let through.
     """
 
     def check(arguments: list[str]) -> None:
@@ -133,7 +133,7 @@ FILES = {"plan.toml": PLAN.encode(), "map.toml": PLAN.encode()}
 def test_plan_and_mapping_files(fuzz: Fuzz, run: Run, here: Path) -> None:
     """Any file as a plan or a mapping is used or refused.
 
-    Seen to fail: an integer of five thousand digits in a mapping.
+    Planted: the ValueError of an integer of five thousand digits let through.
     """
 
     def check(data: bytes) -> None:
@@ -191,7 +191,7 @@ def test_a_flood_of_good_lines_ends_with_a_message(here: Path) -> None:
 def test_names_in_arguments_and_files_drive_no_terminal(run: Run, here: Path) -> None:
     """Names of files, plans, queues and agents are shown so that no terminal obeys them: the fixture looks at all.
 
-    Seen to fail: the heading of ``journal verify``, an unknown argument, a key of a plan.
+    Planted: a heading, an unknown argument and a key of a plan, each printed as it came.
     """
     nasty = NASTY.replace("/", "").replace("|", "")
     line = f"915148801|1.2|{nasty}|NONE|ENTERQUEUE||5551234|1\n915148805|1.2|{nasty}|{nasty}|CONNECT|4|1.3|2\n"
@@ -246,7 +246,7 @@ def test_out_goes_nowhere_else(run: Run, here: Path) -> None:
 def test_out_that_cannot_be(run: Run, here: Path, kind: str) -> None:
     """A place that is no folder, a link to nothing or to itself, a folder that is closed: refused before any work.
 
-    Seen to fail: a name with a zero in it was a ValueError.
+    Planted: the ValueError of a name with a zero let through.
     """
     (here / "file").write_text("mine")
     (here / "dangling").symlink_to(here / "nowhere" / "deep")
@@ -285,7 +285,7 @@ def test_out_that_cannot_be(run: Run, here: Path, kind: str) -> None:
 def test_cells_are_no_formulas(name: str, written: str) -> None:
     """No cell begins with what a spreadsheet computes, wherever its country cuts the line.
 
-    Seen to fail: what stands behind a semicolon, a blank, a quote, and wide signs.
+    Planted: only the first character looked at; wide signs forgotten.
     """
     assert _safe(name) == written
 

@@ -67,6 +67,9 @@ def test_requirements(fuzz: Fuzz) -> None:
             found.matches({"a": 1}, {"spanish": True})  # type: ignore[attr-defined]
             found.why_not({"a": 1}, {"x:y": frozenset({"gold"})})  # type: ignore[attr-defined]
 
+    for text in ("`two words`", "not `two words` and b", '`in` >= 2 or "a\\"b\\\\" in `and`'):
+        check(text)
+        assert kept(lambda text=text: parse(text)) is not None  # type: ignore[misc]
     fuzz(EXPRESSIONS, check, examples=150)
 
 
@@ -490,7 +493,7 @@ def replaced(value: Any, path: tuple[Any, ...], new: Any) -> Any:
 def test_importers(fuzz: Fuzz, name: str) -> None:
     """Anything at any place of a configuration is a plan or an error.
 
-    Seen to fail: the text of any strategy was asked.
+    Planted: a strategy that is no text looked up among the known ones.
     """
     build, good = IMPORTS[name]
     where = [place for place in places([*good]) if place]

@@ -64,7 +64,7 @@ def test_no_network_no_process_no_pickle_no_code_from_data(tmp_path: Path) -> No
     """Routing, restoring, a journal and the command line open no socket, start nothing, unpickle and compile nothing.
 
     What they write lies in the folder that was named, or in the machine's folder for what is temporary. Python itself
-    says what happens (its audit events). Planted: a look for a newer version, an ``eval`` of a requirement.
+    says what happens (its audit events). Planted: a connection to a host, an ``eval`` of a requirement.
     """
     log = write_queue_log(tmp_path)
     scratch = tmp_path / "scratch"
@@ -121,7 +121,7 @@ def kinds(base: type[OmnirouteError]) -> list[type[OmnirouteError]]:
 
 @pytest.mark.parametrize("kind", [kind for kind in kinds(OmnirouteError) if kind.__module__ == "omniroute.errors"])
 def test_errors_are_legible(kind: type[OmnirouteError]) -> None:
-    """Whatever text gets into an error, it is one bounded line that no terminal obeys. Seen to fail: keys of tables."""
+    """Whatever text gets into an error, it is one bounded line that no terminal obeys. Planted: fields as they came."""
     named: dict[str, Any] = {}
     if issubclass(kind, errors.InputError):
         named = {"source": HOSTILE, "line": 3, "field": HOSTILE}
