@@ -438,16 +438,12 @@ class Twins:
             self.channel(draw)
         elif what == "ladder":
             self.ladder(draw)
-        self.change_all(draw, now)
-        self.both("refresh", now)
-        self.both("revised", draw.one(range(self.queues + 1)))
-
-    def change_all(self, draw: Draw, now: int) -> None:
-        """Now and then, what holds for the whole core."""
         if draw.one(range(8)) == 0:
             self.choice(draw)
+        self.both("refresh", now)
         if draw.one(range(4)) == 0:
             self.both("set_estimates", now, draw.one([-1, 5, 12]))
+        self.both("revised", draw.one(range(self.queues + 1)))
 
     def illegal(self, draw: Draw) -> None:
         """Values out of range, and times that have passed."""
