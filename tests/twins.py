@@ -438,6 +438,10 @@ class Twins:
             self.channel(draw)
         elif what == "ladder":
             self.ladder(draw)
+        self.changed(draw, now)
+
+    def changed(self, draw: Draw, now: int) -> None:
+        """Everybody is asked again; now and then there is another choice or interval for the whole core."""
         if draw.one(range(8)) == 0:
             self.choice(draw)
         self.both("refresh", now)
