@@ -7,16 +7,18 @@ so there are as many series as a plan has names, however long a service runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, Literal, TypeAlias
 
 import attrs
 
 from omniroute.board import STATES
+from omniroute.errors import OmnirouteError
 from omniroute.estimates import ENDLESS
+from omniroute.insight.tally import Tally
 from omniroute.views import Board, QueueBoard
 
-__all__ = ["CATALOGUE", "Figure", "Reading", "exposed", "gauges", "of_kind"]
+__all__ = ["CATALOGUE", "Figure", "Reading", "exposed", "gauges", "of_kind", "readings"]
 
 Kind: TypeAlias = Literal["counter", "gauge", "histogram"]
 
@@ -111,6 +113,24 @@ def gauges(board: Board, levels: Mapping[str, float | None]) -> Iterator[Reading
     yield "offers.live", (), board.live_offers
     yield "capacity.units", (), board.units
     yield "capacity.units_in_use", (), board.units_in_use
+
+
+def readings(board: Callable[[], Board], tally: Tally) -> dict[str, list[tuple[tuple[str, ...], float]]]:
+    """Gauges and counters as they are now, by figure, counters in the order of their labels. O(series), and the board.
+
+    While ``board`` raises an OmnirouteError there are no gauges but ``up`` 0.
+    """
+    found: dict[str, list[tuple[tuple[str, ...], float]]] = {}
+    try:
+        looked = board()
+    except OmnirouteError:
+        found["up"] = [((), 0)]
+    else:
+        for name, labels, value in gauges(looked, tally.levels(looked.now)):
+            found.setdefault(name, []).append((labels, value))
+    for (name, *rest), count in sorted(tally.counters().items()):
+        found.setdefault(name, []).append((tuple(rest), count))
+    return found
 
 
 def _of_queue(queue: QueueBoard) -> Iterator[Reading]:

@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from omniroute import __version__
-from omniroute.errors import OmnirouteError
 from omniroute.extras import library
-from omniroute.insight.figures import CATALOGUE, Figure, Reading, gauges, of_kind
+from omniroute.insight.figures import CATALOGUE, Figure, of_kind, readings
 from omniroute.insight.tally import Tally
 from omniroute.views import Board
 
@@ -68,21 +67,9 @@ class Meters:
         """A figure of the present reading; whoever asks for one a second time begins a new reading."""
         with self._lock:
             if name not in self._fresh:
-                self._readings, self._fresh = {}, set(CATALOGUE)
-                for figure, labels, value in (*self._gauges(), *self._counters()):
-                    self._readings.setdefault(figure, []).append((labels, value))
+                self._readings, self._fresh = readings(self._board, self._tally), set(CATALOGUE)
             self._fresh.discard(name)
             return self._readings.get(name, [])
-
-    def _gauges(self) -> Iterable[Reading]:
-        try:
-            board = self._board()
-        except OmnirouteError:
-            return [("up", (), 0)]
-        return gauges(board, self._tally.levels(board.now))
-
-    def _counters(self) -> Iterable[Reading]:
-        return ((name, tuple(labels), count) for (name, *labels), count in self._tally.counters().items())
 
     def _observe(self, name: str, labels: tuple[str, ...], duration_ms: int) -> None:
         self._histograms[name].record(duration_ms / 1_000, _named(CATALOGUE[name], labels))

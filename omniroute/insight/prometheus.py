@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from omniroute.errors import OmnirouteError
 from omniroute.extras import library
-from omniroute.insight.figures import CATALOGUE, Reading, exposed, gauges, of_kind
+from omniroute.insight.figures import CATALOGUE, exposed, of_kind, readings
 from omniroute.insight.tally import Histogram, Tally
 from omniroute.views import Board
 
@@ -41,9 +40,7 @@ class Collector:
 
     def collect(self) -> Iterator[Metric]:
         """Every family with its series as they are now."""
-        found: dict[str, list[tuple[tuple[str, ...], float]]] = {}
-        for name, values, value in (*self._gauges(), *self._counters()):
-            found.setdefault(name, []).append((values, value))
+        found = readings(self._board, self._tally)
         for kind in ("gauge", "counter"):
             for figure in of_kind(kind):
                 yield self._family(figure.name, found.get(figure.name, ()))
@@ -52,17 +49,6 @@ class Collector:
             spread.setdefault(name, []).append((tuple(rest), histogram))
         for figure in of_kind("histogram"):
             yield self._spread(figure.name, spread.get(figure.name, ()))
-
-    def _gauges(self) -> Iterable[Reading]:
-        try:
-            board = self._board()
-        except OmnirouteError:
-            return [("up", (), 0)]
-        return gauges(board, self._tally.levels(board.now))
-
-    def _counters(self) -> Iterator[Reading]:
-        for (name, *values), count in sorted(self._tally.counters().items()):
-            yield name, tuple(values), count
 
     def _family(self, name: str, series: Iterable[tuple[tuple[str, ...], float]]) -> Any:
         figure = CATALOGUE[name]
