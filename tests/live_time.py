@@ -8,12 +8,33 @@ from collections.abc import Coroutine, Sequence
 from concurrent.futures import Future
 from typing import Any
 
+import attrs
+
 from omniroute import Agent, Plan, Queue
 from omniroute.errors import JournalError
 from omniroute.journal import MemoryStore
 from omniroute.live import AsyncRouter
+from omniroute.strategies.protocol import AgentKey, Place, Tables
 
 PLAN = Plan(queues=[Queue("sales", offer_timeout_ms="20s")], agents=[Agent("ana"), Agent("ben")])
+
+
+@attrs.frozen
+class Asked:
+    """First come, first served, by a strategy that is asked again each minute; a subclass says what it answers."""
+
+    name = "asked"
+    version = 1
+    agent_key = AgentKey.LONGEST_IDLE
+    interval_ms = 60_000
+
+    def tables(self, classes: Sequence[Any], groups: Sequence[Any]) -> Tables:
+        """Nothing special."""
+        return Tables()
+
+    def place(self, priority: int) -> Place:
+        """By priority."""
+        return Place(tier=-priority)
 
 
 class MadeUpTime(selectors.DefaultSelector):

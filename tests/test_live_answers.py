@@ -10,34 +10,23 @@ from typing import Any
 
 import attrs
 import pytest
-from live_time import opened, run, taken
+from live_time import Asked, opened, run, taken
 
 from omniroute import Agent, Plan, Queue, Router, commands, events
 from omniroute.journal import MemoryStore
 from omniroute.live import ThreadRouter
 from omniroute.live.answers import Answers
 from omniroute.strategies.desk import Desk
-from omniroute.strategies.protocol import AgentKey, Place, Question, Revision, Tables
+from omniroute.strategies.protocol import Question, Revision, Tables
 from omniroute.strategies.revenue import Revenue
 
 
 @attrs.frozen
-class Thoughtful:
+class Thoughtful(Asked):
     """Answers on whatever thread it is asked, and remembers which."""
 
     threads: list[str] = attrs.field(factory=list, eq=False)
     name = "thoughtful"
-    version = 1
-    agent_key = AgentKey.LONGEST_IDLE
-    interval_ms = 60_000
-
-    def tables(self, classes: Sequence[Any], groups: Sequence[Any]) -> Tables:
-        """First come, first served."""
-        return Tables()
-
-    def place(self, priority: int) -> Place:
-        """By priority."""
-        return Place(tier=-priority)
 
     def revise(self, observed: Any, classes: Sequence[Any], groups: Sequence[Any]) -> Revision:
         """Note the thread; know nothing the second time."""

@@ -18,6 +18,7 @@ from typing import Any
 
 import attrs
 import pytest
+from live_time import Asked
 
 from omniroute import Agent, Channel, Plan, Queue, Router, commands, events, snapshot
 from omniroute.errors import FencedError, JournalError, MisuseError
@@ -26,7 +27,7 @@ from omniroute.journal import Journaled, SqliteStore, journaled
 from omniroute.journal.port import Made
 from omniroute.journey_rules import JourneyRules
 from omniroute.live import AsyncRouter
-from omniroute.strategies.protocol import AgentKey, Place, Revision, Tables
+from omniroute.strategies.protocol import Revision, Tables
 
 blockbuster = pytest.importorskip("blockbuster", reason="needs the extra test")
 
@@ -393,21 +394,10 @@ def test_closing_waits_for_a_router_that_is_made_again(tmp_path: Path) -> None:
 
 
 @attrs.frozen
-class Sleepy:
-    """First come, first served, by a strategy that takes its time when it is asked again."""
+class Sleepy(Asked):
+    """Takes its time when it is asked again."""
 
     name = "sleepy"
-    version = 1
-    agent_key = AgentKey.LONGEST_IDLE
-    interval_ms = 60_000
-
-    def tables(self, classes: Sequence[Any], groups: Sequence[Any]) -> Tables:
-        """Nothing special."""
-        return Tables()
-
-    def place(self, priority: int) -> Place:
-        """By priority."""
-        return Place(tier=-priority)
 
     def revise(self, observed: Any, classes: Sequence[Any], groups: Sequence[Any]) -> Revision:
         """Sleep, and know nothing new."""
