@@ -64,20 +64,20 @@ class Spans:
             e.Classified: lambda event: self._note(self._begun(event).whole, event),
             e.Queued: lambda event: self._into(self._begun(event), "waiting", event),
             e.Parked: lambda event: self._into(self._begun(event), "parked", event),
-            e.Transferred: lambda event: self._back(event),
-            e.Requeued: lambda event: self._back(event),
-            e.StepTaken: lambda event: self._happened(event),
+            e.Transferred: self._back,
+            e.Requeued: self._back,
+            e.StepTaken: self._happened,
             e.Offered: self._offered,
             e.OfferDeclined: lambda event: self._answered(event, "declined"),
             e.OfferExpired: lambda event: self._answered(event, "expired"),
             e.OfferWithdrawn: lambda event: self._answered(event, "withdrawn"),
             e.Accepted: self._accepted,
-            e.SetupFailed: lambda event: self._close(event, "accepting", "failed"),
+            e.SetupFailed: self._setup_failed,
             e.Connected: self._connected,
-            e.Held: lambda event: self._happened(event),
-            e.Resumed: lambda event: self._happened(event),
-            e.Interrupted: lambda event: self._happened(event),
-            e.TakenOver: lambda event: self._happened(event),
+            e.Held: self._happened,
+            e.Resumed: self._happened,
+            e.Interrupted: self._happened,
+            e.TakenOver: self._happened,
             e.Finished: self._finished,
             e.Abandoned: lambda event: self._gone(event, "abandoned"),
             e.Cancelled: lambda event: self._gone(event, "cancelled"),
@@ -165,10 +165,8 @@ class Spans:
 
     def _answered(self, event: Any, outcome: str) -> None:
         found = self._open.get(event.interaction)
-        span = None if found is None else found.offers.pop(event.offer, None)
-        if span is not None:
-            span.set_attribute("omniroute.outcome", outcome)
-            span.end(event.at * _NS)
+        if found is not None:
+            self._end(found.offers.pop(event.offer, None), event, outcome)
 
     def _accepted(self, event: e.Accepted) -> None:
         self._answered(event, "accepted")
@@ -176,9 +174,12 @@ class Spans:
         if found is not None:  # it goes on waiting until it is connected
             found.states["accepting"] = self._child(found, "accepting", event)
 
-    def _close(self, event: Any, state: str, outcome: str) -> None:
+    def _setup_failed(self, event: e.SetupFailed) -> None:
         found = self._open.get(event.interaction)
-        span = None if found is None else found.states.pop(state, None)
+        if found is not None:
+            self._end(found.states.pop("accepting", None), event, "failed")
+
+    def _end(self, span: Span | None, event: e.Event, outcome: str) -> None:
         if span is not None:
             span.set_attribute("omniroute.outcome", outcome)
             span.end(event.at * _NS)
