@@ -27,7 +27,7 @@ from omniroute.answers import (
 )
 from omniroute.capacity import Capacity
 from omniroute.core import limits
-from omniroute.core.codes import LOOKS_BACK, Cause
+from omniroute.core.codes import LOOKS_BACK, WATCHED, Cause
 from omniroute.core.limits import CANCEL
 from omniroute.errors import MisuseError, PlanError
 from omniroute.gauges import Estimated, Gauges
@@ -229,6 +229,8 @@ class Naming:
         for cause in RONA:
             rona = queue.rona.get(cause, RONA[cause])
             self.core.set_rona(q, Cause[cause.upper()], rona.after, rona.rest_ms)
+        if agent_key_of(queue) in WATCHED:
+            self.core.watch(q)
 
     def _atom(self, question: Atom | str) -> int:
         """The number of a question, or of the membership in a queue. O(1) when known, else O(groups)."""

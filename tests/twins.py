@@ -204,6 +204,8 @@ class Twins:
         programs = [*always, (0, -3), (0,), (0, 1, -2), (0, 1, -1, -3), (-5,), (-1,), (0, 0), ()]
         program = draw.one(always if self.busy else programs)
         queue, channel = draw.one(range(self.queues)), draw.one(range(self.channels))
+        if draw.one(range(4)) == 0:
+            self.both("watch", draw.one(range(self.queues + 1)))
         made = self.both("add_class", queue, channel, program, draw.one(range(len(AgentKey))))
         if isinstance(made, int):
             self.classes += 1
@@ -522,6 +524,8 @@ class Twins:
             self.both("obligation", j)
             for key in AgentKey:
                 self.both("key", j, key)
+                for q in range(self.queues):
+                    self.both("key", j, key, q)
             for c in range(self.channels):
                 self.both("room_for", j, c)
         self.both("census")

@@ -147,7 +147,7 @@ cdef inline void make_costs(State* s, Round* r, i64 matches) noexcept nogil:
             r.cost[at] = (r.left[at] - rank) * unit + ((r.cost[at] - cheapest) >> shift)
 
 
-cdef inline i32 first_hand(State* s, Round* r, i32 c, i32 kind) noexcept nogil:
+cdef inline i32 first_hand(State* s, Round* r, i32 c, Class* class_) noexcept nogil:
     """Whom of a column an entry gets: who was given least so far, then as agent selection orders equals."""
     cdef Column* column = &r.columns[c]
     cdef i32 x, best = -1
@@ -157,7 +157,7 @@ cdef inline i32 first_hand(State* s, Round* r, i32 c, i32 kind) noexcept nogil:
         hand = &r.hands[x]
         if hand.taken >= hand.places or (best >= 0 and hand.taken > r.hands[best].taken):
             continue
-        key = key_of(s, hand.agent, kind)
+        key = key_of(s, hand.agent, class_.agent_key, class_.queue)
         if best < 0 or hand.taken < r.hands[best].taken or less(&key, &least) or (
                 not less(&least, &key) and hand.agent < r.hands[best].agent):
             best = x
@@ -183,7 +183,7 @@ cdef inline void choose_hands(State* s, Round* r) noexcept nogil:
             cell = &r.cells[row + best]
             pair.waiter = cell.waiter
             pair.key = r.waiters[cell.waiter].key
-        x = first_hand(s, r, best, s.classes[s.entries[r.waiters[pair.waiter].entry].class_].agent_key)
+        x = first_hand(s, r, best, &s.classes[s.entries[r.waiters[pair.waiter].entry].class_])
         r.hands[x].taken += 1
         pair.agent = r.hands[x].agent
         pair.column = best

@@ -129,6 +129,22 @@ class AgentKey(IntEnum):
     LEAST_OCCUPIED = 14  # of late
     WEIGHTED_RANDOM = 15
     LATEST_BREAK = 16  # of those who are free, whose last break ended latest
+    BEHIND_SHARE = 17  # whose time in conversation through the queue is farthest below his share for it
+    FEWEST_HANDLED_IN_QUEUE = 18  # of late
+    ROUND_ROBIN_IN_QUEUE = 19  # since the last offer through the queue
+    LONGEST_SINCE_CONVERSATION_IN_QUEUE = 20  # since the last one through the queue ended
+
+
+WATCHED = frozenset(
+    {
+        AgentKey.FEWEST_HANDLED_IN_QUEUE,
+        AgentKey.ROUND_ROBIN_IN_QUEUE,
+        AgentKey.LONGEST_SINCE_CONVERSATION_IN_QUEUE,
+    }
+)
+"""The keys for which a core keeps what its agents did for the queue of a class."""
+OF_A_QUEUE = WATCHED | {AgentKey.BEHIND_SHARE}
+"""The keys that stand for another number in each queue."""
 
 
 LOOKS_BACK = frozenset(
@@ -142,6 +158,7 @@ LOOKS_BACK = frozenset(
         AgentKey.LEAST_TALK_TIME,
         AgentKey.LEAST_OCCUPIED,
         AgentKey.LATEST_BREAK,
+        *WATCHED,
     }
 )
 """The keys for which a core keeps what its agents did; it begins with the first class that has one of them."""

@@ -58,7 +58,8 @@ _GROUP_7: Final = (
     *("idle_rate", "term", "auto", "burst", "burst_per", "weight", Rows("levels", _FADING, 3)),
     *(Rows("shares", ("of", "share")), Run("atoms")),
 )
-_GROUP: Final = (*_GROUP_7[:9], "busiest", *_GROUP_7[9:])
+_GROUP_8: Final = (*_GROUP_7[:9], "busiest", *_GROUP_7[9:])
+_GROUP: Final = (*_GROUP_8[:-2], Rows("here", _FADING, "watched"), *_GROUP_8[-2:])
 _CLASS: Final = (
     *("queue", "channel", "age_rate", "length_rate", "offset", "age_cap", "step_at", "step_next", "step_tier"),
     *("step_when", "skip_if", "step_copy", "patient", "agent_key", Run("program")),
@@ -69,19 +70,21 @@ _AGENT_7: Final = (
     *("burst_from", "burst_count", Run("misses", 4), "ready", "accepted", "talked", "released", "busy"),
     *(Rows("fading", _FADING, 3), Run("spent", SHARES_MAX), "spent_at", Run("counts", "pools")),
 )
-_AGENT: Final = (*_AGENT_7[:-1], "rested", "away", Rows("own", _FADING, 1), _AGENT_7[-1])
+_AGENT_8: Final = (*_AGENT_7[:-1], "rested", "away", Rows("own", _FADING, 1), _AGENT_7[-1])
+_AGENT: Final = (*_AGENT_8[:-1], Rows("here", (*_FADING, "talked", "offered"), "watched"), _AGENT_8[-1])
 _INTERACTION: Final = (
     *("state", "seq", "wait_from", "step_from", "agent", "channel", "connected_at", "due", "gap"),
     *(Rows("entries", ("class", "tier", "since", "seq")), Rows("ties", ("agent", "kind", "until", "seq"))),
 )
 
 
-def _layout(group: tuple[Field, ...], agent: tuple[Field, ...]) -> tuple[Field, ...]:
+def _layout(group: tuple[Field, ...], agent: tuple[Field, ...], *more: Field) -> tuple[Field, ...]:
     return (
         *("format", "now", "seq", "estimates_every", "estimates_due", "half_life", "seed", "looks_back", "pools"),
         Rows("channels", ("load", "flags", Run("pools"))),
         Rows("windows", ("length", "closes_at")),
         Rows("queues", _QUEUE),
+        *more,
         "atoms",
         Rows("groups", group),
         Rows("ladders", (Rows("rungs", ("left", "group")),), "groups"),
@@ -96,7 +99,11 @@ def _layout(group: tuple[Field, ...], agent: tuple[Field, ...]) -> tuple[Field, 
     )
 
 
-LAYOUTS: Final[Mapping[int, tuple[Field, ...]]] = {7: _layout(_GROUP_7, _AGENT_7), 8: _layout(_GROUP, _AGENT)}
+LAYOUTS: Final[Mapping[int, tuple[Field, ...]]] = {
+    7: _layout(_GROUP_7, _AGENT_7),
+    8: _layout(_GROUP_8, _AGENT_8),
+    9: _layout(_GROUP, _AGENT, Run("watched")),
+}
 """By the number with which a dump begins; the order is that of the integers."""
 
 

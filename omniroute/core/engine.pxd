@@ -3,7 +3,7 @@
 from omniroute.core.conditions cimport look
 from omniroute.core.deadlines cimport arm, disarm
 from omniroute.core.hands cimport *
-from omniroute.core.keys cimport came, counted, has_given, has_taken, omni_rare, spared
+from omniroute.core.keys cimport came, counted, has_given, has_taken, offered_here, omni_rare, spared
 from omniroute.core.layout cimport *
 from omniroute.core.places cimport (
     arm_control,
@@ -155,11 +155,11 @@ cdef inline void clear_misses(Agent* agent) noexcept nogil:
     agent.misses[0] = agent.misses[1] = agent.misses[2] = agent.misses[3] = 0
 
 
-cdef inline void count_handled(State* s, i32 j) noexcept nogil:
+cdef inline void count_handled(State* s, i32 i, i32 j) noexcept nogil:
     """An agent is connected with one more; ``show`` follows."""
     s.agents[j].handled += 1
     if omni_rare(s.looks_back):
-        counted(s, j)
+        counted(s, j, s.classes[s.entries[s.interactions[i].entries].class_].queue)
 
 
 cdef inline void take_up(State* s, i32 i, i32 j, i32 state) noexcept nogil:
@@ -173,7 +173,7 @@ cdef inline void take_up(State* s, i32 i, i32 j, i32 state) noexcept nogil:
         has_taken(s, j)
         spare(s, j)
     if state == CONNECTED:
-        count_handled(s, j)
+        count_handled(s, i, j)
     show(s, j)
 
 
@@ -263,6 +263,8 @@ cdef inline void make_offer(State* s, i32 i, i32 e, i32 j) noexcept nogil:
     if o < 0:
         return
     s.agents[j].offered = seq
+    if omni_rare(s.n_watched):
+        offered_here(s, j, s.classes[s.entries[e].class_].queue, seq)
     tell(s, EV_OFFERED, i, j, seq << SLOT_BITS | o, due)
     count_burst(s, j)
     if s.auto_accept:

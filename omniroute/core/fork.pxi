@@ -78,6 +78,8 @@ cdef int fork_lanes(State* s, State* t) except -1:
     t.agents = <Agent*> copied_items(s.agents, s.n_agents, sizeof(Agent), &cap)
     t.pasts = <Past*> copied_items(s.pasts, s.n_agents, sizeof(Past), &cap)
     t.counts = <i32*> copied_items(s.counts, s.n_agents, POOLS * sizeof(i32), &cap)
+    t.lanes = <Lane**> copied(s.lanes, s.n_lanes * sizeof(Lane*))
+    t.cap_lanes = s.n_lanes
     for x in range(s.n_lanes):
         lane = <Lane*> copied(s.lanes[x], sizeof(Lane))
         lane.links = NULL
@@ -90,6 +92,14 @@ cdef int fork_lanes(State* s, State* t) except -1:
         lane.keys = <Key*> copied_items(s.lanes[x].keys, s.n_agents, sizeof(Key), &cap)
         lane.roots = <Root*> copied(s.lanes[x].roots, 2 * s.cap_groups * sizeof(Root))
         lane.available = <u64*> copied(s.lanes[x].available, 2 * words * sizeof(u64))
+    t.watched = <Watched*> copied(s.watched, s.n_watched * sizeof(Watched))
+    t.cap_watched = s.n_watched
+    for x in range(s.n_watched):
+        t.watched[x].agents = NULL
+        t.watched[x].levels = NULL
+        t.n_watched = x + 1
+        t.watched[x].agents = <Here*> copied_items(s.watched[x].agents, s.n_agents, sizeof(Here), &cap)
+        t.watched[x].levels = <Fading*> copied(s.watched[x].levels, s.cap_groups * sizeof(Fading))
     t.n_agents, t.cap_agents = s.n_agents, cap
     return 0
 

@@ -22,7 +22,7 @@ from omniroute.core.engine cimport (
     ABANDONED, ASKED, CANCELLED, change_presence, link_offer, place, serve, settle, wind_up, withdraw_excess,
 )
 from omniroute.core.hands cimport climb, go_on, into_hand, rank_in_queue, real_wait, takes
-from omniroute.core.keys cimport key_of, look_for_caps, looked_up, rise
+from omniroute.core.keys cimport key_of, look_for_caps, rise
 from omniroute.core.layout cimport *
 from omniroute.core.plain cimport is_plain, plain_enqueue, plain_finish
 from omniroute.core.order cimport clear_root, count_before, following, less
@@ -31,11 +31,11 @@ from omniroute.core.places cimport (
 )
 from omniroute.core.selection cimport (
     already_offered, excluded, fits, held_pools, hide, in_queue, in_window, is_bound, is_open, offers_full, pick_entry,
-    pick_held, show,
+    pick_held, show, show_group,
 )
 from omniroute.core.tables cimport (
-    AND, FALSE, NOT, OR, condition_pair, drop_cells, grow_classes, grow_groups, holds, lane_for, list_openings,
-    program_word, relayout, set_pair, share_cells,
+    AND, FALSE, NOT, OR, condition_pair, drop_cells, grow_agents, grow_classes, grow_groups, holds, lane_for,
+    list_openings, program_word, relayout, set_pair, share_cells, watch_queue,
 )
 from omniroute.core.turns cimport (
     TieTo, activate, advance, anything_waits, do_accept, do_assign, do_enqueue, do_established, do_finish, do_hold, do_leave,
@@ -73,7 +73,7 @@ cdef i64 DEPTH_MAX = limits.PROGRAM_DEPTH_MAX
 cdef i32 ENTRIES_MAX = limits.ENTRIES_MAX
 cdef i64 SEQ_MAX = 2**43 - 1  # an offer's number is its sequence and 20 bits of slot
 cdef i64 COUNT_MAX = 2**26
-cdef i64 FORMAT = 8
+cdef i64 FORMAT = 9
 cdef i64 UNTIL_ACTIVATED = limits.UNTIL_ACTIVATED
 cdef i64 GAUGE_MAX = limits.GAUGE_MAX
 cdef i64 BITS_32 = 2**32 - 1
@@ -223,6 +223,11 @@ cdef class Core:
             self.leave_behind(s.lanes[x].roots, 2 * s.cap_groups * sizeof(Root))
             free(s.lanes[x].available)
             free(s.lanes[x])
+        for x in range(s.n_watched):
+            self.leave_behind(s.watched[x].agents, s.cap_agents * sizeof(Here))
+            free(s.watched[x].levels)
+        free(s.lanes)
+        free(s.watched)
         drop_cells(s)
         self.leave_behind(s.atoms, s.cap_atoms * words * sizeof(u64))
         self.leave_behind(s.groups, s.wide * sizeof(Group))
@@ -408,7 +413,7 @@ cdef class Core:
                 raise MemoryError
             memset(&s.queues[queue], 0, sizeof(Queue))
             s.queues[queue].control_every = s.queues[queue].control_due = -1
-            s.queues[queue].heap_at = -1
+            s.queues[queue].heap_at = s.queues[queue].watched = -1
             s.queues[queue].rona[0] = 1
             s.n_queues += 1
         cell = &s.queues[queue]
@@ -510,6 +515,8 @@ cdef class Core:
         for x in range(s.n_lanes):
             clear_root(&s.lanes[x].roots[g])
             clear_root(&s.lanes[x].roots[s.cap_groups + g])
+        for x in range(s.n_watched):
+            memset(&s.watched[x].levels[g], 0, sizeof(Fading))
         s.n_groups += 1
         for x in range(s.n_gauges):
             self.count_group(x, g)
@@ -519,18 +526,14 @@ cdef class Core:
 
     def set_group(self, i64 group, i64 idle_rate, i64 term):
         cdef State* s = &self.s
-        cdef i32 j
         index("group", group, s.n_groups)
         within("idle rate", idle_rate, 0, AGE_RATE_MAX)
         within("term", term, -COST_MAX, COST_MAX)
         s.groups[group].idle_rate = idle_rate
         s.groups[group].term = term
-        for j in range(s.n_agents):
-            if s.agents[j].group == group:
-                show(s, j)
+        show_group(s, group)
 
     def set_mix(self, i64 group, i64 channel, i64 allow, i64 interrupts):
-        cdef i32 j
         index("group", group, self.s.n_groups)
         index("channel", channel, self.s.n_channels)
         within("allow", allow, 0, BITS_32)
@@ -539,9 +542,7 @@ cdef class Core:
         self.s.groups[group].interrupts[channel] = <uint32_t> interrupts
         if interrupts:
             self.s.interrupting = True
-        for j in range(self.s.n_agents):
-            if self.s.agents[j].group == group:
-                show(&self.s, j)
+        show_group(&self.s, group)
 
     def set_manners(self, i64 group, i64 auto, i64 burst, i64 burst_per, i64 busiest=1000):
         index("group", group, self.s.n_groups)
@@ -583,6 +584,12 @@ cdef class Core:
         for x in range(cell.n_shares):
             cell.share_of[x], cell.share[x] = queues[x], shares[x]
         self.s.sharing = self.s.sharing or cell.n_shares > 0
+        show_group(&self.s, group)
+
+    def watch(self, i64 queue):
+        index("queue", queue, self.s.n_queues)
+        if not watch_queue(&self.s, queue):
+            raise MemoryError
 
     def set_weight(self, i64 group, i64 weight):
         index("group", group, self.s.n_groups)
@@ -599,9 +606,9 @@ cdef class Core:
         self.check_program(program)
         if not grow_classes(s):
             raise MemoryError
-        lane = lane_for(s, channel, agent_key)
+        lane = lane_for(s, channel, agent_key, queue)
         copy = new_list(len(program))
-        if lane < 0 or copy == NULL:
+        if lane < 0 or copy == NULL or (agent_key > BEHIND_SHARE and not watch_queue(s, queue)):
             drop_list(copy)
             raise MemoryError
         k = s.n_classes
@@ -853,31 +860,19 @@ cdef class Core:
 
     def add_agent(self, i64 group, i64 order):
         cdef State* s = &self.s
-        cdef i32 cap, l
+        cdef i32 l
         cdef i32 j = s.n_agents
         index("group", group, s.n_groups)
         within("order", order, 0, ORDER_MAX)
-        if j == s.cap_agents:
-            for l in range(s.n_lanes):
-                cap = s.cap_agents
-                if not grow(s, <void**> &s.lanes[l].links, &cap, j + 1, sizeof(Link)):
-                    raise MemoryError
-                cap = s.cap_agents
-                if not grow(s, <void**> &s.lanes[l].keys, &cap, j + 1, sizeof(Key)):
-                    raise MemoryError
-            cap = s.cap_agents
-            if not grow(s, <void**> &s.pasts, &cap, j + 1, sizeof(Past)):
-                raise MemoryError
-            cap = s.cap_agents
-            if not grow(s, <void**> &s.counts, &cap, j + 1, POOLS * sizeof(i32)):
-                raise MemoryError
-            if not grow(s, <void**> &s.agents, &s.cap_agents, j + 1, sizeof(Agent)):
-                raise MemoryError
+        if not grow_agents(s):
+            raise MemoryError
         memset(&s.agents[j], 0, sizeof(Agent))
         memset(&s.pasts[j], 0, sizeof(Past))
         memset(&s.counts[j * POOLS], 0, POOLS * sizeof(i32))
         for l in range(s.n_lanes):
             s.lanes[l].links[j].size = 0
+        for l in range(s.n_watched):
+            memset(&s.watched[l].agents[j], 0, sizeof(Here))
         s.agents[j].group = s.agents[j].home = group
         s.agents[j].edge_at = s.agents[j].until = -1
         s.agents[j].order = order
@@ -1356,12 +1351,11 @@ cdef class Core:
     def obligation(self, i64 j):
         index("agent", j, self.s.n_agents)
         return self.s.agents[j].home, self.s.agents[j].until
-    def key(self, i64 j, i64 agent_key):
+    def key(self, i64 j, i64 agent_key, i64 queue=-1):
         index("agent", j, self.s.n_agents)
         within("agent key", agent_key, 0, (WEIGHTED_RANDOM if agent_key == WEIGHTED_RANDOM else len(AgentKey)) - 1)
-        if agent_key == FEWEST_HANDLED or agent_key > LOAD_RATIO:
-            return looked_up(&self.s, j, agent_key)
-        return key_of(&self.s, j, agent_key).b
+        within("queue", queue, 0 if agent_key >= BEHIND_SHARE else -1, self.s.n_queues - 1)
+        return key_of(&self.s, j, agent_key, queue).b
 
     def queue(self, i64 q):
         index("queue", q, self.s.n_queues)
@@ -1522,6 +1516,7 @@ cdef class Core:
             "offers": s.cap_offers * sizeof(Offer) + s.cap_ties * sizeof(Tie),
             "agents": s.cap_agents * (
                 sizeof(Agent) + sizeof(Past) + POOLS * sizeof(i32) + s.n_lanes * (sizeof(Link) + sizeof(Key))
+                + s.n_watched * sizeof(Here)
             ),
             "tables": pairs * (sizeof(OutPair) + sizeof(InPair) + sizeof(i32)) + 3 * bits // 8
             + s.deep * sizeof(Class) + s.wide * sizeof(Group),

@@ -12,12 +12,14 @@ cdef extern from *:
     static inline int omni_top(unsigned long long x) { return 63 - __builtin_clzll(x); }
     static inline int omni_rare(int x) { return (int)__builtin_expect(x, 0); }
     #endif
+    static const long long OMNI_NOTHING = -(1LL << 62);
     static const unsigned long long OMNI_ROOTS[16] = {
         1518500249, 1805811301, 1969251187, 2056437386, 2101467501, 2124350982, 2135885998, 2141676972,
         2144578345, 2146030504, 2146756953, 2147120269, 2147301951, 2147392797, 2147438222, 2147460935};
     """
     int omni_top(u64 x) noexcept nogil
     int omni_rare(int x) noexcept nogil  # true: not where it has to be fast
+    const i64 OMNI_NOTHING  # the key of who has done nothing of late
     const u64 OMNI_ROOTS[16]  # 2 ** -(1/2), 2 ** -(1/4)... in 2**-31
 
 cdef enum:
@@ -66,7 +68,7 @@ cdef inline i64 faded(State* s, i64 value, i64 at) noexcept nogil:
 cdef inline i64 spent(State* s, Fading* it) noexcept nogil:
     """The instant at which a fading number will be down to one; the least for nothing at all."""
     if it.value == 0:
-        return -(<i64> 1 << 62)
+        return OMNI_NOTHING
     return it.at + ((s.half_life * binary_log(it.value)) >> 16)
 
 
@@ -136,26 +138,69 @@ cdef inline void has_given(State* s, i32 j) noexcept nogil:
     occupied(s, j)
 
 
-cdef inline void ended(State* s, i32 j, i64 talk) noexcept nogil:
-    """A conversation of so many ms is over for the agent; ``show`` follows."""
+cdef inline void share_out(State* s, i32 j, i32 q, i64 talk) noexcept nogil:
+    """Time of a conversation, through a queue, counts against its share of the agent's time. O(shares)."""
+    cdef Group* group = &s.groups[s.agents[j].group]
+    cdef Past* past = &s.pasts[j]
+    cdef int x, y
+    for x in range(group.n_shares):
+        if group.share_of[x] == q:
+            for y in range(SHARES):
+                past.spent[y] = faded(s, past.spent[y], past.spent_at)
+            past.spent_at = s.now
+            past.spent[x] += talk
+            if past.spent[x] > <i64> 0xFFFFFFFF:
+                past.spent[x] = <i64> 0xFFFFFFFF
+
+
+cdef inline Here* here(State* s, i32 j, i32 q) noexcept nogil:
+    """What an agent did for a queue; NULL where that is not kept."""
+    return &s.watched[s.queues[q].watched].agents[j] if q >= 0 and s.queues[q].watched >= 0 else NULL
+
+
+cdef inline void ended(State* s, i32 j, i32 q, i64 talk) noexcept nogil:
+    """A conversation of so many ms, through a queue, is over for the agent; ``show`` follows."""
+    cdef Here* it
+    if s.sharing:
+        share_out(s, j, q, talk)
+    if not s.looks_back:
+        return
     s.pasts[j].talked = s.now
     add_to(s, &s.pasts[j].fading[TALK], talk)
+    it = here(s, j, q)
+    if it != NULL:
+        it.talked = s.now
 
 
-cdef inline void counted(State* s, i32 j) noexcept nogil:
-    """One more is handled, and where he stood before is his group's level."""
+cdef inline void counted(State* s, i32 j, i32 q) noexcept nogil:
+    """One more is handled, through a queue, and where he stood before is his group's level."""
+    cdef i32 g = s.agents[j].group
+    cdef Here* it = here(s, j, q)
     cdef int x
     for x in range(FADINGS):
-        s.groups[s.agents[j].group].levels[x] = s.pasts[j].fading[x]
+        s.groups[g].levels[x] = s.pasts[j].fading[x]
     add_to(s, &s.pasts[j].fading[HANDLED], INTERACTION)
+    if it != NULL:
+        s.watched[s.queues[q].watched].levels[g] = it.handled
+        add_to(s, &it.handled, INTERACTION)
+
+
+cdef inline void offered_here(State* s, i32 j, i32 q, i64 seq) noexcept nogil:
+    """The agent is offered something through a queue; ``show`` follows."""
+    cdef Here* it = here(s, j, q)
+    if it != NULL:
+        it.offered = seq
 
 
 cdef inline void came(State* s, i32 j, bint signed_in) noexcept nogil:
     """The agent has turned ready; what was before a sign-in does not count."""
     cdef Past* past = &s.pasts[j]
+    cdef i32 x
     past.ready = s.now
     if signed_in:
         past.accepted = past.talked = past.released = s.now
+        for x in range(s.n_watched):
+            s.watched[x].agents[j].talked = s.now
     if signed_in or past.away:
         past.rested = s.now
         past.away = 0
@@ -167,8 +212,7 @@ cdef inline void rise(State* s, i32 j) noexcept nogil:
     """Whoever comes begins where those stand who are chosen among those he competes with. O(classes * groups / 64)."""
     cdef i32 own = s.agents[j].group
     cdef i32 words = s.cap_groups >> 6
-    cdef i32 w, k, g
-    cdef int x
+    cdef i32 w, k, g, x
     cdef u64 bits
     cdef u64* row
     cdef Fading* it
@@ -189,26 +233,15 @@ cdef inline void rise(State* s, i32 j) noexcept nogil:
             for x in range(FADINGS):
                 if spent(s, &s.groups[g].levels[x]) > spent(s, best[x]):
                     best[x] = &s.groups[g].levels[x]
+            for x in range(s.n_watched):
+                it = &s.watched[x].agents[j].handled
+                if spent(s, &s.watched[x].levels[g]) > spent(s, it):
+                    it[0] = s.watched[x].levels[g]
     for x in range(FADINGS):
         it = &s.pasts[j].fading[x]
         if best[x] != it:
             it.value = faded(s, best[x].value, best[x].at)
             it.at = s.now
-
-
-cdef inline void share_out(State* s, i32 j, i32 q, i64 talk) noexcept nogil:
-    """Time of a conversation, through a queue, counts against its share of the agent's time. O(shares)."""
-    cdef Group* group = &s.groups[s.agents[j].group]
-    cdef Past* past = &s.pasts[j]
-    cdef int x, y
-    for x in range(group.n_shares):
-        if group.share_of[x] == q:
-            for y in range(SHARES):
-                past.spent[y] = faded(s, past.spent[y], past.spent_at)
-            past.spent_at = s.now
-            past.spent[x] += talk
-            if past.spent[x] > <i64> 0xFFFFFFFF:
-                past.spent[x] = <i64> 0xFFFFFFFF
 
 
 cdef inline i64 due(State* s, i32 j, i32 q, i64 weight) noexcept nogil:
@@ -225,11 +258,27 @@ cdef inline i64 due(State* s, i32 j, i32 q, i64 weight) noexcept nogil:
         if group.share_of[x] == q:
             found = x
     if found < 0:
-        return -(<i64> 1 << 62)
+        return OMNI_NOTHING
     return group.share[found] * all - 1000 * past.spent[found]
 
 
 # What is asked -------------------------------------------------------------------------------------------------------
+
+
+cdef inline i64 behind(State* s, i32 j, i32 q) noexcept nogil:
+    """How far the share of his time that goes to a queue is above its own, in 2**-20; 0 where it is not shared out."""
+    cdef Group* group = &s.groups[s.agents[j].group]
+    cdef Past* past = &s.pasts[j]
+    cdef i64 all = 0
+    cdef int x
+    if group.n_shares == 0:
+        return 0
+    for x in range(SHARES):
+        all += past.spent[x]
+    for x in range(group.n_shares):
+        if group.share_of[x] == q:
+            return ((past.spent[x] << 20) // all if all else 0) - (<i64> group.share[x] << 20) // 1000
+    return <i64> 1 << 62
 
 
 cdef inline i64 in_hand(State* s, i32 j) noexcept nogil:
@@ -245,15 +294,25 @@ cdef inline i64 in_hand(State* s, i32 j) noexcept nogil:
     return found
 
 
-cdef inline i64 looked_up(State* s, i32 j, i32 kind) noexcept nogil:
-    """The columns that not everybody wants."""
+cdef inline i64 looked_up(State* s, i32 j, i32 kind, i32 q) noexcept nogil:
+    """The columns that not everybody wants; for a queue those from BEHIND_SHARE on."""
     cdef Past* past
+    cdef Here* it
     if kind == MOST_SPARE:
         return s.agents[j].used - s.groups[s.agents[j].group].units
     if kind == FEWEST_IN_HAND:
         return in_hand(s, j)
     if kind == WEIGHTED_RANDOM:
         return 0
+    if kind == BEHIND_SHARE:
+        return behind(s, j, q)
+    if kind > BEHIND_SHARE:
+        it = here(s, j, q)
+        if kind == FEWEST_HANDLED_IN_QUEUE:
+            return OMNI_NOTHING if it == NULL else spent(s, &it.handled)
+        if it == NULL:
+            return 0
+        return it.offered if kind == ROUND_ROBIN_IN_QUEUE else it.talked
     past = &s.pasts[j]
     if kind == FEWEST_HANDLED:
         return spent(s, &past.fading[HANDLED])
@@ -274,8 +333,8 @@ cdef inline i64 looked_up(State* s, i32 j, i32 kind) noexcept nogil:
     return past.accepted if past.accepted > past.talked else past.talked
 
 
-cdef inline Key key_of(State* s, i32 j, i32 kind) noexcept nogil:
-    """What orders an agent among equals."""
+cdef inline Key key_of(State* s, i32 j, i32 kind, i32 q) noexcept nogil:
+    """What orders an agent among equals, in a queue."""
     cdef Agent* agent = &s.agents[j]
     cdef Key key
     key.a = agent.idle_since if s.groups[agent.group].idle_rate else 0
@@ -291,7 +350,7 @@ cdef inline Key key_of(State* s, i32 j, i32 kind) noexcept nogil:
     elif kind == ROUND_ROBIN:
         key.b = agent.offered
     elif omni_rare(True):
-        key.b = looked_up(s, j, kind)
+        key.b = looked_up(s, j, kind, q)
     return key
 
 

@@ -158,7 +158,7 @@ cdef inline void line_up(State* s, i32 j, uint32_t room, uint32_t band) noexcept
                 leave_lane(s, lane, j, g, before)
             continue
         after = (band >> lane.channel) & 1
-        key = key_of(s, j, lane.key)
+        key = key_of(s, j, lane.key, lane.queue)
         old = &lane.keys[j]
         if link.size:
             if before == after and key.a == old.a and key.b == old.b and key.c == old.c:
@@ -187,6 +187,14 @@ cdef inline void show(State* s, i32 j) noexcept nogil:
     agent.band = band
     if s.n_conditions:
         look(s)
+
+
+cdef inline void show_group(State* s, i32 g) noexcept nogil:
+    """``show`` for the agents who are in a group now. O(agents)."""
+    cdef i32 j
+    for j in range(s.n_agents):
+        if s.agents[j].group == g:
+            show(s, j)
 
 
 cdef inline void hide(State* s, i32 j) noexcept nogil:

@@ -92,6 +92,9 @@ cdef int dump_tables(State* s, Numbers* out) except -1 nogil:
         put(out, q.abandoned)
         for y in range(8):
             put(out, q.rona[y])
+    put(out, s.n_watched)
+    for x in range(s.n_watched):
+        put(out, s.watched[x].queue)
     put(out, s.n_atoms)
     put(out, s.n_groups)
     for g in range(s.n_groups):
@@ -112,6 +115,9 @@ cdef int dump_tables(State* s, Numbers* out) except -1 nogil:
         for y in range(FADINGS):
             put(out, s.groups[g].levels[y].value)
             put(out, s.groups[g].levels[y].at)
+        for y in range(s.n_watched):
+            put(out, s.watched[y].levels[g].value)
+            put(out, s.watched[y].levels[g].at)
         put(out, s.groups[g].n_shares)
         for y in range(s.groups[g].n_shares):
             put(out, s.groups[g].share_of[y])
@@ -228,6 +234,11 @@ cdef int dump_traffic(State* s, Numbers* out) except -1 nogil:
         put(out, past.away)
         put(out, past.own.value)
         put(out, past.own.at)
+        for y in range(s.n_watched):
+            put(out, s.watched[y].agents[x].handled.value)
+            put(out, s.watched[y].agents[x].handled.at)
+            put(out, s.watched[y].agents[x].talked)
+            put(out, s.watched[y].agents[x].offered)
         for y in range(s.n_pools):
             put(out, s.counts[x * POOLS + y])
     put(out, s.n_interactions)
@@ -384,6 +395,10 @@ cdef int load_tables(Core self, numbers, i64 most) except -1:
         s.queues[x].control_due = due
         if due >= 0:
             arm(s, due, CONTROL, x, x)
+    n = read(numbers, "watched queues", 0, s.n_queues)
+    for x in range(n):
+        self.watch(next(numbers))
+        within("watched queues", s.n_watched, x + 1, x + 1)
     for x in range(read(numbers, "atoms", 0, most)):
         self.add_atom(())
     for g in range(next(numbers)):
@@ -392,12 +407,15 @@ cdef int load_tables(Core self, numbers, i64 most) except -1:
         mix = [next(numbers) for _ in range(2 * s.n_channels)]
         idle_rate, term, auto, burst, burst_per, busiest, weight = [next(numbers) for _ in range(7)]
         levels = [read_fading(s, numbers, y) for y in range(FADINGS)]
+        watched = [read_fading(s, numbers, HANDLED) for _ in range(s.n_watched)]
         shares = [next(numbers) for _ in range(2 * read(numbers, "shares", 0, SHARES))]
         self.add_group([next(numbers) for _ in range(next(numbers))], units, at_most)
         self.set_shares(g, shares[::2], shares[1::2])
         self.set_weight(g, weight)
         for y in range(FADINGS):
             s.groups[g].levels[y].value, s.groups[g].levels[y].at = levels[y]
+        for y in range(s.n_watched):
+            s.watched[y].levels[g].value, s.watched[y].levels[g].at = watched[y]
         self.set_group(g, idle_rate, term)
         self.set_manners(g, auto, burst, burst_per, busiest)
         for x in range(s.n_channels):
@@ -423,6 +441,7 @@ cdef int load_tables(Core self, numbers, i64 most) except -1:
         self.set_pairs([x], range(s.n_groups), *[array("q", cells[y::6]) for y in range(5)])
         for g in range(s.n_groups):
             self.set_condition([x], [g], cells[6 * g + 5])
+    within("watched queues", s.n_watched, n, n)
     for x in range(s.n_classes):
         age_rate, length_rate, offset, age_cap, *step, patient = rates[x]
         self.set_class(x, age_rate, length_rate, offset, *step, age_cap, patient)
@@ -433,6 +452,7 @@ cdef int load_traffic(Core self, numbers, i64 most) except -1:
     cdef State* s = &self.s
     cdef Agent* a
     cdef Past* past
+    cdef Here* here
     cdef Interaction* it
     cdef i32 x, y, e, n, g, slot
     cdef i64 until
@@ -473,6 +493,11 @@ cdef int load_traffic(Core self, numbers, i64 most) except -1:
         past.rested = read(numbers, "end of a break", 0, s.now)
         past.away = read(numbers, "whether away", 0, 1)
         past.own.value, past.own.at = read_fading(s, numbers, OCCUPIED)
+        for y in range(s.n_watched):
+            here = &s.watched[y].agents[x]
+            here.handled.value, here.handled.at = read_fading(s, numbers, HANDLED)
+            here.talked = read(numbers, "talked until", 0, s.now)
+            here.offered = read(numbers, "offered", 0, s.seq)
         for y in range(s.n_pools):
             s.counts[x * POOLS + y] = read(numbers, "in use", 0, UNITS_MAX)
             if s.counts[x * POOLS + y]:
@@ -733,7 +758,7 @@ cdef int check_structures(Core self, list found) except -1:
         for x in range(s.n_agents):
             if (lane.links[x].size > 0) != ((s.agents[x].room >> lane.channel) & 1):
                 found.append(f"lanes: agent {x} is in the wrong place")
-            key = key_of(s, x, lane.key)
+            key = key_of(s, x, lane.key, lane.queue)
             if lane.links[x].size and (less(&key, &lane.keys[x]) or less(&lane.keys[x], &key)):
                 found.append(f"lanes: agent {x} stands by what was so before")
     for x in range(1, s.n_heap):

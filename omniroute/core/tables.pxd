@@ -117,6 +117,9 @@ cdef inline bint grow_groups(State* s) noexcept nogil:
         if not (relayout(s, <void**> &s.lanes[l].roots, 2, old, 2, cap, sizeof(Root))
                 and relayout(s, <void**> &s.lanes[l].available, 2, old >> 6, 2, cap >> 6, sizeof(u64))):
             return False
+    for l in range(s.n_watched):
+        if not relayout(s, <void**> &s.watched[l].levels, 1, old, 1, cap, sizeof(Fading)):
+            return False
     for l in range(s.n_gauges):
         if not relayout(s, <void**> &s.gauges[l].members, 1, old >> 6, 1, cap >> 6, sizeof(u64)):
             return False
@@ -176,19 +179,68 @@ cdef inline bint holds(State* s, i32 k, i32 g) noexcept nogil:
     return (program_word(s, s.classes[k].program, s.classes[k].program_length, g >> 6) >> (g & 63)) & 1
 
 
-cdef inline i32 lane_for(State* s, i32 channel, i32 agent_key) noexcept nogil:
+cdef inline bint grow_agents(State* s) noexcept nogil:
+    """Room for one more agent."""
+    cdef i32 need = s.n_agents + 1
+    cdef i32 cap, l
+    if need <= s.cap_agents:
+        return True
+    for l in range(s.n_lanes):
+        cap = s.cap_agents
+        if not grow(s, <void**> &s.lanes[l].links, &cap, need, sizeof(Link)):
+            return False
+        cap = s.cap_agents
+        if not grow(s, <void**> &s.lanes[l].keys, &cap, need, sizeof(Key)):
+            return False
+    for l in range(s.n_watched):
+        cap = s.cap_agents
+        if not grow(s, <void**> &s.watched[l].agents, &cap, need, sizeof(Here)):
+            return False
+    cap = s.cap_agents
+    if not grow(s, <void**> &s.pasts, &cap, need, sizeof(Past)):
+        return False
+    cap = s.cap_agents
+    if not grow(s, <void**> &s.counts, &cap, need, POOLS * sizeof(i32)):
+        return False
+    return grow(s, <void**> &s.agents, &s.cap_agents, need, sizeof(Agent))
+
+
+cdef inline bint watch_queue(State* s, i32 q) noexcept nogil:
+    """Keep what agents do for a queue from now on."""
+    cdef Watched* it
+    s.looks_back = True
+    if s.queues[q].watched >= 0:
+        return True
+    if not grow(s, <void**> &s.watched, &s.cap_watched, s.n_watched + 1, sizeof(Watched)):
+        return False
+    it = &s.watched[s.n_watched]
+    it.queue = q
+    it.agents = <Here*> calloc(s.cap_agents + 1, sizeof(Here))
+    it.levels = <Fading*> calloc(s.cap_groups + 1, sizeof(Fading))
+    s.queues[q].watched = s.n_watched
+    s.n_watched += 1
+    s.failed = s.failed or it.agents == NULL or it.levels == NULL
+    return not s.failed
+
+
+cdef inline i32 lane_for(State* s, i32 channel, i32 agent_key, i32 queue) noexcept nogil:
     """The lane of a channel and an agent key, made when it is first asked for; -1 where memory ran out."""
     cdef i32 l, g
     cdef Lane* lane
+    if agent_key < BEHIND_SHARE:
+        queue = NONE
     for l in range(s.n_lanes):
-        if s.lanes[l].channel == channel and s.lanes[l].key == agent_key:
+        if s.lanes[l].channel == channel and s.lanes[l].key == agent_key and s.lanes[l].queue == queue:
             return l
+    if not grow(s, <void**> &s.lanes, &s.cap_lanes, s.n_lanes + 1, sizeof(Lane*)):
+        return -1
     lane = <Lane*> calloc(1, sizeof(Lane))
     if lane == NULL:
         s.failed = True
         return -1
     lane.channel = channel
     lane.key = agent_key
+    lane.queue = queue
     lane.roots = <Root*> calloc(2 * s.cap_groups + 1, sizeof(Root))
     lane.available = <u64*> calloc(2 * (s.cap_groups >> 6) + 1, sizeof(u64))
     lane.links = <Link*> calloc(s.cap_agents + 1, sizeof(Link))

@@ -4,7 +4,7 @@ from omniroute.core.closing cimport close_those_of, close_window
 from omniroute.core.deadlines cimport arm, disarm
 from omniroute.core.engine cimport *
 from omniroute.core.hands cimport *
-from omniroute.core.keys cimport ended, has_taken, omni_rare, share_out
+from omniroute.core.keys cimport ended, has_taken, omni_rare
 from omniroute.core.layout cimport *
 from omniroute.core.places cimport (
     FORGIVE_MS,
@@ -173,7 +173,7 @@ cdef inline void do_established(State* s, i32 i) noexcept nogil:
     cdef i32 j = s.interactions[i].agent
     disarm(s, &s.interactions[i].heap_at)
     s.interactions[i].state = CONNECTED
-    count_handled(s, j)
+    count_handled(s, i, j)
     show(s, j)
     together(s, i, -1, True)
     wind_up(s)
@@ -255,10 +255,8 @@ cdef inline void wrap_up(State* s, i32 i, i64 length) noexcept nogil:
     cdef i64 handled
     wake(s, i)
     handled = s.now - it.clock
-    if omni_rare(s.sharing):
-        share_out(s, it.agent, s.classes[s.entries[it.entries].class_].queue, handled)
-    if omni_rare(s.looks_back):
-        ended(s, it.agent, handled)
+    if omni_rare(s.looks_back or s.sharing):
+        ended(s, it.agent, s.classes[s.entries[it.entries].class_].queue, handled)
         show(s, it.agent)
     it.state = WRAP_UP
     it.clock = -1 if length < 0 else s.now + length
@@ -326,10 +324,8 @@ cdef inline void do_requeue(State* s, i32 i, i64 due) noexcept nogil:
     cdef i64 away
     wake(s, i)
     away = s.now - it.clock
-    if omni_rare(s.sharing):
-        share_out(s, j, q, away)
-    if omni_rare(s.looks_back):
-        ended(s, j, away)
+    if omni_rare(s.looks_back or s.sharing):
+        ended(s, j, q, away)
     it.wait_from += away
     it.step_from += away
     it.state = WAITING
@@ -359,10 +355,8 @@ cdef inline void do_transfer(
     wake(s, i)
     if j >= 0:
         it.wait_from += s.now - it.clock
-        if omni_rare(s.sharing):
-            share_out(s, j, s.classes[s.entries[it.entries].class_].queue, s.now - it.clock)
-        if omni_rare(s.looks_back):
-            ended(s, j, s.now - it.clock)
+        if omni_rare(s.looks_back or s.sharing):
+            ended(s, j, s.classes[s.entries[it.entries].class_].queue, s.now - it.clock)
         out_of_hand(s, i)
     elif in_queue(it):
         count_entries(s, it, -1)
@@ -458,8 +452,9 @@ cdef inline void do_take_over(State* s, i32 i, i32 c) noexcept nogil:
     hold(s, b, it.channel, +1)
     tell(s, EV_TAKEN_OVER, i, b, a, -1)
     restart_idle(s, b)
+    if omni_rare(s.looks_back or s.sharing):
+        ended(s, a, s.classes[s.entries[it.entries].class_].queue, 0)
     if omni_rare(s.looks_back):
-        ended(s, a, 0)
         has_taken(s, b)
         spare(s, b)
     show(s, b)

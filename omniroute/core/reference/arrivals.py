@@ -268,7 +268,7 @@ def _together(self: Core, i: int, number: int, *, routed: bool = True) -> None:
     interaction = self.live(i)
     interaction.connected_at, interaction.due, interaction.gap = self.now, -1, 0
     self.agents[interaction.agent].handled += 1
-    keys.connected(self, interaction.agent)
+    keys.connected(self, interaction.agent, self.queue_of(interaction.entries[0]))
     self._look()
     if routed:
         queue = self.tables.queues[self.queue_of(interaction.entries[0])]

@@ -15,7 +15,7 @@ from omniroute.core.lifecycle import (
     Presence,
 )
 from omniroute.core.limits import CANCEL
-from omniroute.core.reference import reading, selection, windows
+from omniroute.core.reference import keys, reading, selection, windows
 from omniroute.core.reference.state import (
     CANCELLED,
     ENDED_BY,
@@ -278,7 +278,7 @@ def _offer(self: Core, i: int, e: int, j: int) -> None:
     self.offers[slot : slot + 1] = [offer]
     if self.tables.channels[interaction.channel].flags & RESERVES_OFFERED:
         self._hold(j, interaction.channel, +1)
-    agent.offered = offer.seq
+    keys.offered(self, j, self.queue_of(interaction.entries[e]), offer.seq)
     self._move(i, InteractionMove.OFFER)
     every = self.tables.queues[self.queue_of(interaction.entries[0])].every
     interaction.due = self.now + every if every > 0 else -1

@@ -25,6 +25,7 @@ from omniroute.core.reference.state import (
     Fading,
     Gauge,
     Group,
+    Here,
     Interaction,
     Offer,
     Pair,
@@ -39,7 +40,7 @@ from omniroute.errors import MisuseError
 if TYPE_CHECKING:
     from omniroute.core.reference.engine import Core
 
-FORMAT = 8
+FORMAT = 9
 """The number of this layout; another layout gets another number."""
 
 
@@ -57,6 +58,8 @@ def dump(core: Core) -> array[int]:
         for fading in (past.handled, past.talk, past.occupied):
             out.extend((fading.value, fading.at))
         out.extend((*past.spent, past.spent_at, past.rested, past.away, past.own.value, past.own.at))
+        for here in (past.here.get(q, Here()) for q in core.tables.watched):
+            out.extend((here.handled.value, here.handled.at, here.talked, here.offered))
         out.extend(agent.counts)
     out.append(len(core.interactions))
     for interaction in core.interactions:
@@ -88,11 +91,11 @@ def _dump_tables(core: Core, out: array[int]) -> None:
         out.extend((q.window, q.control_every, q.control_due, q.version, q.entered))
         out.extend((q.connected, q.in_target, q.abandoned))
         out.extend(number for cause in q.rona for number in cause)
-    out.extend((tables.atoms, len(tables.groups)))
+    out.extend((len(tables.watched), *tables.watched, tables.atoms, len(tables.groups)))
     for g in tables.groups:
         out.extend((g.units, *g.at_most, *g.allow, *g.interrupts, g.idle_rate, g.term, g.auto, g.burst, g.burst_per))
         out.extend((g.busiest, g.weight))
-        for level in g.levels:
+        for level in (*g.levels, *(g.here.get(q, Fading()) for q in tables.watched)):
             out.extend((level.value, level.at))
         out.append(len(g.shares))
         out.extend(number for share in g.shares for number in share)
@@ -205,8 +208,14 @@ def _load_past(core: Core, take: Callable[[int], list[int]]) -> Past:
     rested, away = take(2)
     within("end of a break", rested, 0, core.now)
     within("whether away", away, 0, 1)
-    own = _load_fading(core, take, 2)
-    return Past(ready, accepted, talked, released, handled, talk, occupied, busy, spent, spent_at, rested, away, own)
+    own, here = _load_fading(core, take, 2), {q: _load_here(core, take) for q in core.tables.watched}
+    seen = (busy, spent, spent_at, rested, away, own, here)
+    return Past(ready, accepted, talked, released, handled, talk, occupied, *seen)
+
+
+def _load_here(core: Core, take: Callable[[int], list[int]]) -> Here:
+    handled, (talked, offered) = _load_fading(core, take, 0), take(2)
+    return Here(handled, within("talked until", talked, 0, core.now), within("offered", offered, 0, core.seq))
 
 
 def _load_fading(core: Core, take: Callable[[int], list[int]], which: int) -> Fading:
@@ -279,15 +288,19 @@ def _load_tables(core: Core, take: Callable[[int], list[int]]) -> None:
         rona = take(8)
         queue.rona = [(rona[x], rona[x + 1]) for x in range(0, 8, 2)]
         tables.queues.append(queue)
+    for _ in range(take(1)[0]):
+        tables.watched.append(index("queue", take(1)[0], len(tables.queues)))
+    within("different queues", len(set(tables.watched)), len(tables.watched), len(tables.watched))
     tables.atoms = take(1)[0]
     for _ in range(take(1)[0]):
         units = take(1)[0]
         at_most, allow, interrupts = take(tables.pools), take(channels), take(channels)
         *manners, busiest, weight = take(7)
         levels = [_load_fading(core, take, which) for which in range(3)]
+        here = {q: _load_fading(core, take, 0) for q in tables.watched}
         shares = take(2 * within("shares", take(1)[0], 0, limits.SHARES_MAX))
         group = Group(set(take(take(1)[0])), units, at_most, allow, interrupts, *manners)  # type: ignore[arg-type]
-        group.weight, group.levels = within("weight", weight, 1, limits.WEIGHT_MAX), levels
+        group.weight, group.levels, group.here = within("weight", weight, 1, limits.WEIGHT_MAX), levels, here
         tables.groups.append(group)
         tables.set_manners(len(tables.groups) - 1, manners[2], manners[3], manners[4], busiest)
         core.set_shares(len(tables.groups) - 1, shares[::2], shares[1::2])

@@ -115,9 +115,9 @@ class Core:
         """See ``reading``."""
         return reading.obligation(self, j)
 
-    def key(self, j: int, agent_key: int) -> int:
+    def key(self, j: int, agent_key: int, queue: int = -1) -> int:
         """See ``reading``."""
-        return reading.key(self, j, agent_key)
+        return reading.key(self, j, agent_key, queue)
 
     def queue(self, q: int) -> tuple[int, ...]:
         """See ``reading``."""
@@ -448,6 +448,7 @@ class Core:
     set_choice = keys.set_choice
     set_weight = keys.set_weight
     set_shares = keys.set_shares
+    watch = keys.watch
     # staff.py
     add_pool = staff.add_pool
     add_channel = staff.add_channel

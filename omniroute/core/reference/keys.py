@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from omniroute.core import limits
-from omniroute.core.codes import LOOKS_BACK, AgentKey, Cause
+from omniroute.core.codes import LOOKS_BACK, OF_A_QUEUE, AgentKey, Cause
 from omniroute.core.limits import NEVER
-from omniroute.core.reference.state import Agent, Fading, Past
+from omniroute.core.reference.state import Agent, Fading, Here, Past
 from omniroute.core.reference.tables import index, within
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ TRIFLE: Final = 16
 """By how much a share may be over a cap, as a logarithm: more than what is rounded, and less than .02 %."""
 NOTHING: Final = -(2**62)
 """The key of who has done nothing of late."""
+
+LAST: Final = 2**62
+"""The key of who has no share for the queue, where his time is shared out."""
 
 ROOTS: Final = (
     *(1_518_500_249, 1_805_811_301, 1_969_251_187, 2_056_437_386, 2_101_467_501, 2_124_350_982, 2_135_885_998),
@@ -82,7 +85,12 @@ def spent(fading: Fading, half_life: int) -> int:
 def looks_back(core: Core) -> bool:
     """Whether some class has an agent key that looks back, or will have; else nothing is kept."""
     asked = any(class_.agent_key in LOOKS_BACK for class_ in core.tables.classes)
-    return core.looks_back or core.tables.capped or asked
+    return core.looks_back or core.tables.capped or asked or bool(core.tables.watched)
+
+
+def _here(core: Core, j: int, q: int) -> Here:
+    """What an agent did for a queue; of no account where that is not watched."""
+    return core.agents[j].past.here.setdefault(q, Here()) if q in core.tables.watched else Here()
 
 
 def _capping(core: Core) -> bool:
@@ -143,17 +151,25 @@ def ended(core: Core, j: int, talk: int, q: int = -1) -> None:
         past.spent_at = core.now
         past.spent[queues.index(q)] = min(past.spent[queues.index(q)] + talk, VALUE_MAX)
     if looks_back(core):
-        past.talked = core.now
+        past.talked = _here(core, j, q).talked = core.now
         past.talk = Fading(min(faded(past.talk, core.now, core.half_life) + talk, VALUE_MAX), core.now)
 
 
-def connected(core: Core, j: int) -> None:
-    """The agent is connected with a customer: one more is handled, and where he stood before is his group's level."""
+def connected(core: Core, j: int, q: int) -> None:
+    """The agent is connected through a queue: one more is handled, and where he stood before is his group's level."""
     if looks_back(core):
-        past = core.agents[j].past
-        core.tables.groups[core.agents[j].group].levels = [past.handled, past.talk, past.occupied]
-        handled = faded(past.handled, core.now, core.half_life) + INTERACTION
-        past.handled = Fading(min(handled, VALUE_MAX), core.now)
+        past, group, here = core.agents[j].past, core.tables.groups[core.agents[j].group], _here(core, j, q)
+        group.levels, group.here[q] = [past.handled, past.talk, past.occupied], here.handled
+        past.handled, here.handled = _one_more(core, past.handled), _one_more(core, here.handled)
+
+
+def _one_more(core: Core, handled: Fading) -> Fading:
+    return Fading(min(faded(handled, core.now, core.half_life) + INTERACTION, VALUE_MAX), core.now)
+
+
+def offered(core: Core, j: int, q: int, seq: int) -> None:
+    """The agent is offered something through a queue."""
+    core.agents[j].offered = _here(core, j, q).offered = seq
 
 
 def came(core: Core, j: int, *, signed_in: bool) -> None:
@@ -164,6 +180,8 @@ def came(core: Core, j: int, *, signed_in: bool) -> None:
     past.ready = core.now
     if signed_in:
         past.accepted = past.talked = past.released = core.now
+        for q in core.tables.watched:
+            _here(core, j, q).talked = core.now
     if signed_in or past.away:
         past.rested, past.away = core.now, 0
     _occupied(core, j)
@@ -198,6 +216,13 @@ def rise(core: Core, j: int) -> None:
                 best = level
         if best is not getattr(past, name):
             setattr(past, name, Fading(faded(best, core.now, core.half_life), core.now))
+    for q in tables.watched:
+        here = _here(core, j, q)
+        for g, group in enumerate(tables.groups):
+            rival = any(class_.pairs[g].opens != NEVER for class_ in served)
+            level = group.here.get(q, Fading())
+            if rival and spent(level, core.half_life) > spent(here.handled, core.half_life):
+                here.handled = level
 
 
 def due(core: Core, j: int, q: int) -> int | None:
@@ -214,12 +239,28 @@ def due(core: Core, j: int, q: int) -> int | None:
     return NOTHING
 
 
+def _behind(core: Core, j: int, q: int) -> int:
+    """How far the share of his time in conversation that goes to a queue is above its own, in parts of 2**20.
+
+    0 where his time is not shared out. What fades alike keeps its share, so only a conversation's end changes it.
+    """
+    past, shares = core.agents[j].past, core.tables.groups[core.agents[j].group].shares
+    for (queue, share), spent in zip(shares, past.spent, strict=False):
+        if queue == q:
+            return ((spent << 20) // sum(past.spent) if sum(past.spent) else 0) - (share << 20) // 1000
+    return LAST if shares else 0
+
+
 # What is asked -------------------------------------------------------------------------------------------------------
 
 
-def key_value(core: Core, i: int, j: int, key: int) -> int:
-    """What orders agent ``j`` among equals for interaction ``i``; the least goes first."""
-    return lot(core, i, j) if key == AgentKey.WEIGHTED_RANDOM else _COLUMNS[AgentKey(key)](core, core.agents[j], j)
+def key_value(core: Core, i: int, j: int, key: int, q: int) -> int:
+    """What orders agent ``j`` among equals for interaction ``i`` in queue ``q``; the least goes first."""
+    if key == AgentKey.WEIGHTED_RANDOM:
+        return lot(core, i, j)
+    if key in OF_A_QUEUE:
+        return _COLUMNS_IN_QUEUE[AgentKey(key)](core, j, q)
+    return _COLUMNS[AgentKey(key)](core, core.agents[j], j)
 
 
 def _spent(name: str) -> Callable[[Core, Agent, int], int]:
@@ -257,7 +298,13 @@ _COLUMNS: Final[Mapping[AgentKey, Callable[[Core, Agent, int], int]]] = {
     AgentKey.LEAST_OCCUPIED: _spent("occupied"),
     AgentKey.LATEST_BREAK: lambda _, agent, __: -agent.past.rested,
 }
-"""The named column of each key but one."""
+"""The named column of each key but one, and but those of a queue."""
+_COLUMNS_IN_QUEUE: Final[Mapping[AgentKey, Callable[[Core, int, int], int]]] = {
+    AgentKey.BEHIND_SHARE: _behind,
+    AgentKey.FEWEST_HANDLED_IN_QUEUE: lambda core, j, q: spent(_here(core, j, q).handled, core.half_life),
+    AgentKey.ROUND_ROBIN_IN_QUEUE: lambda core, j, q: _here(core, j, q).offered,
+    AgentKey.LONGEST_SINCE_CONVERSATION_IN_QUEUE: lambda core, j, q: _here(core, j, q).talked,
+}
 
 
 def lot(core: Core, i: int, j: int) -> int:
@@ -295,6 +342,11 @@ def set_shares(core: Core, group: int, queues: Sequence[int], shares: Sequence[i
         within("share", share, 0, 1000)
     within("different queues", len(set(queues)), len(queues), len(queues))
     core.tables.groups[group].shares = list(zip(queues, shares, strict=True))
+
+
+def watch(core: Core, queue: int) -> None:
+    """Keep what agents do for a queue from now on, before a class asks for it."""
+    core.tables.watch(index("queue", queue, len(core.tables.queues)))
 
 
 def set_weight(core: Core, group: int, weight: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from omniroute.core.codes import AgentKey, GaugeKind, TieKind
+from omniroute.core.codes import OF_A_QUEUE, AgentKey, GaugeKind, TieKind
 from omniroute.core.lifecycle import InteractionState, Presence
 from omniroute.core.limits import NEVER
 from omniroute.core.reference import selection
@@ -54,12 +54,16 @@ def obligation(core: Core, j: int) -> tuple[int, int]:
     return it.home, it.until
 
 
-def key(core: Core, j: int, agent_key: int) -> int:
-    """By what number an agent stands among equals, for any agent key but random choice; the least goes first. O(1)."""
+def key(core: Core, j: int, agent_key: int, queue: int) -> int:
+    """By what number an agent stands among equals, for any agent key but random choice; the least goes first. O(1).
+
+    ``queue`` is asked for where the key stands for another number in each.
+    """
     index("agent", j, len(core.agents))
     most = AgentKey.WEIGHTED_RANDOM if agent_key == AgentKey.WEIGHTED_RANDOM else len(AgentKey)
     within("agent key", agent_key, 0, most - 1)
-    return key_value(core, -1, j, agent_key)
+    within("queue", queue, 0 if agent_key in OF_A_QUEUE else -1, len(core.tables.queues) - 1)
+    return key_value(core, -1, j, agent_key, queue)
 
 
 def queue(core: Core, q: int) -> tuple[int, ...]:

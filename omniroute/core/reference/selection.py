@@ -142,7 +142,9 @@ def agents_for(
             cost = pair.cost_out + group.term - group.idle_rate * (core.now - agent.idle_since)
             idle = agent.idle_since if group.idle_rate else 0
             standing = (int(yields(core, agent, class_.channel) > 0), pair.rank_out)
-            found.append((standing, cost, idle, key_value(core, i, j, class_.agent_key), agent.stamp, e, j))
+            found.append(
+                (standing, cost, idle, key_value(core, i, j, class_.agent_key, class_.queue), agent.stamp, e, j)
+            )
     best, seen = [], set()
     for standing, *_, e, j in sorted(found):
         if j not in seen:

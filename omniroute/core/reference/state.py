@@ -107,13 +107,23 @@ class Fading:
 
 
 @define(slots=True)
+class Here:
+    """What an agent did for one queue: interactions handled of late, the end of the last conversation, the last offer."""
+
+    handled: Fading = Factory(Fading)
+    talked: int = 0
+    offered: int = 0
+
+
+@define(slots=True)
 class Past:
     """What agent keys look back at: instants, and what is fading; ``busy`` whether he had something in hand then.
 
     ``rested`` is the end of his last break, ``away`` whether he is on one. ``own`` is the share of his time with
     something in hand, as ``occupied`` is, but nobody else's: it is kept where some group has a cap.
 
-    ``spent`` is the ms of conversation for each of his group's shares, fading since ``spent_at``.
+    ``spent`` is the ms of conversation for each of his group's shares, fading since ``spent_at``. ``here`` is what he
+    did for each queue that is watched.
     """
 
     ready: int = 0
@@ -129,6 +139,7 @@ class Past:
     rested: int = 0
     away: int = 0
     own: Fading = Factory(Fading)
+    here: dict[int, Here] = Factory(dict)
 
 
 @define(slots=True)
@@ -139,8 +150,8 @@ class Group:
     beside it, and what gives way to it. ``burst`` offers in ``burst_per`` ms make an agent rest (0: never), and so does
     more than ``busiest`` thousandths of his time of late with something in hand (1000: nothing does). ``ladder``
     has (ms, group), most ms first: with so little time left its agents are in that group. ``levels`` is what the agent
-    of the group who was connected last had fading: handled, talk, occupied. ``shares`` are queues with the parts of
-    each agent's time, in thousandths, that are to go to them.
+    of the group who was connected last had fading: handled, talk, occupied; ``here`` is the same of each watched queue,
+    handled only. ``shares`` are queues with the parts of each agent's time, in thousandths, that are to go to them.
     """
 
     atoms: set[int]
@@ -158,6 +169,7 @@ class Group:
     weight: int = 1
     levels: list[Fading] = Factory(lambda: [Fading(), Fading(), Fading()])
     shares: list[tuple[int, int]] = Factory(list)
+    here: dict[int, Fading] = Factory(dict)
 
 
 @define(slots=True)

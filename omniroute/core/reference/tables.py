@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from attrs import Factory, define
 
 from omniroute.core import limits
-from omniroute.core.codes import AgentKey, Cause, GaugeKind
+from omniroute.core.codes import WATCHED, AgentKey, Cause, GaugeKind
 from omniroute.core.limits import CANCEL, NEVER, out_of_range
 from omniroute.core.reference.state import ALL_POOLS, Channel, Class, Condition, Gauge, Group, Pair, Queue, Window
 from omniroute.errors import MisuseError
@@ -43,6 +43,8 @@ class Tables:
     """Whether a group ever had a cap on the share of time with something in hand."""
     conditions: list[Condition] = Factory(list)
     windows: list[Window] = Factory(list)
+    watched: list[int] = Factory(list)
+    """Queues for which it is kept what agents do, in the order in which that began."""
 
     def add_pool(self) -> int:
         """A new pool; existing groups allow any number in it."""
@@ -183,7 +185,14 @@ class Tables:
         self._check_program(program)
         pairs = [Pair() for _ in self.groups]
         self.classes.append(Class(queue, channel, tuple(program), agent_key, pairs=pairs))
+        if agent_key in WATCHED:
+            self.watch(queue)
         return len(self.classes) - 1
+
+    def watch(self, queue: int) -> None:
+        """Keep what agents do for a queue, if that is not so yet."""
+        if queue not in self.watched:
+            self.watched.append(queue)
 
     def _check_program(self, program: Sequence[int]) -> None:
         """A program leaves exactly one value and never takes from an empty stack."""
@@ -245,6 +254,8 @@ class Tables:
         index("queue", cell.queue, len(self.queues))
         index("channel", cell.channel, len(self.channels))
         within("agent key", cell.agent_key, 0, len(AgentKey) - 1)
+        if cell.agent_key in WATCHED and cell.queue not in self.watched:
+            raise MisuseError("what agents do for a queue is not kept, and a class asks for it")
         self._check_program(cell.program)
         for condition in (cell.step_when, cell.skip_if, *(pair.condition for pair in cell.pairs)):
             within("condition", condition, -1, len(self.conditions) - 1)

@@ -360,7 +360,7 @@ def take_over(self: Core, now: int, i: int, c: int) -> int:
     first.agent = b
     self._hold(b, first.channel, +1)
     self._tell(EventKind.TAKEN_OVER, i, b, a)
-    keys.ended(self, a, 0)
+    keys.ended(self, a, 0, self.queue_of(first.entries[0]))
     self._take_up(i)
     self._finish(c, 0)
     self._release(c)

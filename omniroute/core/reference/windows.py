@@ -340,12 +340,13 @@ def _conceded(found: Round, matches: int) -> dict[tuple[int, int], int]:
 def _first(core: Core, place: Place, taken: dict[int, int], places: int) -> int:
     """Whom of a column an entry gets: who was given least so far, then as agent selection orders equals."""
     _, entry = _entry(core, place)
-    key = core.tables.classes[entry.class_].agent_key
+    class_ = core.tables.classes[entry.class_]
+    key = class_.agent_key
 
     def order(j: int) -> tuple[int, ...]:
         agent = core.agents[j]
         idle = agent.idle_since if core.tables.groups[agent.group].idle_rate else 0
-        stands = 0 if key == AgentKey.WEIGHTED_RANDOM else keys.key_value(core, -1, j, key)
+        stands = 0 if key == AgentKey.WEIGHTED_RANDOM else keys.key_value(core, -1, j, key, class_.queue)
         return taken[j], idle, stands, agent.stamp, j
 
     return min((j for j in taken if taken[j] < places), key=order)
