@@ -22,6 +22,7 @@ from omniroute.core.estimate.integers import COUNT_MAX, HANDLE_MAX, rounded
 from omniroute.core.estimate.waits import bits
 from omniroute.core.lifecycle import InteractionState
 from omniroute.gauges import ALL_IN_TIME, Estimated, EstimatesState
+from omniroute.pair_times import PairTimes, check_pair
 from omniroute.plan_numbers import handle_permille
 
 if TYPE_CHECKING:
@@ -66,11 +67,19 @@ class Estimates:
         """How long interactions of a queue take an agent's capacity; of queues that have let one go."""
         self.levels: dict[int, ServiceLevel] = {}
         """Of the queues of which a condition asks it; where the plan is paced, of all that have a target."""
-        self.in_hand: dict[int, tuple[int, int]] = {}
-        """Queue of each interaction that was connected, and during its wrap-up when it would have begun, else -1."""
+        self.pairs = PairTimes()
+        """The same by class and group, of the queues whose strategies want it."""
+        self.permilles: dict[int, int] = {}
+        """Which handle times they want, by queue."""
+        self.in_hand: dict[int, tuple[int, int, int, int]] = {}
+        """Queue of each interaction that was connected, and during its wrap-up when it would have begun, else -1.
+
+        And its class, and the home of its agent, as it was connected: -1 where nobody took note of it.
+        """
         self.told: dict[int, int] = {}
         """What gauges were given, where there was something to tell."""
         self.wanted: list[Estimated] = naming.estimated
+        self._read()
         self.first_arrival = -1
         """Since when arrivals are counted, which is a paced plan's business only; -1 before the first."""
         self.arrivals: dict[int, Arrivals] = {}
@@ -83,15 +92,24 @@ class Estimates:
         for i in live:
             numbers = core.interaction(i)
             if numbers[0] in _TOGETHER:
-                found.in_hand[i] = naming.class_names[numbers[6]].queue, -1
+                found.in_hand[i] = naming.class_names[numbers[6]].queue, -1, -1, -1
         found.change()
         return found
+
+    def _read(self) -> None:
+        """Read which queues want handle times. O(queues)."""
+        values = self.naming.queue_values
+        asked = ((q, handle_permille(values[q])) for q in self.naming.queues.values())
+        self.permilles = {q: permille for q, permille in asked if permille is not None}
 
     def change(self) -> list[tuple[int, int]]:
         """Keep what a changed plan still has; the gauges that it wants no more, with what they showed at first.
 
-        Queues that left are forgotten, also should they return. O(queues + conditions).
+        Queues that left are forgotten, also should they return, and pairs whose class left. O(queues + conditions +
+        pairs).
         """
+        self._read()
+        self.pairs.keep(self.naming, tuple(self.permilles))
         before, self.wanted = self.wanted, self.naming.estimated
         kept = dict.fromkeys(self.naming.queues.values())
         gauges = {gauge: of for gauge, of, _ in self.wanted}
@@ -125,10 +143,11 @@ class Estimates:
             self.arrivals[k] = Arrivals(HALF_LIFE_MS)
         self.arrivals[k].add(at)
 
-    def connected(self, at: int, i: int, wait_ms: int, *, routed: bool) -> None:
-        """An agent has it: in time or not, if it was routed. O(1)."""
-        q = self.naming.class_names[self.core.interaction(i)[6]].queue
-        self.in_hand[i] = q, -1
+    def connected(self, at: int, i: int, j: int, wait_ms: int, *, routed: bool) -> None:
+        """Agent ``j`` has it: in time or not, if it was routed. O(1)."""
+        k = self.core.interaction(i)[6]
+        q = self.naming.class_names[k].queue
+        self.in_hand[i] = q, -1, k, self.core.obligation(j)[0]
         level, target = self.levels.get(q), self.naming.queue_values[q].target
         if routed and level is not None and target is not None:
             level.add(at, int(wait_ms <= target.within_ms), 1)
@@ -143,18 +162,21 @@ class Estimates:
         """The conversation is over; a wrap-up that holds the agent's capacity is still to come. O(log buckets)."""
         row = self.in_hand.get(i)
         if row is not None:
-            self.in_hand[i] = row[0], at - handle_ms
+            self.in_hand[i] = row[0], at - handle_ms, *row[2:]
             if "wrap_up" not in self.naming.capacity.values[channel].reserves:
                 self.gone(at, i)
 
     def gone(self, at: int, i: int) -> None:
         """It is over, and counts if it was finished. O(log buckets)."""
-        q, began = self.in_hand.pop(i, (-1, -1))
+        q, began, k, home = self.in_hand.pop(i, (-1, -1, -1, -1))
         if began < 0:
             return
         if q not in self.handled:
             self.handled[q] = HandleTimes()
-        self.handled[q].add(min(at - began, HANDLE_MAX))
+        handle_ms = min(at - began, HANDLE_MAX)
+        self.handled[q].add(handle_ms)
+        if q in self.permilles:
+            self.pairs.add(self.naming, (k, home), handle_ms)
 
     # Looking ---------------------------------------------------------------------------------------------------------
 
@@ -180,8 +202,15 @@ class Estimates:
 
     def longest_ms(self, q: int) -> int | None:
         """The handle time that a queue's strategy asks for; None without one, or nothing to tell. O(buckets)."""
-        permille = handle_permille(self.naming.queue_values[q])
+        permille = self.permilles.get(q)
         return None if permille is None else self.quantile(q, permille)
+
+    def longest_by_pair(self, q: int) -> tuple[tuple[int, int, int], ...]:
+        """The same by class and group, where enough is known: see :meth:`omniroute.pair_times.PairTimes.quantiles`."""
+        permille = self.permilles.get(q)
+        if permille is None:
+            return ()
+        return self.pairs.quantiles(self.naming, q, permille, self.naming.queue_classes[q], lambda g: g)
 
     def quantile(self, q: int, permille: int) -> int | None:
         """The handle time that so many of a thousand of a queue end within, None where nobody knows. O(buckets)."""
@@ -293,23 +322,33 @@ class Estimates:
             sorted(self.told.items()),
             self.first_arrival,
             [(k, arrivals.state()) for k, arrivals in sorted(self.arrivals.items())],
+            self.pairs.state(),
         )
 
     @classmethod
     def of_state(cls, core: Core, naming: Naming, state: EstimatesState) -> Estimates:
         """The estimates that had this :meth:`state`. O(state). Raises MisuseError if none can have had it."""
         found = cls(core, naming)
-        handled, levels, in_hand, told, found.first_arrival, arrivals = state
+        handled, levels, in_hand, told, found.first_arrival, arrivals, pairs = state
+        found.pairs = PairTimes.of_state(naming, pairs)
         found.arrivals = {k: Arrivals.of_state(row) for k, row in arrivals}
         found.handled = {q: HandleTimes.of_state(row) for q, row in handled}
         found.levels = {q: ServiceLevel.of_state(row) for q, row in levels}
-        found.in_hand = {i: (q, began) for i, q, began in in_hand}
+        for i, q, began, k, home in in_hand:
+            check_pair(naming, k, home, -1)
+            found.in_hand[i] = q, began, k, home
         found.told = dict(told)
         return found
 
     def fork(self, core: Core, naming: Naming) -> Estimates:
         """The same over a copy of the core. O(state)."""
-        return Estimates.of_state(core, naming, self.state())
+        found = Estimates(core, naming)
+        found.handled = {q: times.copy() for q, times in self.handled.items()}
+        found.levels = {q: ServiceLevel.of_state(level.state()) for q, level in self.levels.items()}
+        found.arrivals = {k: Arrivals.of_state(arrivals.state()) for k, arrivals in self.arrivals.items()}
+        found.pairs, found.first_arrival = self.pairs.copy(), self.first_arrival
+        found.in_hand, found.told = self.in_hand.copy(), self.told.copy()
+        return found
 
 
 def _partition(lines: list[_Line], wanted: list[int]) -> tuple[list[int], list[int], list[int]]:

@@ -482,7 +482,8 @@ class RevisionDue(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=Fal
     """A control interval ended: whoever drives the strategy solves at leisure and answers with Revise.
 
     ``handle_ms`` is the handle time within which as many end as the strategy asks for; None: it asks for none, or none
-    is known.
+    is known. ``pair_handle_ms`` has it by class and group, where enough is known to tell: tuples of the place of the
+    class and that of the group in :meth:`omniroute.router.Router.revision_views`, and the time, in this order.
     """
 
     seq: int
@@ -494,6 +495,7 @@ class RevisionDue(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=Fal
     in_target: int
     abandoned: int
     handle_ms: int | None = None
+    pair_handle_ms: tuple[tuple[int, int, int], ...] = ()
 
 
 class Revised(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):

@@ -26,12 +26,16 @@ Estimated: TypeAlias = tuple[int, Literal["wait", "service_level"], int]
 EstimatesState: TypeAlias = tuple[
     list[tuple[int, tuple[int, ...]]],
     list[tuple[int, tuple[int, ...]]],
-    list[tuple[int, int, int]],
+    list[tuple[int, int, int, int, int]],
     list[tuple[int, int]],
     int,
     list[tuple[int, tuple[int, ...]]],
+    list[tuple[int, int, tuple[int, ...]]],
 ]
-"""Handle times and service levels by queue, who is in hand, the last values by gauge; first arrival, and arrivals."""
+"""Handle times and service levels by queue, who is in hand, the last values by gauge; first arrival, and arrivals.
+
+Then handle times by class and group.
+"""
 
 _KINDS: Final = {
     "waiting": GaugeKind.LENGTH,

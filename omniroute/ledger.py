@@ -287,7 +287,7 @@ class Ledger:
             self.due_reactions += [("end", child) for child in helping]
         gross = at - self.arrivals[i]
         if self.estimates is not None:
-            self.estimates.connected(at, i, y, routed=x >= 0 or gross > 0)
+            self.estimates.connected(at, i, j, y, routed=x >= 0 or gross > 0)
         if self.journeys is not None:
             self.journeys.connected(at, self.ids[i], self.naming.agent_ids[j])
         return Connected(seq, at, self.ids[i], self.naming.agent_ids[j], x, y, self.refs[i], gross)
@@ -408,8 +408,9 @@ class Ledger:
     def _revision_due(self, seq: int, at: int, _i: int, _j: int, x: int, y: int) -> Event:
         """The counts move with commands only, so they are those of the instant whenever they are read."""
         _, _, entered, connected, in_target, abandoned = self.core.queue(x)
-        longest_ms = None if self.estimates is None else self.estimates.longest_ms(x)
-        return RevisionDue(seq, at, self.naming.queue_names[x], y, entered, connected, in_target, abandoned, longest_ms)
+        name, estimates = self.naming.queue_names[x], self.estimates
+        times = (None, ()) if estimates is None else (estimates.longest_ms(x), estimates.longest_by_pair(x))
+        return RevisionDue(seq, at, name, y, entered, connected, in_target, abandoned, *times)
 
     def fork(self, core: Core, naming: Naming) -> Ledger:
         """The same names over a copy of the core. O(interactions + agents)."""

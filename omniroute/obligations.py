@@ -16,7 +16,7 @@ from omniroute.plan_numbers import edges_of
 if TYPE_CHECKING:
     from omniroute.naming import Naming
 
-__all__ = ["all_groups", "change_edges", "is_obliged", "new_groups", "prepare", "rungs"]
+__all__ = ["all_groups", "change_edges", "is_obliged", "ladder", "new_groups", "prepare", "rungs"]
 
 
 def _rungs(edges: tuple[int, ...]) -> zip[tuple[int, int]]:
@@ -41,6 +41,15 @@ def new_groups(naming: Naming, agent: Agent, *, obliged: bool) -> int:
 def rungs(naming: Naming, agent: Agent) -> list[int]:
     """The groups that an agent with an obligation goes through, most time left first. O(edges); new ones as there."""
     return [naming.group(agent, left) for _, left in _rungs(naming.edges)]
+
+
+def ladder(naming: Naming, home: int) -> list[int]:
+    """A group and those that its agents go through as their time runs out, as far as there are any. O(edges)."""
+    if not naming.edges:
+        return [home]
+    key = naming.group_values[home].key()
+    found = (naming.groups.get((key, left)) for _, left in _rungs(naming.edges))
+    return [home, *(g for g in found if g is not None)]
 
 
 def prepare(naming: Naming, agent: Agent) -> None:

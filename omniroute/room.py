@@ -239,7 +239,7 @@ def _holds(capacity: Capacity, state: int, channel: int) -> bool:
 
 def _ends(estimates: Estimates, i: int, now: int, connected_at: int, within_ms: int) -> float:
     """The chance that what is in hand ends within a horizon: of its queue's handle times that lasted as long as it."""
-    q, began = estimates.in_hand.get(i, (-1, -1))
+    q, began, _, _ = estimates.in_hand.get(i, (-1, -1, -1, -1))
     began = connected_at if began < 0 else began
     times = estimates.handled.get(q)
     if times is None or began < 0:

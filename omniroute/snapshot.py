@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT", "SEMANTICS", "digest", "read", "write"]
 
-FORMAT: Final = 12
+FORMAT: Final = 13
 """The number of this layout; another layout gets another number, and a step to it in :mod:`omniroute.upgrades`."""
-SEMANTICS: Final = 4
+SEMANTICS: Final = 5
 """The number of what commands mean; it changes when the same commands would give other events."""
 _CHECKSUM: Final = 16
 

@@ -27,6 +27,9 @@ OLDEST: Final = 11
 CORE: Final = 4
 """The place of the core's integers in a snapshot, in every format so far."""
 
+_ESTIMATES: Final = 37
+"""The place of the estimates."""
+
 Step: TypeAlias = Callable[[list[Any]], list[Any]]
 
 
@@ -41,7 +44,17 @@ def _caps_and_closings(record: list[Any]) -> list[Any]:
     return with_core([12, *record[1:], []], rows)
 
 
-STEPS: Final[Mapping[int, Step]] = {11: _caps_and_closings}
+def _handle_times(record: list[Any]) -> list[Any]:
+    """Format 13: handle times have a count for each bucket in use; by class and group as well, where none is known."""
+    estimates = record[_ESTIMATES]
+    if estimates is not None:
+        handled, levels, in_hand, *rest = estimates
+        used = [(q, [*row[:2], *(x for at, n in enumerate(row[2:]) if n for x in (at, n))]) for q, row in handled]
+        estimates = [used, levels, [(*row, -1, -1) for row in in_hand], *rest, []]
+    return [13, *record[1:_ESTIMATES], estimates, *record[_ESTIMATES + 1 :]]
+
+
+STEPS: Final[Mapping[int, Step]] = {11: _caps_and_closings, 12: _handle_times}
 """By the format that a step reads; it returns the next one."""
 
 

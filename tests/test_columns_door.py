@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock, Thread
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import attrs
 import numpy as np
@@ -331,6 +331,92 @@ def test_what_a_guard_learns_is_the_same():
         assert (host.answered > 20) == (learn is not None)
         found.append(done.start_ms.tolist())
     assert found[0] != found[1]
+
+
+@attrs.frozen
+class Learning(SkillsFirst):
+    """What is asked again every half second; ranks and gates follow each number that it is told of a pair."""
+
+    name: ClassVar[str] = "learning"
+    interval_ms: ClassVar[int] = 500
+    handle_permille: ClassVar[int] = 100
+    edges_ms: ClassVar[tuple[int, ...]] = (300, 900)
+    told: ClassVar[list[tuple[Any, ...]]] = []
+
+    def revise(self, observed: Observed, classes: Sequence[ClassView], groups: Sequence[GroupView]) -> Revision:
+        """Tables that differ with each number that is known."""
+        views = [(view.requirement.text, view.step) for view in classes], [group.time_left_ms for group in groups]
+        self.told.append((*(getattr(observed, name) for name in attrs.fields_dict(Observed)), *views))
+        times = {(k, g): ms for k, g, ms in observed.pair_handle_ms}
+        cells = [times.get((k, g), 0) % 5 for k in range(len(classes)) for g in range(len(groups))]
+        opens = [200 * (cell == 1) for cell in cells]
+        return Revision(version=observed.version, tables=Tables(opens=opens, rank_out=cells))  # type: ignore[arg-type]
+
+
+GUARDED = Schedule(handle=500, edges=(300, 900), learn=500, risk=0.5)
+LEARNERS = (Learning(), Learning(), GUARDED, Learning() | attrs.evolve(GUARDED, risk=0.9))
+ASKS = ("", "es", "es or billing")
+
+
+@st.composite
+def learnt(draw) -> tuple[Plan, Workload, int, Habits | None]:
+    """Two kinds of agents with shifts, classes that take their own time, and enough of each to learn something."""
+    answers, rows = draw(st.booleans()), draw(st.integers(60, 120))
+    first, second = (draw(st.sampled_from(LEARNERS)) for _ in range(2))
+    step = draw(st.sampled_from(((), (Step(40, also="es"),), (Step(30, queue="a"),))))
+    queues = [
+        Queue("a", strategy=first, wrap_up_ms=draw(st.sampled_from((0, 90))), auto_accept=not answers),
+        Queue("b", strategy=second, needs=draw(st.sampled_from(ASKS)), steps=step, auto_accept=not answers),
+    ]
+    kinds: tuple[dict[str, int], ...] = ({"es": 1}, {"es": 2, "billing": 1}, {})
+    agents = [
+        Agent(
+            f"agent {number}",
+            skills=kinds[draw(st.integers(0, 1)) if number else 0],
+            units=draw(st.integers(1, 2)),
+            windows=[(draw(st.integers(0, 900)), draw(st.integers(1_000, 6_000)))] if draw(st.booleans()) else [],
+        )
+        for number in range(draw(st.integers(2, 4)))
+    ]
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    needs = random.integers(0, draw(st.integers(1, 3)), rows)
+    columns: dict[str, Any] = {}
+    if answers:
+        columns = {"answer_ms": random.integers(0, 60, rows), "decline_permille": random.integers(0, 200, rows)}
+    if draw(st.booleans()):
+        columns |= {"transfer": random.integers(-4, 2, rows).clip(-1), "handle2_ms": random.integers(200, 900, rows)}
+    work = Workload(
+        arrival_ms=np.cumsum(random.integers(0, 80, rows)),
+        handle_ms=(random.integers(150, 300, rows) * (1 + 3 * needs)),
+        patience_ms=random.integers(0, 900, rows),
+        wrap_up_ms=random.integers(0, 200, rows),
+        queues=["a", "b"],
+        requirements=ASKS,
+        queue=random.integers(0, 2, rows),
+        needs=needs,
+        **columns,
+    )
+    plan = Plan(channels=[Channel("voice", 1)], queues=queues, agents=agents)
+    return plan, work, draw(st.integers(0, 2**63 - 1)), Habits() if answers else None
+
+
+@settings(max_examples=80, deadline=None)
+@given(learnt())
+def test_columns_learn_the_same_of_each_pair(case):
+    """Through the door and in columns every strategy is told the same of each pair, so the same follows.
+
+    Planted in the columns, and in the door: the group in which the agent stands; the class of the arrival for that of
+    the connection; rungs left out; nineteen for twenty; and in the columns the first agent of who was transferred.
+    """
+    plan, work, seed, habits = case
+    Learning.told.clear()
+    done = simulate(plan, work, seed=seed, habits=habits)
+    told = Learning.told.copy()
+    Learning.told.clear()
+    lived = Host(plan, work, seed, habits).live()
+    for name in COLUMNS:
+        assert getattr(done, name).tolist() == lived[name], name
+    assert told == Learning.told
 
 
 def test_the_demo_day_through_the_door():

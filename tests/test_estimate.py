@@ -564,7 +564,10 @@ def test_what_handle_times_refuse() -> None:
 
 @pytest.mark.parametrize(
     ("place", "value"),
-    [(0, 15), (0, 2**21), (1, -1), (1, 3 * 2**31), (2, -1), (2, 4096), (5, 4094), (9, 1.0), (None, 0)],
+    [
+        *((0, 15), (0, 2**21), (1, -1), (1, 3 * 2**31), (2, -1), (2, 194), (2, 37), (3, 0), (3, 4095), (4, 24)),
+        *((5, 4095), (5, 1.0), (None, 0)),
+    ],
 )
 def test_states_that_no_handle_times_had(place: int | None, value: Any) -> None:
     """A state that cannot have been written is refused: counts that should have been halved, a sum without values."""
@@ -578,8 +581,38 @@ def test_states_that_no_handle_times_had(place: int | None, value: Any) -> None:
         state[place] = value
     with pytest.raises(MisuseError):
         HandleTimes.of_state(state)
+    assert list(times.state()) == [4096, 3000, 24, 1, 36, 1]
+    for wrong in ([4096, 1], [4096], []):
+        with pytest.raises(MisuseError):
+            HandleTimes.of_state(wrong)
+
+
+@pytest.mark.parametrize(
+    ("per_mille", "least"), [(0, 10), (500, 20), (900, 100), (995, 2_000), (996, None), (1000, None)]
+)
+def test_a_quantile_needs_ten_beyond_it(per_mille: int, least: int | None) -> None:
+    """It can be told as soon as ten lie beyond it, and then always, or never: 4,096 are remembered.
+
+    Planted: as many as twenty; a quantile that can be told no more once counts have been halved.
+    """
+    times, told = HandleTimes(), []
+    for _ in range(10_000):
+        times.add(60_000)
+        told.append(times.tells(per_mille))
+    assert (told.index(True) + 1 if any(told) else None) == least
+    assert told == sorted(told)
     with pytest.raises(MisuseError):
-        HandleTimes.of_state([4096, 1, *[0] * (len(times.state()) - 2)])
+        times.tells(1001)
+
+
+def test_a_copy_of_handle_times_goes_its_own_way() -> None:
+    """What is added to a copy is not added to the first. Planted: counts that both share."""
+    times = HandleTimes(16)
+    times.add(1_000)
+    copy = times.copy()
+    assert copy == times
+    copy.add(5_000)
+    assert (times.total, times.state()) == (1, (16, 1_000, 24, 1))
 
 
 # --- how good the drain is ---

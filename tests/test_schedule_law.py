@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from statistics import NormalDist
 
+import attrs
 import numpy as np
 import pytest
 from cores import CORES, kernel_only
@@ -12,6 +14,7 @@ from cores import CORES, kernel_only
 from omniroute import Agent, Plan, Queue, simulate
 from omniroute.core import reference
 from omniroute.strategies.overtime import quantile
+from omniroute.strategies.protocol import ClassView, GroupView, Observed, Revision
 from omniroute.strategies.schedule import Schedule
 from omniroute.world.workload import Workload
 
@@ -137,6 +140,69 @@ def test_a_guard_that_learns_is_right_in_the_end(learns, low, high):
     assert close.sum() > 50
     assert low <= np.mean(lasts[close] > left[close]) <= high
     assert (left.min() > 0.97 * quantile(MEAN, 1, 0.9)) == learns
+
+
+class OneForAll(Schedule):
+    """The same guard, deaf to handle times by class and group."""
+
+    def revise(self, observed: Observed, classes: Sequence[ClassView], groups: Sequence[GroupView]) -> Revision:
+        """Answer with the number of the queue."""
+        return super().revise(attrs.evolve(observed, pair_handle_ms=()), classes, groups)
+
+
+def two_groups(guard: Schedule) -> dict[str, tuple[float, float, int]]:
+    """Of agents who take two minutes and of agents who take ten, on days of their own: what a guard makes of each.
+
+    How often what was begun close to the end ended late, how long they idle before it in minutes, and how many were
+    begun close to it: in up to 1.5 of the least time left at which any was. The later half of the days counts.
+    """
+    minute, days, agents = 60_000, 160, 10
+    shift, period = 120 * minute, 480 * minute
+    staff = [
+        Agent(
+            f"{kind} {number}",
+            skills={kind: 1},
+            windows=[(period * day, period * day + shift) for day in range(at, days, 2)],
+        )
+        for at, kind in enumerate(("fast", "slow"))
+        for number in range(agents)
+    ]
+    random, s = np.random.default_rng(7), math.sqrt(math.log(2))
+    rows = days * 4 * agents * 61
+    at = np.arange(rows) * (days * period // rows)
+    mean = np.where(at // period % 2 == 0, 2.0, 10.0) * minute
+    handle = np.rint(mean * random.lognormal(-s * s / 2, s, rows)).astype(np.int64)
+    work = Workload(arrival_ms=at, handle_ms=handle, patience_ms=np.full(rows, 3 * minute), queues=["q"])
+    done = simulate(Plan(queues=[Queue("q", strategy=guard)], agents=staff), work, until_ms=days * period)
+    found = {}
+    for odd, kind in enumerate(("fast", "slow")):
+        rows_of = (done.start_ms >= period * days // 2) & (done.end_ms >= 0) & (done.start_ms // period % 2 == odd)
+        start, over, agent = (column[rows_of] for column in (done.start_ms, done.end_ms, done.agent))
+        left, late = shift - start % period, over > start // period * period + shift
+        close = left <= 1.5 * left.min()
+        last = np.zeros((days, len(staff)), np.int64)
+        np.maximum.at(last, (start // period, agent), np.minimum(over - start // period * period, shift))
+        idle = shift - last[last > 0]
+        found[kind] = (float(late[close].mean()), float(idle.mean() / minute), int(close.sum()))
+    return found
+
+
+def test_a_guard_that_knows_both_groups():
+    """With one number for all, the slow end late far more often than the risk, and the fast idle for nothing.
+
+    Two minutes on average and ten, lognormal, in one queue and class. What each group begins close to the end ends late
+    no more often than the risk of .1 (binomial, four deviations) where the guard knows the handle times by group.
+    Planted: the group of the other; a revision that looks at no pair.
+    """
+    knobs = {"handle": "5m", "edges": [f"{n}m" for n in range(1, 31, 2)], "learn": "20m"}
+    knows, deaf = two_groups(Schedule(**knobs)), two_groups(OneForAll(**knobs))
+    print(f"by pair {knows}, one number {deaf}")
+    for late, _, close in knows.values():
+        assert close > 200
+        assert late <= 0.1 + 4 * math.sqrt(0.09 / close)
+    late, _, close = deaf["slow"]
+    assert late > 0.2
+    assert knows["fast"][1] < deaf["fast"][1] - 1
 
 
 @pytest.mark.slow

@@ -38,6 +38,7 @@ FLOORS = [
         "estimates",
         "plan_numbers",
         "obligations",
+        "pair_times",
         "ledger",
         "door",
         "turns",

@@ -20,7 +20,7 @@ PLAIN: Final = frozenset(
         *("handle_ms", "wrap_up_due", "until", "position", "tries", "next_at", "rules", "priority", "head_start_ms"),
         *("treatment", "repeat", "hops", "opened_at", "why", "resolution_ms", "effort", "tally", "presence"),
         *("version", "entered", "connected", "in_target", "abandoned", "strategy", "error", "by_ms", "count"),
-        *("command",),
+        *("command", "pair_handle_ms"),
     }
 )
 """Fields that say what the work is."""
@@ -38,8 +38,8 @@ PRIVATE: Final = frozenset(
 
 _TOLD_HERE: Final = {("Rejected", "reason")}
 """The reason of a refusal is a word of omniroute."""
-_NOT_HERE: Final = {("StepTaken", "offer")}
-"""There it is a text for a customer, and no number."""
+_NOT_HERE: Final = {("StepTaken", "offer"), ("RevisionDue", "pair_handle_ms")}
+"""There it is a text for a customer, and no number; or a table that may be too long for a line."""
 
 
 @cache

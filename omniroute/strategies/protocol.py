@@ -126,6 +126,8 @@ class Observed:
     abandoned: int
     handle_ms: int | None = None
     """The handle time that so many of a thousand end within as the strategy wants to know; None: not known."""
+    pair_handle_ms: tuple[tuple[int, int, int], ...] = ()
+    """The same by class and group, ascending and only where enough is known: their places in :meth:`revise`, and it."""
 
 
 @frozen(kw_only=True)
@@ -186,7 +188,9 @@ class Strategy(Protocol):
     An optional attribute ``edges_ms: tuple[int, ...]`` names the times left to an agent's obligation at which its
     answers change: there, agents go over into groups that differ by ``time_left_ms``. With an attribute
     ``handle_permille: int`` the router measures the queue's handle times, from connected to released, and
-    :attr:`Observed.handle_ms` is the time within which so many of a thousand of the last thousands ended.
+    :attr:`Observed.handle_ms` is the time within which so many of a thousand of the last thousands ended. It is
+    ``Observed.pair_handle_ms`` for those of one class whom agents of one group had, where that was often enough: so
+    that ten of them at least lasted longer.
     """
 
     @property

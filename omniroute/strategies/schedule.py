@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import ClassVar, Final, TypeAlias, cast
 
 import attrs
@@ -90,8 +91,9 @@ class Schedule:
 
     Time left counts in steps: ``edges`` are the times left at which it does, besides those that ``longest`` needs.
     Between two of them the lower one counts, and above the greatest there is no guard. With ``learn`` the router
-    measures the handle times of the queue and wants :meth:`revise` so often; what is longer than the greatest edge and
-    ``grace`` is guarded from that edge on only, and what is new in between goes by the parameters.
+    measures handle times and wants :meth:`revise` so often; then a pair goes by those of its class and group, or by
+    those of the queue as long as too few are known. What is longer than the greatest edge and ``grace`` is guarded from
+    that edge on only, and what is new in between goes by the parameters, as the price ``overtime`` always does.
 
     Alone it answers for nothing else: agents may from their own delays on, in order. Raises PlanError.
 
@@ -154,22 +156,30 @@ class Schedule:
 
     def tables(self, classes: Sequence[ClassView], groups: Sequence[GroupView]) -> Tables:
         """Answer for agents with little time left, and with agents' own delays. O(classes * groups)."""
-        return self._guarded(classes, groups, None)
+        return self._guarded(classes, groups)
 
     def revise(self, observed: Observed, classes: Sequence[ClassView], groups: Sequence[GroupView]) -> Revision:
         """Answer anew with what the router has measured; as before where it has measured nothing. O(cells)."""
-        return Revision(version=observed.version, tables=self._guarded(classes, groups, observed.handle_ms))
+        pairs = {(k, g): longest for k, g, longest in observed.pair_handle_ms}
+        tables = self._guarded(classes, groups, observed.handle_ms, pairs)
+        return Revision(version=observed.version, tables=tables)
 
-    def _guarded(self, classes: Sequence[ClassView], groups: Sequence[GroupView], longest_ms: int | None) -> Tables:
+    def _guarded(
+        self,
+        classes: Sequence[ClassView],
+        groups: Sequence[GroupView],
+        longest_ms: int | None = None,
+        pairs: Mapping[tuple[int, int], int] = MappingProxyType({}),
+    ) -> Tables:
         opens = delays(classes, groups) or column(0, len(classes) * len(groups))
         costs = column(0, len(opens))
         for k, view in enumerate(classes):
-            longest = self.longest_ms(view.channel) if longest_ms is None else longest_ms
+            usual = self.longest_ms(view.channel) if longest_ms is None else longest_ms
             for g, group in enumerate(groups):
                 if group.time_left_ms is None:
                     continue
                 left, at = group.time_left_ms + self._grace_ms, k * len(groups) + g
-                if self.hard and longest > left:
+                if self.hard and pairs.get((k, g), usual) > left:
                     opens[at] = NEVER
                 elif self.overtime:
                     over = self.overtime * expected_overrun(self._mean_ms(view.channel), self.cv, left)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
+import attrs
 from attrs import field, frozen
 
 from omniroute import commands as c
@@ -149,13 +150,11 @@ def _some(router: Router, a: int, states: tuple[str, ...]) -> str:
 
 
 def _revise(router: Router, due: e.RevisionDue) -> c.Command | None:
-    """What the strategy of a queue answers to counts; None where it does not answer by itself."""
+    """What the strategy of a queue answers to what was counted; None where it does not answer by itself."""
     strategy: Any = router.plan.queues[[queue.name for queue in router.plan.queues].index(due.queue)].strategy
     if not hasattr(strategy, "revise"):
         return None
     classes, groups = router.revision_views(due.queue)
-    counts = (due.entered, due.connected, due.in_target, due.abandoned)
-    names = ("entered", "connected", "in_target", "abandoned")
-    observed = Observed(queue=due.queue, version=due.version, **dict(zip(names, counts, strict=True)))
+    observed = Observed(**{name: getattr(due, name) for name in attrs.fields_dict(Observed)})
     revision = strategy.revise(observed, classes, groups)
     return c.Revise.of(due.queue, revision.version, len(classes), len(groups), revision.tables)

@@ -25,6 +25,7 @@ Cell: TypeAlias = tuple[int, ...]
 
 PRIORITIES: Final = (0, 1, 2, 3, 5, 10, 100, -1, -7, INTEGER_MAX, INTEGER_MIN)
 TIMES_LEFT_MS: Final = (0, 1, 60_000, 600_000, 7_200_000)
+HANDLE_TIMES_MS: Final = (128, 60_000, 600_000, 16_777_216)
 _DEFAULTS: Final = dict.fromkeys((*PAIR_COLUMNS, *CLASS_COLUMNS), 0) | {"age_rate": 1, "age_cap": -1}
 """What a column that is None stands for."""
 _CELLS, _PARTS = 24, 4
@@ -188,12 +189,20 @@ def questions_of(plans: Sequence[Plan], needs: Sequence[str], seed: int, *, revi
 
 
 def _revisions(asked: Sequence[Question], dice: Dice) -> list[Question]:
-    """The last questions once more, with counts of what happened."""
+    """The last questions once more, with counts of what happened and handle times of some pairs."""
     found = []
     for question in asked[-_PARTS - 1 :]:
         counts = sorted((dice.below(dice.one((1, 5, 200))) for _ in range(4)), reverse=True)
         names = ("entered", "connected", "in_target", "abandoned")
         queue = question.classes[0].queue
-        observed = Observed(queue=queue, version=dice.below(1_000), **dict(zip(names, counts, strict=True)))
+        cells = [(c, g) for c in range(len(question.classes)) for g in range(len(question.groups))]
+        known = sorted(dice.some(cells, dice.below(_CELLS)))
+        observed = Observed(
+            queue=queue,
+            version=dice.below(1_000),
+            **dict(zip(names, counts, strict=True)),
+            handle_ms=dice.one((None, *HANDLE_TIMES_MS)),
+            pair_handle_ms=tuple((c, g, dice.one(HANDLE_TIMES_MS)) for c, g in known),
+        )
         found.append(attrs.evolve(question, observed=observed))
     return found

@@ -29,6 +29,7 @@ from omniroute.errors import PlanError
 from omniroute.events import RevisionDue
 from omniroute.naming import Naming
 from omniroute.obligations import rungs
+from omniroute.pair_times import PairTimes
 from omniroute.plan import Plan
 from omniroute.plan_numbers import handle_permille
 from omniroute.strategies.desk import Desk, Seen, observed, priced_by
@@ -65,8 +66,10 @@ class Intervals:
     """The queues for which the desk answers."""
     handled: dict[int, HandleTimes] = field(init=False)
     """By queue that wants to know them."""
-    releases: list[tuple[int, int, int, int]] = Factory(list)
-    """When capacity comes free: instant, row, queue, and how long it was held."""
+    pairs: PairTimes = Factory(PairTimes)
+    """By class and group of these queues."""
+    releases: list[tuple[int, int, int, int, int, int]] = Factory(list)
+    """When capacity comes free: instant, row, queue, class, home of the agent, and how long it was held."""
     queue_of: Numbers = _NONE
     """By class."""
     place_of: Numbers = _NONE
@@ -189,7 +192,8 @@ class Intervals:
         """Note when those who were served give an agent's capacity back, and count what was given back by ``now``."""
         naming, capacity = self.naming, self.naming.capacity
         for row in over[table["how"][over] == OutcomeCode.SERVED].tolist():
-            name = naming.class_names[table["last_class"][row]]
+            k = int(table["last_class"][row])
+            name = naming.class_names[k]
             if name.queue not in self.handled:
                 continue
             second = table["start2"][row] >= 0
@@ -199,10 +203,13 @@ class Intervals:
                 wrap_up = naming.queue_values[name.queue].wrap_up_ms or 0
             if "wrap_up" not in capacity.values[capacity.kinds[name.channel][0]].reserves:
                 wrap_up = 0
-            heapq.heappush(self.releases, (end + wrap_up, int(table["row"][row]), name.queue, end + wrap_up - began))
+            home, held_ms = int(self.homes[table["agent2" if second else "agent"][row]]), end + wrap_up - began
+            heapq.heappush(self.releases, (end + wrap_up, int(table["row"][row]), name.queue, k, home, held_ms))
         while self.releases and self.releases[0][0] <= now:
-            _, _, q, held_ms = heapq.heappop(self.releases)
-            self.handled[q].add(min(held_ms, HANDLE_MAX))
+            _, _, q, k, home, held_ms = heapq.heappop(self.releases)
+            handle_ms = min(held_ms, HANDLE_MAX)
+            self.handled[q].add(handle_ms)
+            self.pairs.add(naming, (k, home), handle_ms)
 
     def keep(self, kept: npt.NDArray[np.bool_]) -> None:
         """Only these rows of the table are left, in their order. O(rows)."""
@@ -236,10 +243,16 @@ class Intervals:
     def _due(self, q: int, now: int) -> RevisionDue:
         """What a router would tell; the number of the event means nothing here."""
         _, version, entered, connected, in_target, abandoned = self.naming.core.queue(q)
-        permille, times = handle_permille(self.naming.queue_values[q]), self.handled.get(q)
-        handle_ms = None if permille is None or times is None else times.quantile(permille)
-        counts = entered, connected, in_target, abandoned, handle_ms
-        return RevisionDue(0, now, self.naming.queue_names[q], version, *counts)
+        counts = entered, connected, in_target, abandoned
+        return RevisionDue(0, now, self.naming.queue_names[q], version, *counts, *self._times(q))
+
+    def _times(self, q: int) -> tuple[int | None, tuple[tuple[int, int, int], ...]]:
+        """The handle times that the strategy of a queue asks for: of the queue, and by class and group."""
+        permille = handle_permille(self.naming.queue_values[q])
+        if permille is None:
+            return None, ()
+        pairs = self.pairs.quantiles(self.naming, q, permille, self.classes[q], self.groups.get)
+        return self.handled[q].quantile(permille), pairs
 
     def _asked(self, due: RevisionDue, q: int) -> Callable[[], Tables] | None:
         """What answers with the new tables of a queue, None where nobody answers for it."""

@@ -16,6 +16,9 @@ from omniroute.errors import MisuseError
 REMEMBERED_MAX: Final = 2**20
 """Most handle times that a sketch may be told to remember."""
 
+BEYOND_MIN: Final = 10
+"""So many handle times beyond a quantile make it one that can be told from chance."""
+
 _PER_OCTAVE: Final = 12
 _FIRST_OCTAVE: Final = 8
 _OCTAVES: Final = 16
@@ -99,6 +102,15 @@ class HandleTimes:
         low, high = _BOUNDS[bucket], _BOUNDS[bucket + 1] - 1
         return rounded(2 * low * high, low + high) if low else (high + 1) // 2
 
+    def tells(self, per_mille: int) -> bool:
+        """Return whether enough are known to tell that quantile: at least ``BEYOND_MIN`` lie beyond it. O(1).
+
+        And will when counts have been halved, so what can be told once can always be: with 4,096 remembered never what
+        is above 995. Raises :class:`MisuseError` as :meth:`quantile`.
+        """
+        beyond = 1000 - checked("per_mille", per_mille, 0, 1000)
+        return min(self._total, self.remembered // 2) * beyond >= 1000 * BEYOND_MIN
+
     def mean_ms(self) -> int | None:
         """Return the mean in ms to the nearest, old values fading as counts do; ``None`` without data. O(1)."""
         return rounded(self._sum, self._total) if self._total else None
@@ -124,17 +136,27 @@ class HandleTimes:
         """How many are remembered. O(1)."""
         return self._total
 
+    def copy(self) -> Self:
+        """Return another that knows the same. O(buckets)."""
+        found = type(self)(self.remembered)
+        found._sum, found._counts, found._total = self._sum, self._counts.copy(), self._total
+        return found
+
     def state(self) -> tuple[int, ...]:
-        """Return everything it knows: how much it remembers, the sum, the count of each bucket. O(buckets)."""
-        return (self.remembered, self._sum, *self._counts)
+        """Return everything it knows: what it remembers, the sum, each bucket in use with its count. O(buckets)."""
+        counts = self._counts
+        return (self.remembered, self._sum, *(x for at, count in enumerate(counts) if count for x in (at, count)))
 
     @classmethod
     def of_state(cls, state: Sequence[int]) -> Self:
         """Return the sketch that had this :meth:`state`; raise :class:`MisuseError` if none can have had it."""
-        if len(state) != len(_BOUNDS) + 2:
-            raise MisuseError(f"the state of handle times has {len(_BOUNDS) + 2} integers, not {len(state)}")
+        if len(state) < 2 or len(state) % 2:
+            raise MisuseError(f"the state of handle times has 2 integers and pairs of them, not {len(state)}")
         found = cls(state[0])
-        found._counts = [checked("count", count, 0, found.remembered) for count in state[2:]]
+        least = 0
+        for bucket, count in zip(state[2::2], state[3::2], strict=True):
+            found._counts[checked("bucket", bucket, least, len(_BOUNDS) - 1)] = checked("count", count, 1, state[0])
+            least = bucket + 1
         found._total = checked("total", sum(found._counts), 0, found.remembered - 1)
         found._sum = checked("sum", state[1], 0, found._total * HANDLE_MAX)
         return found
