@@ -44,17 +44,24 @@ def _caps_and_closings(record: list[Any]) -> list[Any]:
     return with_core([12, *record[1:], []], rows)
 
 
-def _handle_times(record: list[Any]) -> list[Any]:
-    """Format 13: handle times have a count for each bucket in use; by class and group as well, where none is known."""
+def _of_a_queue(record: list[Any]) -> list[Any]:
+    """Format 13: what agents did for a queue, which nobody kept; handle times by class and group, none known.
+
+    Handle times have a count for each bucket in use.
+    """
+    rows: Any = core_of(record)
+    rows.update(format=9, watched=[])
+    for row in (*rows["groups"], *rows["agents"]):
+        row["here"] = []
     estimates = record[_ESTIMATES]
     if estimates is not None:
         handled, levels, in_hand, *rest = estimates
         used = [(q, [*row[:2], *(x for at, n in enumerate(row[2:]) if n for x in (at, n))]) for q, row in handled]
         estimates = [used, levels, [(*row, -1, -1) for row in in_hand], *rest, []]
-    return [13, *record[1:_ESTIMATES], estimates, *record[_ESTIMATES + 1 :]]
+    return with_core([13, *record[1:_ESTIMATES], estimates, *record[_ESTIMATES + 1 :]], rows)
 
 
-STEPS: Final[Mapping[int, Step]] = {11: _caps_and_closings, 12: _handle_times}
+STEPS: Final[Mapping[int, Step]] = {11: _caps_and_closings, 12: _of_a_queue}
 """By the format that a step reads; it returns the next one."""
 
 

@@ -280,6 +280,10 @@ def _in_hand(core: Core, _: Agent, j: int) -> int:
     return len(core.holds(j)) + len(core.offers_to(j))
 
 
+def _handled_here(core: Core, j: int, q: int) -> int:
+    return spent(_here(core, j, q).handled, core.half_life)
+
+
 _COLUMNS: Final[Mapping[AgentKey, Callable[[Core, Agent, int], int]]] = {
     AgentKey.LONGEST_IDLE: lambda _, agent, __: agent.idle_since,
     AgentKey.FEWEST_HANDLED: _spent("handled"),
@@ -301,7 +305,7 @@ _COLUMNS: Final[Mapping[AgentKey, Callable[[Core, Agent, int], int]]] = {
 """The named column of each key but one, and but those of a queue."""
 _COLUMNS_IN_QUEUE: Final[Mapping[AgentKey, Callable[[Core, int, int], int]]] = {
     AgentKey.BEHIND_SHARE: _behind,
-    AgentKey.FEWEST_HANDLED_IN_QUEUE: lambda core, j, q: spent(_here(core, j, q).handled, core.half_life),
+    AgentKey.FEWEST_HANDLED_IN_QUEUE: _handled_here,
     AgentKey.ROUND_ROBIN_IN_QUEUE: lambda core, j, q: _here(core, j, q).offered,
     AgentKey.LONGEST_SINCE_CONVERSATION_IN_QUEUE: lambda core, j, q: _here(core, j, q).talked,
 }

@@ -108,7 +108,7 @@ class Fading:
 
 @define(slots=True)
 class Here:
-    """What an agent did for one queue: interactions handled of late, the end of the last conversation, the last offer."""
+    """What an agent did for one queue: handled of late, the end of the last conversation, the last offer."""
 
     handled: Fading = Factory(Fading)
     talked: int = 0
