@@ -18,7 +18,7 @@ from omniroute.core.lifecycle import Presence, PresenceMove
 from omniroute.core.reference import keys
 from omniroute.core.reference.state import Fading
 from omniroute.errors import PlanError
-from omniroute.world.bare import BareClass, BareGroup, BareWorld
+from omniroute.world.bare import BareClass, BareGroup, BareQueue, BareWorld
 
 ALL = list(AgentKey)
 TOGETHER = pytest.mark.parametrize("core", CORES.values(), ids=CORES)
@@ -200,6 +200,91 @@ def test_spare_room_and_what_is_in_hand(core: type) -> None:
     assert first(it, 0, AgentKey.FEWEST_IN_HAND) == 2
 
 
+# What they look at in a queue -----------------------------------------------------------------------------------------
+
+HERE = {
+    AgentKey.FEWEST_HANDLED: AgentKey.FEWEST_HANDLED_IN_QUEUE,
+    AgentKey.ROUND_ROBIN: AgentKey.ROUND_ROBIN_IN_QUEUE,
+    AgentKey.LONGEST_SINCE_CONVERSATION: AgentKey.LONGEST_SINCE_CONVERSATION_IN_QUEUE,
+}
+PARTS = BareWorld(
+    groups=(BareGroup(agents=2),),
+    classes=tuple(BareClass(queue=q, agent_key=key) for q in range(2) for key in (*HERE, *HERE.values())),
+    queues=(BareQueue(),) * 2,
+    half_life=3_600_000,
+)
+"""Three keys of all queues, then the same three of a queue, in each of two queues."""
+
+
+@TOGETHER
+@pytest.mark.parametrize("key", list(HERE), ids=lambda key: key.name.lower())
+def test_a_key_of_a_queue_looks_at_that_queue_alone(core: type, key: AgentKey) -> None:
+    """0 was in queue 0 once, and then twice in queue 1; between these 1 was in queue 0 once.
+
+    So 1 has done less on the whole and 0 was busy last, but in queue 0, where each was once, it was 0 longer ago. Seen
+    to fail: what was done counted for the first queue that is watched.
+    """
+    it = PARTS.build(core)
+    it.auto_accept = True
+    plain = list(HERE).index(key)
+    for j in (0, 1):
+        it.set_presence(0, j, PresenceMove.SIGN_IN)
+        it.set_presence(0, j, PresenceMove.SET_NOT_READY)
+    for now, q, j in ((100, 0, 0), (200, 1, 0), (300, 0, 1), (400, 1, 0)):
+        it.set_presence(now, j, PresenceMove.SET_READY)
+        i = it.enqueue(now, (6 * q + plain + 3,), 0, now)
+        assert it.interaction(i)[1] == j
+        it.finish(now + 50, i, 0)
+        it.set_presence(now + 50, j, PresenceMove.SET_NOT_READY)
+    for j in (0, 1):
+        it.set_presence(500, j, PresenceMove.SET_READY)
+    assert [offered_to(it, 500, 6 * q + plain) for q in range(2)] == [1, 1]
+    assert [offered_to(it, 500, 6 * q + plain + 3) for q in range(2)] == [0, 1]
+    assert it.key(0, HERE[key], 0) < it.key(1, HERE[key], 0)
+    assert it.key(1, HERE[key], 1) < it.key(0, HERE[key], 1)
+    assert it.check() == []
+
+
+@TOGETHER
+def test_nothing_is_kept_of_a_queue_before_it_is_asked_for(core: type) -> None:
+    """A queue is watched from when somebody says so, or a class has such a key; what was before is nothing."""
+    it = BareWorld(groups=(BareGroup(),), classes=(BareClass(),), queues=(BareQueue(),)).build(core)
+    it.auto_accept = True
+    it.set_presence(1, 0, PresenceMove.SIGN_IN)
+    key = AgentKey.ROUND_ROBIN_IN_QUEUE
+    it.finish(2, it.enqueue(1, (0,), 0, 1), 0)
+    assert it.key(0, key, 0) == 0
+    it.watch(0)
+    it.finish(3, it.enqueue(2, (0,), 0, 2), 0)
+    assert it.key(0, key, 0) > 0
+
+
+def offered_to(core: Any, now: int, k: int) -> int:
+    """Who gets an interaction that arrives now in a class; nothing has happened afterwards."""
+    other = core.fork()
+    return int(other.interaction(other.enqueue(now, (k,), 0, now))[1])
+
+
+def test_many_keys_on_many_channels() -> None:
+    """Each channel may have agents ordered by each key, and each queue by its own: there is room for all.
+
+    Seen to fail: room for 512, with 17 keys on 32 channels.
+    """
+    cores = [core() for core in CORES.values()]
+    for it in cores:
+        for _ in range(32):
+            it.add_channel(1)
+        for q in range(3):
+            it.set_queue(q, 1, -1, -1, -1, -1)
+        it.add_agent(it.add_group([], 1, [1] * 32), 0)
+        for number in range(32 * 3 * len(ALL)):
+            channel, q, key = number % 32, number // 32 % 3, number // 96
+            it.add_class(q, channel, (-4,), key)
+        it.set_presence(1, 0, PresenceMove.SIGN_IN)
+        assert it.check() == []
+    assert len({tuple(it.dump()) for it in cores}) == 1
+
+
 # A fair share ---------------------------------------------------------------------------------------------------------
 
 CREW, BEFORE, MEASURED = 5, 300, 120
@@ -279,7 +364,13 @@ def test_a_lifetime_counter_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     assert share(crowd(1).build(CORES["reference"]), AgentKey.FEWEST_HANDLED, "is new", 0, 1) > 2 * SHARE
 
 
-@pytest.mark.parametrize("key", [AgentKey.FEWEST_HANDLED, AgentKey.LEAST_TALK_TIME, AgentKey.LEAST_OCCUPIED])
+@pytest.mark.parametrize(
+    "key",
+    [
+        *(AgentKey.FEWEST_HANDLED, AgentKey.LEAST_TALK_TIME, AgentKey.LEAST_OCCUPIED),
+        AgentKey.FEWEST_HANDLED_IN_QUEUE,
+    ],
+)
 def test_beginning_at_nothing_is_caught(key: AgentKey, monkeypatch: pytest.MonkeyPatch) -> None:
     """The property above can fail: what fades, but begins at nothing, gives a newcomer nearly all as well."""
     monkeypatch.setattr(keys, "rise", lambda *_: None)

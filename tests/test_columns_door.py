@@ -17,11 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omniroute.core import IMPLEMENTATION, Driver
+from omniroute.core.codes import AgentKey
 from omniroute.core.limits import TIER_MAX, TIME_MAX
 from omniroute.errors import MisuseError
 from omniroute.model import Agent
 from omniroute.plan import Channel, Plan, Queue, Step, StrategyValue, Window
 from omniroute.strategies.desk import Desk
+from omniroute.strategies.fifo import FirstComeFirstServed
 from omniroute.strategies.priority import Priority
 from omniroute.strategies.protocol import ClassView, GroupView, Observed, Revision, Tables
 from omniroute.strategies.revenue import Revenue
@@ -34,6 +36,8 @@ from omniroute.world.workload import Habits, Workload
 
 NEEDS = ("", "spanish", "spanish >= 2", "spanish or billing", "not billing")
 NAMES = ("one", "two", "three")
+SHARES = {1: (1,), 2: (0.7, 0.3), 3: (0.2, 0.5, 0.3)}
+"""Of an agent's time, by how many queues there are."""
 GUARDS = (
     Schedule(longest={"chat": 30, "*": 9}, grace=2, edges=(17,)),
     SkillsFirst() | Schedule(handle=20, hard=False, overtime=1, edges=(15, 40)),
@@ -104,6 +108,7 @@ ASKED = (
     Swinging() | Schedule(handle=20, edges=(15, 40), learn=25, risk=0.5),
 )
 USUAL = (None, SkillsFirst(), Priority(), ByValue(), *GUARDS, *ASKED)
+KEYED = tuple(FirstComeFirstServed(agent_key=key) for key in AgentKey)
 DESKS = (PRICED, PRICED | Schedule(handle=20, edges=(15, 40), learn=30), *ASKED)
 
 
@@ -132,7 +137,7 @@ def plans(draw, *, at_once: bool, strategies: Sequence[StrategyValue | None] = U
         Queue(
             NAMES[at],
             needs=draw(st.sampled_from(NEEDS)),
-            strategy=draw(st.sampled_from(strategies)),
+            strategy=draw(st.sampled_from(KEYED if draw(st.integers(0, 3)) == 3 else strategies)),
             steps=draw(steps(NAMES[:at])),
             offers=draw(st.sampled_from((1, 1, 2))),
             offer_timeout_ms=draw(st.sampled_from((5, 20))),
@@ -151,6 +156,7 @@ def plans(draw, *, at_once: bool, strategies: Sequence[StrategyValue | None] = U
             skills={name: draw(st.integers(1, 3)) for name in ("spanish", "billing") if draw(st.booleans())},
             units=draw(st.integers(1, 4)),
             occupancy_at_most=draw(st.sampled_from((1, 1, 1, "40%"))),
+            shares=dict(zip([queue.name for queue in queues], SHARES[len(queues)])) if draw(st.booleans()) else {},
             delays={queues[0].name: draw(st.integers(1, 15))} if draw(st.booleans()) else {},
             labels={"segment": draw(st.sampled_from("ab"))} if draw(st.booleans()) else {},
             windows=[(draw(st.integers(0, 30)), draw(st.integers(40, 200)))] if draw(st.booleans()) else [],
@@ -233,6 +239,7 @@ def test_an_offer_that_is_never_accepted_is_told():
 def test_the_door_decides_the_same(case):
     """Skills, needs, steps, delays, capacity, caps, shifts, guards, limits, answers, transfers, revisions: all alike.
 
+    So are all agent keys, and shares of time.
     Seen to fail with the second handling time taken for the first, with attempts counted from 0, and with the band of
     the first row of a kind taken for all.
     """

@@ -11,6 +11,7 @@ from cores import CORES
 
 from omniroute import Agent, Plan, Queue, Router
 from omniroute.commands import AgentCard
+from omniroute.core.codes import AgentKey
 from omniroute.core.lifecycle import PresenceMove
 from omniroute.core.limits import SHARES_MAX
 from omniroute.errors import PlanError
@@ -101,6 +102,76 @@ def test_rank_and_tier_come_first(core: type) -> None:
     better = it.enqueue(1, (1,), 0, 1)
     it.set_presence(2, 0, PresenceMove.SIGN_IN)
     assert it.interaction(better)[0] == 2
+
+
+# Who is behind his share ----------------------------------------------------------------------------------------------
+
+PAIR = ({"sales": 800, "help": 200}, {"sales": 200, "help": 800})
+
+
+def split_of(core: type, key: AgentKey, many: int = 400, seed: int = 1) -> list[float]:
+    """The share of sales in the time of each of two agents who could take all that comes, half of it sales."""
+    classes = tuple(BareClass(queue=q, agent_key=key) for q in range(2))
+    groups = (BareGroup(), BareGroup())
+    it = BareWorld(groups=groups, classes=classes, queues=(BareQueue(),) * 2, half_life=3_600_000).build(core)
+    it.auto_accept = True
+    for j, shares in enumerate(PAIR):
+        it.set_shares(j, [0, 1], list(shares.values()))
+        it.set_presence(0, j, PresenceMove.SIGN_IN)
+    dice, now, talked = random.Random(seed), 0, [[0, 0], [0, 0]]
+    for _ in range(many):
+        q, length = dice.randrange(2), dice.randint(5_000, 90_000)
+        now += 100_000
+        i = it.enqueue(now, (q,), 0, now)
+        talked[it.interaction(i)[1]][q] += length
+        it.finish(now + length, i, 0)
+        it.take()
+    assert it.check() == []
+    return [sales / (sales + other) for sales, other in talked]
+
+
+@TOGETHER
+def test_who_is_farthest_behind_his_share_is_asked(core: type) -> None:
+    """Of two who are free, each gets the time that he has a share for, within three points; by idleness, half.
+
+    Seen to fail: the share of all that was ever said in place of the queue's.
+    """
+    for part, shares in zip(split_of(core, AgentKey.BEHIND_SHARE), PAIR, strict=True):
+        assert abs(part - shares["sales"] / 1000) <= 0.03, part
+    assert split_of(core, AgentKey.LONGEST_IDLE) == pytest.approx([0.5, 0.5], abs=0.08)
+
+
+@TOGETHER
+def test_what_the_key_says(core: type) -> None:
+    """Who has given a quarter of his time where three are due is half behind; before the first, all of it.
+
+    Whose time is not shared out stands at 0, who has no share for the queue behind everybody. Seen to fail: a deficit
+    that fades, by which who was asked last is less behind than who was asked long ago.
+    """
+    key, one = AgentKey.BEHIND_SHARE, 2**20
+    it = BareWorld(
+        groups=(BareGroup(), BareGroup()),
+        classes=tuple(BareClass(queue=q, agent_key=key) for q in range(3)),
+        queues=(BareQueue(),) * 3,
+        half_life=60_000,
+    ).build(core)
+    it.set_shares(0, [0, 1], [750, 250])
+    it.auto_accept = True
+    it.set_presence(0, 0, PresenceMove.SIGN_IN)
+    assert [it.key(0, key, q) for q in range(3)] == [-750 * one // 1000, -250 * one // 1000, 2**62]
+    now = 0
+    for q, length in ((0, 1_000), (1, 3_000)):
+        i = it.enqueue(now, (q,), 0, now)
+        now += length
+        it.finish(now, i, 0)
+    before = [it.key(0, key, q) / one for q in range(2)]
+    assert before == pytest.approx([-0.5, 0.5], abs=0.02)  # the first second has faded a little
+    it.advance(now + 600_000)
+    assert [it.key(0, key, q) / one for q in range(2)] == before
+    assert it.key(1, key, 0) == 0
+    it.set_shares(0, [], [])
+    assert it.key(0, key, 1) == 0
+    assert it.check() == []
 
 
 # Through the door -----------------------------------------------------------------------------------------------------

@@ -86,12 +86,14 @@ cdef int fork_lanes(State* s, State* t) except -1:
         lane.keys = NULL
         lane.roots = NULL
         lane.available = NULL
+        lane.members = NULL
         t.lanes[x] = lane
         t.n_lanes = x + 1
         lane.links = <Link*> copied_items(s.lanes[x].links, s.n_agents, sizeof(Link), &cap)
         lane.keys = <Key*> copied_items(s.lanes[x].keys, s.n_agents, sizeof(Key), &cap)
         lane.roots = <Root*> copied(s.lanes[x].roots, 2 * s.cap_groups * sizeof(Root))
         lane.available = <u64*> copied(s.lanes[x].available, 2 * words * sizeof(u64))
+        lane.members = <u64*> copied(s.lanes[x].members, words * sizeof(u64))
     t.watched = <Watched*> copied(s.watched, s.n_watched * sizeof(Watched))
     t.cap_watched = s.n_watched
     for x in range(s.n_watched):

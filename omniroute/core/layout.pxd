@@ -148,6 +148,7 @@ cdef struct Lane:  # available agents of a channel by one agent key: for each gr
     Key* keys
     Root* roots
     u64* available  # groups with somebody in their tree
+    u64* members  # of a key of a queue: groups that ever could serve it, whose agents alone are here
 
 cdef struct Agent:
     i64 used

@@ -151,6 +151,8 @@ cdef inline void line_up(State* s, i32 j, uint32_t room, uint32_t band) noexcept
     cdef Key key
     for l in range(s.n_lanes):
         lane = s.lanes[l]
+        if lane.queue >= 0 and not (lane.members[g >> 6] >> (g & 63)) & 1:
+            continue
         link = &lane.links[j]
         before = (agent.band >> lane.channel) & 1
         if not (room >> lane.channel) & 1:

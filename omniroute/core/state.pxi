@@ -737,6 +737,7 @@ cdef bint sound(Link* links, Key* keys, Root* root, bint sized) noexcept nogil:
 cdef int check_structures(Core self, list found) except -1:
     cdef State* s = &self.s
     cdef i32 k, l, g, x
+    cdef bint here
     cdef Lane* lane
     cdef Root* root
     cdef Key key
@@ -748,6 +749,10 @@ cdef int check_structures(Core self, list found) except -1:
             found.append(f"order: class {k} is wrongly marked")
     for l in range(s.n_lanes):
         lane = s.lanes[l]
+        for k in range(s.n_classes):
+            for g in range(s.n_groups if s.lanes[s.classes[k].lane] == lane and lane.queue >= 0 else 0):
+                if s.out[<i64> k * s.wide + g].opens != NEVER and not (lane.members[g >> 6] >> (g & 63)) & 1:
+                    found.append(f"lanes: group {g} is not in that of class {k}")
         for g in range(s.n_groups):
             for x in range(2):
                 root = &lane.roots[<i64> x * s.cap_groups + g]
@@ -756,7 +761,9 @@ cdef int check_structures(Core self, list found) except -1:
                 if ((lane.available[x * (s.cap_groups >> 6) + (g >> 6)] >> (g & 63)) & 1) != (root.root >= 0):
                     found.append(f"lanes: group {g} is wrongly marked")
         for x in range(s.n_agents):
-            if (lane.links[x].size > 0) != ((s.agents[x].room >> lane.channel) & 1):
+            g = s.agents[x].group
+            here = lane.queue < 0 or (lane.members[g >> 6] >> (g & 63)) & 1
+            if (lane.links[x].size > 0) != (here and (s.agents[x].room >> lane.channel) & 1):
                 found.append(f"lanes: agent {x} is in the wrong place")
             key = key_of(s, x, lane.key, lane.queue)
             if lane.links[x].size and (less(&key, &lane.keys[x]) or less(&lane.keys[x], &key)):

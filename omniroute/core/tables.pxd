@@ -8,7 +8,7 @@ from omniroute.core.conditions cimport open_pair
 from omniroute.core.layout cimport *
 from omniroute.core.places cimport rearm_class
 from omniroute.core.order cimport clear_root
-from omniroute.core.selection cimport show
+from omniroute.core.selection cimport show, show_group
 
 cdef enum:  # operators of a requirement program; >= 0 pushes that atom
     AND = -1
@@ -115,7 +115,8 @@ cdef inline bint grow_groups(State* s) noexcept nogil:
         return True
     for l in range(s.n_lanes):
         if not (relayout(s, <void**> &s.lanes[l].roots, 2, old, 2, cap, sizeof(Root))
-                and relayout(s, <void**> &s.lanes[l].available, 2, old >> 6, 2, cap >> 6, sizeof(u64))):
+                and relayout(s, <void**> &s.lanes[l].available, 2, old >> 6, 2, cap >> 6, sizeof(u64))
+                and relayout(s, <void**> &s.lanes[l].members, 1, old >> 6, 1, cap >> 6, sizeof(u64))):
             return False
     for l in range(s.n_watched):
         if not relayout(s, <void**> &s.watched[l].levels, 1, old, 1, cap, sizeof(Fading)):
@@ -243,9 +244,11 @@ cdef inline i32 lane_for(State* s, i32 channel, i32 agent_key, i32 queue) noexce
     lane.queue = queue
     lane.roots = <Root*> calloc(2 * s.cap_groups + 1, sizeof(Root))
     lane.available = <u64*> calloc(2 * (s.cap_groups >> 6) + 1, sizeof(u64))
+    lane.members = <u64*> calloc((s.cap_groups >> 6) + 1, sizeof(u64))
     lane.links = <Link*> calloc(s.cap_agents + 1, sizeof(Link))
     lane.keys = <Key*> calloc(s.cap_agents + 1, sizeof(Key))
-    if lane.roots == NULL or lane.available == NULL or lane.links == NULL or lane.keys == NULL:
+    if (lane.roots == NULL or lane.available == NULL or lane.members == NULL or lane.links == NULL
+            or lane.keys == NULL):
         s.failed = True
         return -1
     for g in range(s.n_groups):
@@ -295,6 +298,13 @@ cdef inline bint list_openings(State* s, i32 k) noexcept nogil:
     return True
 
 
+cdef inline void admit(State* s, Lane* lane, i32 g) noexcept nogil:
+    """Let the agents of a group into the lane of a queue's key, of which they may serve a class; once."""
+    if lane.queue >= 0 and not (lane.members[g >> 6] >> (g & 63)) & 1:
+        lane.members[g >> 6] |= <u64> 1 << (g & 63)
+        show_group(s, g)
+
+
 cdef inline void set_pair(
     State* s, i32 k, i32 g, i64 opens, i64 rank_out, i64 cost_out, i64 rank_in, i64 cost_in
 ) noexcept nogil:
@@ -313,6 +323,8 @@ cdef inline void set_pair(
     in_.rank = <i32> rank_in
     in_.cost = cost_in
     open_pair(s, k, g)
+    if opens != NEVER:
+        admit(s, s.lanes[s.classes[k].lane], g)
 
 
 cdef inline void condition_pair(State* s, i32 k, i32 g, i32 condition) noexcept nogil:

@@ -24,12 +24,17 @@ _KEYS: Final = {
     "ringall": "longest_idle",
     "leastrecent": "longest_since_conversation",
     "fewestcalls": "fewest_handled",
-    "rrmemory": "round_robin",
-    "rrordered": "round_robin",
+    "rrmemory": "round_robin_in_queue",
+    "rrordered": "round_robin_in_queue",
     "linear": "fixed_order",
     "random": "weighted_random",
 }
 """Which agent key a strategy becomes."""
+_OWN_KEYS: Final = {
+    "leastrecent": "longest_since_conversation_in_queue",
+    "fewestcalls": "fewest_handled_in_queue",
+}
+"""Which it becomes where queues do not share what they know of their members."""
 
 _KNOWN: Final = (
     "strategy",
@@ -60,7 +65,7 @@ _REFUSED: Final = {
     "leavewhenempty": "who has to leave an empty queue is for the host to say",
     "context": "leaving by a digit is for the host",
     "autopausedelay": "an agent whose offer expired is not ready until the host says otherwise",
-    "shared_lastcall": "an agent is idle in all his queues alike",
+    "shared_lastcall": "it is a setting of the section general",
 }
 _PAUSES: Final = {"no_answer": "autopause", "busy": "autopausebusy", "unreachable": "autopauseunavail"}
 """Which setting makes a member not ready, by what his telephone did."""
@@ -92,7 +97,7 @@ def asterisk(queues: Mapping[str, Mapping[str, object]], rules: Mapping[str, lis
 
     ``member`` is a text as in the file (``interface[,penalty[,name]]``) or a list of these; agents are called by their
     name, else by their interface. Of a rule each text is ``seconds,maximum[,minimum[,raise]]``, with a sign where it is
-    relative. A section ``general`` is read over. Members ring by the least penalty; a rule becomes steps over a label
+    relative. Of a section ``general`` only ``shared_lastcall`` is read. Members ring by the least penalty; a rule becomes steps over a label
     ``penalty:QUEUE``. Who declines or does not answer may ring again after ``retry``; the settings of ``autopause`` say
     when he turns not ready. ``weight`` is a tier: a member who is free serves the queue of the greatest weight as long
     as anybody waits there. Raises PlanError. O(members + rules).
@@ -102,6 +107,7 @@ def asterisk(queues: Mapping[str, Mapping[str, object]], rules: Mapping[str, lis
     [('Ana', {'support': 0}), ('Ben', {'support': 1})]
     """
     windows = {name: _windows(value, field) for field, name, value in named(rules or {}, "rules")}
+    keys = _KEYS if _is_shared(queues) else _KEYS | _OWN_KEYS
     found: list[Queue] = []
     memberships: dict[str, dict[str, int]] = {}
     orders: dict[str, int] = {}
@@ -111,7 +117,7 @@ def asterisk(queues: Mapping[str, Mapping[str, object]], rules: Mapping[str, lis
         table = Table(value, field, _KNOWN, silent=_SILENT, refused=_REFUSED)
         members = _members(table)
         with inside(field):
-            found.append(_queue(name, table, members, windows))
+            found.append(_queue(name, table, members, windows, keys))
         for position, (agent, penalty, place) in enumerate(members):
             if name in memberships.setdefault(agent, {}):
                 raise PlanError(f"{agent!r} is a member already", field=place)
@@ -131,12 +137,24 @@ def asterisk(queues: Mapping[str, Mapping[str, object]], rules: Mapping[str, lis
     return Plan(queues=found, agents=agents)
 
 
+def _is_shared(queues: Mapping[str, Mapping[str, object]]) -> bool:
+    """Whether queues share when a member's last call was, and how many he had."""
+    general = next((value for _, name, value in named(queues, "queues") if name == "general"), None)
+    key = "shared_lastcall"
+    known = {key: general[key]} if isinstance(general, Mapping) and key in general else {}
+    return Table(known, "queues.general", (key,)).flag(key, True)
+
+
 def _label(queue: str) -> str:
     return f"penalty:{queue}"
 
 
 def _queue(
-    name: str, table: Table, members: list[tuple[str, int, str]], windows: Mapping[str, list[tuple[int, _Window]]]
+    name: str,
+    table: Table,
+    members: list[tuple[str, int, str]],
+    windows: Mapping[str, list[tuple[int, _Window]]],
+    keys: Mapping[str, str],
 ) -> Queue:
     """Build one queue."""
     strategy = table.choice("strategy", (*_KEYS, "wrandom"), "ringall")
@@ -162,7 +180,7 @@ def _queue(
             takes="longest_waiting",
             raised=raised or None,
             tier=-table.integer("weight", 0, INTEGER_MAX, 0),
-            agent_key=_KEYS[strategy],
+            agent_key=keys[strategy],
         ),
         steps=few([Step(after_ms, needs=window.needs(_label(name))) for after_ms, window in rule]),
         offers="all" if strategy == "ringall" else 1,
