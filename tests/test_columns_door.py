@@ -156,7 +156,7 @@ def plans(draw, *, at_once: bool, strategies: Sequence[StrategyValue | None] = U
             skills={name: draw(st.integers(1, 3)) for name in ("spanish", "billing") if draw(st.booleans())},
             units=draw(st.integers(1, 4)),
             occupancy_at_most=draw(st.sampled_from((1, 1, 1, "40%"))),
-            shares=dict(zip([queue.name for queue in queues], SHARES[len(queues)])) if draw(st.booleans()) else {},
+            shares=dict(zip(NAMES, SHARES[len(queues)], strict=False)) if draw(st.booleans()) else {},
             delays={queues[0].name: draw(st.integers(1, 15))} if draw(st.booleans()) else {},
             labels={"segment": draw(st.sampled_from("ab"))} if draw(st.booleans()) else {},
             windows=[(draw(st.integers(0, 30)), draw(st.integers(40, 200)))] if draw(st.booleans()) else [],

@@ -97,10 +97,10 @@ def asterisk(queues: Mapping[str, Mapping[str, object]], rules: Mapping[str, lis
 
     ``member`` is a text as in the file (``interface[,penalty[,name]]``) or a list of these; agents are called by their
     name, else by their interface. Of a rule each text is ``seconds,maximum[,minimum[,raise]]``, with a sign where it is
-    relative. Of a section ``general`` only ``shared_lastcall`` is read. Members ring by the least penalty; a rule becomes steps over a label
-    ``penalty:QUEUE``. Who declines or does not answer may ring again after ``retry``; the settings of ``autopause`` say
-    when he turns not ready. ``weight`` is a tier: a member who is free serves the queue of the greatest weight as long
-    as anybody waits there. Raises PlanError. O(members + rules).
+    relative. Of a section ``general`` only ``shared_lastcall`` is read. Members ring by the least penalty; a rule
+    becomes steps over a label ``penalty:QUEUE``. Who declines or does not answer may ring again after ``retry``;
+    the settings of ``autopause`` say when he turns not ready. ``weight`` is a tier: a member who is free serves the
+    queue of the greatest weight as long as anybody waits there. Raises PlanError. O(members + rules).
 
     >>> plan = asterisk({"support": {"strategy": "rrmemory", "member": ["PJSIP/10,0,Ana", "PJSIP/11,1,Ben"]}})
     >>> [(agent.id, dict(agent.queues)) for agent in plan.agents]
