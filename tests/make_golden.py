@@ -20,6 +20,7 @@ from play import AGENTS, OTHER, PLAN, command, fixed_moves, instant, opened, whi
 
 from omniroute import Condition, Intake, JourneyRules, Plan, Router, Rule, commands, snapshot  # noqa: E402
 from omniroute.journal import Journaled, SqliteStore, entry  # noqa: E402
+from omniroute.strategies.schedule import Schedule  # noqa: E402
 
 GOLDEN = HERE / "golden"
 MORE: dict[str, Any] = {
@@ -28,11 +29,14 @@ MORE: dict[str, Any] = {
     "conditions": [Condition("long", "wait", queue="sales", at_least="30s")],
     "value_bands": (1_000, 50_000),
 }
+LEARNS = Schedule(longest="2s", learn="1m", edges=["2s"])
 
 
 def rich(plan: Plan) -> Plan:
     """A plan with whatever puts something of its own into a snapshot."""
-    return attrs.evolve(plan, **MORE)
+    first, *others = plan.queues
+    learns = attrs.evolve(first, strategy=first.strategy | LEARNS)  # type: ignore[operator]
+    return attrs.evolve(plan, queues=[learns, *others], **MORE)
 
 
 def world(moves: int = 380) -> Router:

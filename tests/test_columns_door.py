@@ -368,7 +368,7 @@ ASKS = ("", "es", "es or billing")
 @st.composite
 def learnt(draw) -> tuple[Plan, Workload, int, Habits | None]:
     """Two kinds of agents with shifts, classes that take their own time, and enough of each to learn something."""
-    answers, rows = draw(st.booleans()), draw(st.integers(60, 120))
+    answers, rows = draw(st.booleans()), draw(st.integers(100, 200))
     first, second = (draw(st.sampled_from(LEARNERS)) for _ in range(2))
     step = draw(st.sampled_from(((), (Step(40, also="es"),), (Step(30, queue="a"),))))
     queues = [
@@ -379,9 +379,9 @@ def learnt(draw) -> tuple[Plan, Workload, int, Habits | None]:
     agents = [
         Agent(
             f"agent {number}",
-            skills=kinds[draw(st.integers(0, 1)) if number else 0],
+            skills=kinds[number if number < 2 else draw(st.integers(0, 2))],
             units=draw(st.integers(1, 2)),
-            windows=[(draw(st.integers(0, 900)), draw(st.integers(1_000, 6_000)))] if draw(st.booleans()) else [],
+            windows=[(draw(st.integers(0, 900)), draw(st.integers(4_000, 20_000)))] if draw(st.booleans()) else [],
         )
         for number in range(draw(st.integers(2, 4)))
     ]
@@ -391,11 +391,11 @@ def learnt(draw) -> tuple[Plan, Workload, int, Habits | None]:
     if answers:
         columns = {"answer_ms": random.integers(0, 60, rows), "decline_permille": random.integers(0, 200, rows)}
     if draw(st.booleans()):
-        columns |= {"transfer": random.integers(-4, 2, rows).clip(-1), "handle2_ms": random.integers(200, 900, rows)}
+        columns |= {"transfer": random.integers(-4, 2, rows).clip(-1), "handle2_ms": random.integers(200, 400, rows)}
     work = Workload(
-        arrival_ms=np.cumsum(random.integers(0, 80, rows)),
-        handle_ms=(random.integers(150, 300, rows) * (1 + 3 * needs)),
-        patience_ms=random.integers(0, 900, rows),
+        arrival_ms=np.cumsum(random.integers(0, 200, rows)),
+        handle_ms=random.integers(100, 200, rows) * (1 + needs),
+        patience_ms=random.integers(0, 2_000, rows),
         wrap_up_ms=random.integers(0, 200, rows),
         queues=["a", "b"],
         requirements=ASKS,
@@ -412,8 +412,8 @@ def learnt(draw) -> tuple[Plan, Workload, int, Habits | None]:
 def test_columns_learn_the_same_of_each_pair(case):
     """Through the door and in columns every strategy is told the same of each pair, so the same follows.
 
-    Planted in the columns, and in the door: the group in which the agent stands; the class of the arrival for that of
-    the connection; rungs left out; nineteen for twenty; and in the columns the first agent of who was transferred.
+    Planted in the door, and in the columns: the group in which the agent stands; another class than that of the moment
+    of connecting. In the columns alone: the first agent of who was transferred; groups to which nobody has come.
     """
     plan, work, seed, habits = case
     Learning.told.clear()

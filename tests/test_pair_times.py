@@ -256,7 +256,7 @@ def test_what_is_in_hand_when_its_class_leaves():
 
 
 def test_what_began_before_anybody_asked():
-    """What is in hand when a guard begins to learn counts for its queue only. Planted: a pair of class -1."""
+    """What is in hand when a guard begins to learn counts for its queue only. Planted: it counted for group 0."""
     router = ready(plan(Schedule(longest="5m")))
     router.set_presence(0, "slow", "ready")
     router.enqueue(0, "long", "q")

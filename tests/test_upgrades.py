@@ -87,6 +87,49 @@ def test_what_format_11_did_not_know() -> None:
     assert router._ledger.closes == {}
 
 
+def test_what_format_12_did_not_know() -> None:
+    """Handle times of queues are those of then; of pairs none is known, and what is in hand counts for its queue only.
+
+    Seen to fail: counts of buckets read as buckets in use with their counts; what is in hand counted for class 0.
+    """
+    before = msgspec.msgpack.decode(golden(12)[16:])[37]
+    estimates = Router.restore(golden(12))._ledger.estimates
+    assert estimates is not None
+    assert {q: (times.total, list(times._counts)) for q, times in estimates.handled.items()} == {
+        q: (sum(row[2:]), row[2:]) for q, row in before[0]
+    }
+    assert len(estimates.handled) == 2
+    assert len(estimates.pairs) == 0
+    assert {i: row[:2] for i, row in estimates.in_hand.items()} == {i: tuple(row) for i, *row in before[2]}
+    assert {row[2:] for row in estimates.in_hand.values()} == {(-1, -1)}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda pairs: [*pairs, pairs[0]],
+        lambda pairs: [[10_000, *pairs[0][1:]]],
+        lambda pairs: [[pairs[0][0], 10_000, pairs[0][2]]],
+        lambda pairs: [[-1, *pairs[0][1:]]],
+        lambda pairs: [[*pairs[0][:2], [4096, 0]], [0, 0, [4096]]],
+    ],
+    ids=["twice", "no class", "no group", "class -1", "no handle times"],
+)
+def test_pairs_that_cannot_be_are_refused(change: Callable[[list[Any]], list[Any]]) -> None:
+    """Handle times of pairs are those of classes and groups that there are, each once.
+
+    Seen to fail: a group that is not there was found when the next interval was over.
+    """
+
+    def with_pairs(record: list[Any]) -> list[Any]:
+        *estimates, pairs = record[37]
+        assert pairs
+        return [*record[:37], [*estimates, change(pairs)], *record[38:]]
+
+    with pytest.raises(InputError, match="does not fit together"):
+        Router.restore(changed(golden(FORMAT), with_pairs))
+
+
 def test_a_layout_has_one_number() -> None:
     """What is read is written again as the same bytes, so a field that is new, or has gone, needs another number.
 

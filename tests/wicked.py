@@ -299,6 +299,19 @@ class Learning(Good):
         return Revision(version=observed.version, tables=tables)
 
 
+class Crossed(Learning):
+    """It takes the places of a pair for each other, and looks where there is no class."""
+
+    handle_permille = 900
+
+    def revise(self, observed: Observed, classes: Classes, groups: Groups) -> Revision:
+        """Costs by what is known of the pair."""
+        costs = [0] * (len(classes) * len(groups))
+        for k, g, handle_ms in observed.pair_handle_ms:
+            costs[g * len(classes) + k] = handle_ms if classes[g].queue else 0
+        return Revision(version=observed.version, tables=Tables(cost_in=costs))  # type: ignore[arg-type]
+
+
 class Late(Good):
     """It raises for a skill that agents only have under another plan, late in a play."""
 
@@ -339,6 +352,7 @@ WICKED: dict[str, tuple[Good, str]] = {
         (Turning(), "protocol"),
         (Raising(), "raises"),
         (Late(), "raises"),
+        (Crossed(), "raises"),
         (TooFar(), "range"),
         (TooShort(), "range"),
         (Fraction(), "range"),

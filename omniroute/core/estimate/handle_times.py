@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, chain, compress
 from typing import Final, Self
 
 from attrs import define, field
@@ -144,8 +144,8 @@ class HandleTimes:
 
     def state(self) -> tuple[int, ...]:
         """Return everything it knows: what it remembers, the sum, each bucket in use with its count. O(buckets)."""
-        counts = self._counts
-        return (self.remembered, self._sum, *(x for at, count in enumerate(counts) if count for x in (at, count)))
+        used = compress(enumerate(self._counts), self._counts)
+        return (self.remembered, self._sum, *chain.from_iterable(used))
 
     @classmethod
     def of_state(cls, state: Sequence[int]) -> Self:
