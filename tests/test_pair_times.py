@@ -9,7 +9,7 @@ import attrs
 import pytest
 from cores import CORES, using
 
-from omniroute import Agent, Plan, Queue, Router, SkillsFirst, Step, events, pair_times
+from omniroute import Agent, Plan, Queue, Router, SkillsFirst, Step, commands, events, pair_times
 from omniroute.pair_times import PAIRS_MAX
 from omniroute.requirements import parse
 from omniroute.strategies.protocol import ClassView, GroupView, Observed
@@ -218,6 +218,38 @@ def test_copies_know_the_pairs(copied):
     assert dues[0] == dues[1]
     assert set(times_of(router, dues[0]).values()) == {4, 20}
     assert other.digest() == router.digest()
+
+
+def test_a_replay_learns_the_same():
+    """The commands again give the same events, what is told of pairs included, from a snapshot at any place on.
+
+    Planted: rows in hand without class and home in a snapshot.
+    """
+    journal: list[tuple[int, commands.Command]] = []
+    for agent in ("fast", "slow"):
+        journal.append((0, commands.SignIn(agent, ready=False)))
+        journal.append((0, commands.SetObligation(agent, 10**9)))
+    now = 0
+    for agent, minutes in (("fast", 4), ("slow", 20)):
+        journal.append((now, commands.SetPresence(agent, "ready")))
+        for n in range(ENOUGH + 1):
+            journal.append((now, commands.Enqueue(f"{agent} {n}", "q", needs=("", "es")[n == 3])))
+            now += minutes * MINUTE
+            journal.append((now, commands.Finish(f"{agent} {n}")))
+        journal.append((now, commands.SetPresence(agent, "not_ready")))
+    journal += [(now, commands.Enqueue("one more", "q")), (now + 10 * MINUTE, commands.Cancel("one more"))]
+    at_once = plan(auto_accept=True)
+    router = Router(at_once)
+    happened = [router.apply(*move) for move in journal]
+    last = next(event for event in happened[-1] if isinstance(event, events.RevisionDue))
+    assert set(times_of(router, last).values()) == {4, 20}
+    for middle in range(0, len(journal), 7):
+        again = Router(at_once)
+        for move in journal[:middle]:
+            again.apply(*move)
+        again = Router.restore(again.snapshot())
+        assert [again.apply(*move) for move in journal[middle:]] == happened[middle:], middle
+        assert again.digest() == router.digest()
 
 
 def test_another_plan_keeps_what_it_still_has():
