@@ -7,7 +7,9 @@ whom such a deadline gave an agent, set-up or none; where agents answer, a set-u
 
 Columns number everything before the first instant, a router what comes when it comes. So that both get the same
 answers, a class counts here from the first interaction that enters it or a class that leads to it, and a group of
-agents with little time left from the first of them who is told an obligation.
+agents with little time left from the first of them who is told an obligation. Handle times of one instant count here in
+the order of rows, which a router cannot know: only where their counts are halved, or no more pairs fit, in the midst of
+such an instant could it tell a strategy something else.
 """
 
 from __future__ import annotations
