@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from omniroute.core.codes import Clause
 from omniroute.core.lifecycle import InteractionState, Presence
 from omniroute.core.limits import NEVER
+from omniroute.errors import UnknownNameError
 from omniroute.model import shown
 from omniroute.naming import TIER_BASE
-from omniroute.views import InteractionView, OfferView, Price, UnknownNameError, Why
+from omniroute.views import InteractionView, OfferView, Price, Why
 
 if TYPE_CHECKING:
     from omniroute.door import Door
@@ -91,7 +92,7 @@ def offered(door: Door, offer: int) -> OfferView:
     """Answer :meth:`omniroute.Router.offer` of a number."""
     found = door.ledger.offers.get(offer) if type(offer) is int else None
     if found is None:
-        raise UnknownNameError(f"no live offer {shown(offer)}")
+        raise UnknownNameError(f"no live offer {shown(offer)}", "offer")
     i, j, due = found
     return OfferView(
         offer=offer,

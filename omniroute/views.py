@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from attrs import frozen
 
 from omniroute.commands import Ref
-from omniroute.errors import MisuseError
+from omniroute.errors import UnknownNameError
 from omniroute.model import nearest, shown
 
 __all__ = [
@@ -21,14 +21,9 @@ __all__ = [
     "Price",
     "QueueBoard",
     "QueueView",
-    "UnknownNameError",
     "Why",
     "number_of",
 ]
-
-
-class UnknownNameError(MisuseError, LookupError):
-    """A read asked for a queue, an agent or an interaction that the router does not know (any more)."""
 
 
 def number_of(what: str, name: str, known: Mapping[str, int]) -> int:
@@ -39,7 +34,7 @@ def number_of(what: str, name: str, known: Mapping[str, int]) -> int:
     number = known.get(name) if isinstance(name, str) else None
     if number is None:
         hint = nearest(name, known) if what != "interaction" and len(known) < 100 else ""
-        raise UnknownNameError(f"unknown {what} {shown(name)}{hint}")
+        raise UnknownNameError(f"unknown {what} {shown(name)}{hint}", what)
     return number
 
 

@@ -12,10 +12,10 @@ from omniroute import events as e
 from omniroute.commands import Revise
 from omniroute.core.lifecycle import PresenceMove
 from omniroute.core.reference.columns import chance
+from omniroute.errors import UnknownNameError
 from omniroute.plan import Plan
 from omniroute.router import Router
 from omniroute.strategies.desk import Desk, priced_by
-from omniroute.views import UnknownNameError
 from omniroute.world.outcome import OutcomeCode
 from omniroute.world.simulate import presences_of
 from omniroute.world.workload import Habits, Workload

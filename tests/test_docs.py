@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 import omniroute
-from omniroute import commands, events
+from omniroute import commands, errors, events
 from omniroute.core import codes, lifecycle, limits
 from omniroute.formats import limits as readers
 from omniroute.insight import metrics
@@ -238,6 +238,41 @@ def test_commands_and_events(kind: type) -> None:
 def test_words_of_the_reference(word: str) -> None:
     """Every public name, refusal, clause, presence and metric is in the reference, in code letters."""
     assert f"`{word}`" in REFERENCE
+
+
+def kinds_of_errors() -> list[type[errors.OmnirouteError]]:
+    """Every error of the package, wherever it is defined."""
+    for name in MODULES:
+        if name not in EXTRAS:
+            importlib.import_module(name)
+    found = [errors.OmnirouteError]
+    for kind in found:
+        found += [below for below in kind.__subclasses__() if below.__module__.startswith("omniroute.")]
+    return found
+
+
+def test_words_for_clients() -> None:
+    """Each error has a word of its own, no refusal has the same, and the page lists them all as the code has them.
+
+    Planted: an error with the word of its base.
+    """
+    kinds = {kind.word: kind.__name__ for kind in kinds_of_errors()}
+    assert len(kinds) == len(kinds_of_errors())
+    assert all("word" in vars(kind) for kind in kinds_of_errors())
+    reasons = {reason: "Rejected" for reason in events.REASONS if reason}
+    assert not kinds.keys() & reasons.keys()
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| (.+) \|$", (DOCS / "reference/words.md").read_text(), re.MULTILINE)
+    assert [(word, sentence) for word, _, sentence in rows] == list(errors.WORDS.items())
+    assert {word: comes_as for word, comes_as, _ in rows} == kinds | reasons
+
+
+def test_words_for_clients_name_nobody() -> None:
+    """A sentence for a client is the same whoever asks, about whomever: one line, and no place for a name in it."""
+    for word, sentence in errors.WORDS.items():
+        assert re.fullmatch(r"[a-z]+(_[a-z]+)*", word)
+        assert re.fullmatch(r"[A-Z][a-zA-Z ,.]{10,100}\.", sentence), word
+    for what in ("agent", "queue", "interaction", "offer", "channel"):
+        assert errors.UnknownNameError("zoe", what).word in errors.WORDS
 
 
 def test_methods_of_the_core() -> None:

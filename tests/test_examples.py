@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from omniroute.errors import WORDS
 from omniroute.journal import Journaled, SqliteStore
 from omniroute.plan import Plan, Queue
 
@@ -67,6 +68,11 @@ class Service:
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, json.loads(error.read() or b"null")
+
+
+def told(word: str) -> dict[str, str]:
+    """What a service answers where something did not go: a word, and the sentence that omniroute has for it."""
+    return {"error": word, "message": WORDS.get(word, "")}
 
 
 @contextmanager
@@ -153,9 +159,7 @@ def test_chats_live_through_kills(tmp_path: Path, desks: ExitStack) -> None:
         assert ana.state["chats"] == {"c1": "connected"}
         ana.say(do="finish", chat="c1")
         assert ana.heard("Finished")["interaction"] == "c1"
-        assert service.http("POST", "/chats", {"chat": "c1", "queue": "sales"})[1] == {
-            "detail": "duplicate_interaction"
-        }
+        assert service.http("POST", "/chats", {"chat": "c1", "queue": "sales"})[1] == told("duplicate_interaction")
 
 
 def test_an_agent_who_vanishes_in_the_middle_of_an_offer(tmp_path: Path, desks: ExitStack) -> None:
@@ -237,11 +241,11 @@ def test_customers_may_send_anything(tmp_path: Path, desks: ExitStack) -> None:
     """What is not understood is refused with a word out of a list, and nothing of an error is told."""
     with running("chat_service.py", tmp_path / "chats.journal") as service:
         for body in HOSTILE:
-            assert service.http("POST", "/chats", body) == (422, {"detail": "not_understood"}), body
-        assert service.http("POST", "/chats", b" " * 5_000) == (413, {"detail": "too_long"})
-        assert service.http("POST", "/chats", {"chat": "c2", "queue": "sails"}) == (409, {"detail": "unknown_queue"})
+            assert service.http("POST", "/chats", body) == (422, told("not_understood")), body
+        assert service.http("POST", "/chats", b" " * 5_000) == (413, told("too_long"))
+        assert service.http("POST", "/chats", {"chat": "c2", "queue": "sails"}) == (409, told("unknown_queue"))
         for path in ("/chats/c2", "/chats/" + "%F0%9F%A6%80" * 300, "/chats/c%00"):
-            assert service.http("GET", path) == (404, {"detail": "unknown"})
+            assert service.http("GET", path) == (404, told("unknown_interaction"))
         assert service.http("POST", "/chats", {"chat": "c2", "queue": "sales"})[0] == 202
 
 
@@ -261,16 +265,16 @@ def test_agents_may_send_anything(tmp_path: Path, desks: ExitStack) -> None:
         offer = ana.heard("Offered")["offer"]
         for message in ("", "{", "[" * 4_000, '{"do": "leave"}', '{"do": "accept", "offer": -1}', b"\xff"):
             ben.socket.send(message)
-            assert ben.heard("detail")["detail"] == "not_understood", message
+            assert ben.heard("error")["error"] == "not_understood", message
         for what in ({"do": "accept"}, {"do": "accept", "offer": offer}, {"do": "decline", "offer": offer}):
             ben.say(**what)
-            assert ben.heard("detail")["detail"] == "unknown"
+            assert ben.heard("error")["error"] == "unknown_offer"
         ana.say(do="accept", offer=offer)
         ana.heard("done")
         ben.say(do="finish", chat="c1")
-        assert ben.heard("detail")["detail"] == "unknown"
+        assert ben.heard("error")["error"] == "unknown_interaction"
         ana.say(do="accept", offer=offer)
-        assert ana.heard("detail")["detail"] == "unknown"
+        assert ana.heard("error")["error"] == "unknown_offer"
         ben.socket.send("x" * 5_000)
         assert ben.ended() == 1009
         assert service.http("GET", "/chats/c1")[1]["agent"] == "ana"
@@ -329,7 +333,7 @@ def test_lines_live_through_kills(tmp_path: Path, peers: ExitStack) -> None:
         peer = Peer(peers, service)
         assert peer.ask("enqueue", interaction="call-1", queue="sales", key="k1") == first
         assert peer.ask("look", agent="ana") == {"presence": "ready", "offers": {str(offer): "call-1"}, "in_hand": []}
-        assert peer.ask("enqueue", interaction="call-1", queue="sales") == {"error": "duplicate_interaction"}
+        assert peer.ask("enqueue", interaction="call-1", queue="sales") == told("duplicate_interaction")
         assert peer.ask("answer", offer=offer, accept=True)["events"][-1]["event"] == "Connected"
     with running("line_service.py", journal) as service:
         peer = Peer(peers, service)
@@ -368,8 +372,8 @@ def test_lines_may_say_anything(tmp_path: Path, peers: ExitStack) -> None:
         for line in (b"", b"{", b"\xff", b"[" * 4_000, b'{"do":"look"}', b'{"do":"look","id":1,"agent":"\\u0000"}'):
             peer.socket.sendall(line + b"\n")
             assert peer.heard() == {"error": "not_understood"}, line
-        assert peer.ask("watch", agent="zoe") == {"error": "unknown"}
-        assert peer.ask("answer", offer=1, accept=True) == {"error": "unknown_offer"}
+        assert peer.ask("watch", agent="zoe") == told("unknown_agent")
+        assert peer.ask("answer", offer=1, accept=True) == told("unknown_offer")
         peer.socket.sendall(b"x" * 6_000)
         assert [peer.heard(), peer.heard()] == [{"error": "line_too_long"}, {}]
         other.socket.sendall(b'{"do":"enqueue","id":1,"interaction":"call-1","queue":"sales"}')
@@ -471,8 +475,9 @@ def test_threads_may_be_told_anything(tmp_path: Path) -> None:
     """What is not understood is answered with a word, and nothing of an error is told."""
     with running("thread_service.py", tmp_path / "calls.journal", tmp_path / "calls.db") as service:
         for body in (b"", b"{", b"\xff", b"[" * 4_000, b'{"do": "eat"}', b'{"do": "sign_in", "agent": "\\u0000"}'):
-            assert service.http("POST", "/", body) == (422, {"error": "not_understood"}), body
-        assert service.http("POST", "/", b" " * 5_000) == (413, {"error": "too_long"})
-        assert service.http("POST", "/", {"do": "sign_in", "agent": "zoe"}) == (409, {"error": "unknown_agent"})
-        for path in ("/agents/zoe", "/agents", "/agents/%00"):
-            assert service.http("GET", path) == (404, {"error": "unknown"})
+            assert service.http("POST", "/", body) == (422, told("not_understood")), body
+        assert service.http("POST", "/", b" " * 5_000) == (413, told("too_long"))
+        assert service.http("POST", "/", {"do": "sign_in", "agent": "zoe"}) == (409, told("unknown_agent"))
+        for path in ("/agents/zoe", "/agents/", "/agents/%00"):
+            assert service.http("GET", path) == (404, told("unknown_agent"))
+        assert service.http("GET", "/agents") == (404, told("unknown"))

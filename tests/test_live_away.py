@@ -10,10 +10,10 @@ import pytest
 from cores import CORES
 
 from omniroute import Agent, Plan, Queue, Router, events
-from omniroute.errors import MisuseError
+from omniroute.errors import MisuseError, UnknownNameError
 from omniroute.journal import MemoryStore, SqliteStore
 from omniroute.live import AsyncRouter, FellBehindError, ThreadRouter
-from omniroute.views import OfferView, UnknownNameError
+from omniroute.views import OfferView
 
 PLAN = Plan(
     queues=[Queue("sales", offer_timeout_ms="20s", wrap_up_ms="5s"), Queue("setup", setup_timeout_ms="10s")],

@@ -15,9 +15,8 @@ from pacing_world import Day, Host
 
 from omniroute import Agent, Channel, Plan, Queue, Router, Step, Target
 from omniroute.core.estimate import Arrivals, HandleTimes, memory
-from omniroute.errors import MisuseError, PlanError, TimeError
+from omniroute.errors import MisuseError, PlanError, TimeError, UnknownNameError
 from omniroute.strategies.pacing import Prospect, Room, room
-from omniroute.views import UnknownNameError
 from omniroute.world.demo import demo_day
 from omniroute.world.streams import HOUR_MS
 

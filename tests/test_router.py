@@ -16,11 +16,10 @@ from omniroute import Agent, Channel, Plan, Priority, Queue, Router, Step, comma
 from omniroute.answers import Answer, Kind
 from omniroute.core.codes import AgentKey, Clause, EventKind, Reason
 from omniroute.core.lifecycle import REFUSALS
-from omniroute.errors import InputError, InvariantError, MisuseError, PlanError, TimeError
+from omniroute.errors import InputError, InvariantError, MisuseError, PlanError, TimeError, UnknownNameError
 from omniroute.ledger import _TELLERS
 from omniroute.plan import Limits
 from omniroute.strategies.protocol import Absent, Place, Tables
-from omniroute.views import UnknownNameError
 
 
 @pytest.fixture(params=CORES, autouse=True)

@@ -1,6 +1,7 @@
 """Chats over HTTP, agents over WebSockets, a journal on disk: ``python chat_service.py JOURNAL PORT``."""
 
 import asyncio
+import logging
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -12,14 +13,14 @@ from fastapi import FastAPI, HTTPException, Request, WebSocket, WebSocketDisconn
 from fastapi.responses import JSONResponse
 
 from omniroute import Agent, Channel, Plan, Queue, Router, events
-from omniroute.errors import JournalError, MisuseError, OmnirouteError
+from omniroute.errors import WORDS, JournalError, MisuseError, OmnirouteError, UnknownNameError
 from omniroute.journal import SqliteStore
 from omniroute.live import AsyncRouter, FellBehindError, Subscription
-from omniroute.views import UnknownNameError
 
 QUEUES, AGENTS = [Queue("sales", offer_timeout_ms="20s")], [Agent("ana", units=2), Agent("ben", units=2)]
 PLAN = Plan(channels=[Channel("chat")], queues=QUEUES, agents=AGENTS)
 BODY_MAX = 4_096  # bytes of a request, and of a message of an agent
+STATUS = {UnknownNameError: 404, MisuseError: 422, JournalError: 503}  # of errors; 500 for others, 409 for refusals
 
 
 # What may come from outside; nothing else is understood.
@@ -45,18 +46,19 @@ def understood(data: bytes, kind: type) -> Any:
 
 
 def accepted(told: list[events.Event]) -> None:
-    """409 where the router has refused a command, which is the last event; its reason is out of a fixed list."""
+    """409 where the router has refused a command, which is the last event; its reason is one of WORDS."""
     if told and isinstance(told[-1], events.Rejected):
         raise HTTPException(409, told[-1].reason)
 
 
-def answer_to(error: Exception) -> tuple[dict[str, str], int]:
-    """A word and a status; the text of an error of omniroute stays here."""
-    if isinstance(error, HTTPException):
-        return {"detail": error.detail}, error.status_code
-    words = {UnknownNameError: ("unknown", 404), MisuseError: ("not_understood", 422), JournalError: ("try_again", 503)}
-    word, status = next((words[kind] for kind in words if isinstance(error, kind)), ("broken", 500))
-    return {"detail": word}, status
+def answer_to(error: HTTPException | OmnirouteError) -> tuple[dict[str, str], int]:
+    """A word, a sentence where omniroute has one, and a status; the text of an error stays in the log."""
+    if isinstance(error, OmnirouteError):
+        logging.warning("%s: %s", error.word, error)
+        word, status = error.word, next((STATUS[kind] for kind in STATUS if isinstance(error, kind)), 500)
+    else:
+        word, status = error.detail, error.status_code
+    return {"error": word, "message": WORDS.get(word, "")}, status
 
 
 @asynccontextmanager
@@ -72,8 +74,9 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 app = FastAPI(lifespan=lifespan, openapi_url=None)
 
 
+@app.exception_handler(HTTPException)
 @app.exception_handler(OmnirouteError)
-async def refuse(_: Request, error: OmnirouteError) -> JSONResponse:
+async def refuse(_: Request, error: HTTPException | OmnirouteError) -> JSONResponse:
     return JSONResponse(*answer_to(error))
 
 
@@ -153,8 +156,8 @@ async def obeyed(live: AsyncRouter, agent: str, message: Mapping[str, Any]) -> d
             accepted(await live.finish(say.chat))
         elif say.do != "finish" and live.router.offer(say.offer).agent == agent:
             accepted(await (live.accept if say.do == "accept" else live.decline)(say.offer))
-        else:
-            raise UnknownNameError
+        else:  # as if it were not there
+            raise UnknownNameError(f"not of {agent}", "interaction" if say.do == "finish" else "offer")
         return {"done": say.do}
     except (HTTPException, OmnirouteError) as error:
         return answer_to(error)[0]

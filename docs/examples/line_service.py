@@ -1,6 +1,7 @@
 """A routing service of lines of JSON over TCP, with asyncio alone: ``python line_service.py JOURNAL PORT``."""
 
 import asyncio
+import logging
 import signal
 import sys
 from contextlib import suppress
@@ -10,10 +11,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from omniroute import Agent, Plan, Queue, commands, events
-from omniroute.errors import JournalError, MisuseError, OmnirouteError
+from omniroute.errors import WORDS, OmnirouteError, UnknownNameError
 from omniroute.journal import SqliteStore
-from omniroute.live import AsyncRouter, FellBehindError, Subscription
-from omniroute.views import UnknownNameError
+from omniroute.live import AsyncRouter, Subscription
 
 PLAN = Plan(queues=[Queue("sales", offer_timeout_ms="20s")], agents=[Agent("ana"), Agent("ben")])
 LINE_MAX = 4_096  # bytes
@@ -107,7 +107,7 @@ class Peer:
             await self.say(id=line.id, **await self.answered(line))
 
     async def answered(self, line: Line) -> dict[str, Any]:
-        """What is answered: a word where it went wrong, and never the text of an error."""
+        """What is answered: a word and a sentence where it went wrong."""
         try:
             if isinstance(line, Look):
                 return self.state_of(line.agent)
@@ -118,14 +118,10 @@ class Peer:
                     self.watching[line.agent] = asyncio.create_task(self.watch(line.agent, heard))
                 return state
             told = await self.live.apply(command_of(line), line.key)
-        except UnknownNameError:
-            return {"error": "unknown"}
-        except JournalError:
-            return {"error": "try_again"}  # with the same key
-        except MisuseError:
-            return {"error": "not_understood"}
+        except OmnirouteError as error:
+            return failed(error)
         if told and isinstance(told[-1], events.Rejected):
-            return {"error": told[-1].reason}
+            return {"error": told[-1].reason, "message": WORDS[told[-1].reason]}
         return {"events": [named(event) for event in told]}
 
     def state_of(self, agent: str) -> dict[str, Any]:
@@ -139,11 +135,15 @@ class Peer:
             try:
                 async for event in heard:
                     await self.say(**named(event))
-            except FellBehindError:
-                await self.say(error="fell_behind")  # watch again: the answer is the state
-            except OmnirouteError:
-                await self.say(error="try_again")
+            except OmnirouteError as error:  # where it fell behind: watch again, the answer is the state
+                await self.say(**failed(error))
         self.watching.pop(agent, None)
+
+
+def failed(error: OmnirouteError) -> dict[str, Any]:
+    """What to tell of an error; its text stays in the log."""
+    logging.warning("%s: %s", error.word, error)
+    return {"error": error.word, "message": WORDS[error.word]}
 
 
 def named(event: events.Event) -> dict[str, Any]:

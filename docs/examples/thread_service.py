@@ -1,5 +1,6 @@
 """A service of threads, and a database that follows it: ``python thread_service.py JOURNAL DATABASE PORT``."""
 
+import logging
 import signal
 import socketserver
 import sqlite3
@@ -13,13 +14,17 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import msgspec
 
 from omniroute import Agent, Plan, Queue, Router, commands, events
-from omniroute.errors import JournalError, MisuseError
+from omniroute.errors import WORDS, JournalError, MisuseError, OmnirouteError, UnknownNameError
 from omniroute.journal import SqliteStore, unseen
 from omniroute.live import ThreadRouter
-from omniroute.views import UnknownNameError
 
 PLAN = Plan(queues=[Queue("sales", offer_timeout_ms="20s")], agents=[Agent("ana"), Agent("ben")])
 BODY_MAX = 4_096  # bytes
+STATUS = {
+    UnknownNameError: HTTPStatus.NOT_FOUND,
+    MisuseError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    JournalError: HTTPStatus.SERVICE_UNAVAILABLE,
+}
 
 # What may come from outside; nothing else is understood.
 Id = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9._-]{1,64}\Z")]
@@ -75,7 +80,7 @@ class History:
 
 
 class Refused(Exception):  # noqa: N818 - it is an answer
-    """A status and a word: the text of an error stays here."""
+    """A status and a word."""
 
     def __init__(self, status: HTTPStatus, word: str) -> None:
         self.status, self.word = status, word
@@ -114,12 +119,10 @@ def answered(live: ThreadRouter, environ: dict[str, Any]) -> dict[str, Any]:
             case "GET", ["agents", agent]:
                 return live.read(partial(desk, agent))
         raise Refused(HTTPStatus.NOT_FOUND, "unknown")
-    except UnknownNameError:
-        raise Refused(HTTPStatus.NOT_FOUND, "unknown") from None
-    except JournalError:
-        raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "try_again") from None
-    except MisuseError:
-        raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, "not_understood") from None
+    except OmnirouteError as error:  # its text stays in the log
+        logging.warning("%s: %s", error.word, error)
+        status = next((STATUS[kind] for kind in STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
+        raise Refused(status, error.word) from None
 
 
 def application(live: ThreadRouter, environ: dict[str, Any], start: Callable[..., object]) -> Iterable[bytes]:
@@ -127,7 +130,7 @@ def application(live: ThreadRouter, environ: dict[str, Any], start: Callable[...
     try:
         answer = answered(live, environ)
     except Refused as refused:
-        status, answer = refused.status, {"error": refused.word}
+        status, answer = refused.status, {"error": refused.word, "message": WORDS.get(refused.word, "")}
     start(f"{status.value} {status.phrase}", [("Content-Type", "application/json")])
     return [msgspec.json.encode(answer)]
 

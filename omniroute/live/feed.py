@@ -17,6 +17,8 @@ E = TypeVar("E", bound=Event)
 class FellBehindError(OmnirouteError):
     """A subscription had more waiting than it may. ``after`` is the last event it brought: go on from there."""
 
+    word = "fell_behind"
+
     def __init__(self, after: int, backlog: int) -> None:
         self.after = after
         super().__init__(f"more than {backlog} events waited for this subscription; it ended behind event {after}")
