@@ -102,8 +102,7 @@ def _queue(door: Door, now: int, q: int, found: _Count, activities: dict[int, Co
     queue = naming.queue_values[q]
     serving = []
     for group, counts in activities.items():
-        view = naming.group_views[group]
-        if (view.queues is None or queue.name in view.queues) and queue.requirement.matches(view.skills, view.labels):
+        if naming.group_views[group].may_serve(queue.name, queue.requirement):
             serving.append(counts)
     channels = dict.fromkeys(naming.class_names[k].view.channel for k in naming.queue_classes[q])
     return QueueBoard(

@@ -11,7 +11,17 @@ from omniroute.errors import PlanError, RequirementError
 from omniroute.model import checked_integer, shown
 from omniroute.requirements import Requirement, parse
 
-__all__ = ["DURATION_MAX_MS", "Duration", "duration_text", "milliseconds", "parsed", "share", "unique", "values"]
+__all__ = [
+    "DURATION_MAX_MS",
+    "Duration",
+    "duration_text",
+    "longer_than_nothing",
+    "milliseconds",
+    "parsed",
+    "share",
+    "unique",
+    "values",
+]
 
 Duration: TypeAlias = int | str | timedelta
 """Milliseconds, text such as ``"30s"`` or ``"1h30m"``, or a timedelta."""
@@ -45,6 +55,14 @@ def milliseconds(value: Duration, field: str = "duration") -> int:
     elif isinstance(value, bool) or not isinstance(value, int):
         raise PlanError(f'expected a duration such as "30s" or integer milliseconds, got {shown(value)}', field=field)
     return checked_integer(number, field, 0, DURATION_MAX_MS)
+
+
+def longer_than_nothing(value: Duration, field: str) -> int:
+    """Return a duration in milliseconds, at least 1. Raises PlanError naming ``field``."""
+    found = milliseconds(value, field)
+    if not found:
+        raise PlanError("must be longer than nothing", field=field)
+    return found
 
 
 def duration_text(value_ms: int) -> str:

@@ -21,9 +21,9 @@ from typing import Final, Literal
 
 import attrs
 
-from omniroute.checks import Duration, milliseconds
+from omniroute.checks import Duration, longer_than_nothing, milliseconds
 from omniroute.errors import PlanError
-from omniroute.model import INTEGER_MAX, checked_integer, checked_name, shown
+from omniroute.model import INTEGER_MAX, checked_bool, checked_integer, checked_name, shown
 
 __all__ = ["Effort", "JourneyRules"]
 
@@ -59,7 +59,7 @@ class Effort:
 
 
 def _expires(value: Duration) -> int:
-    return _longer_than_nothing(milliseconds(value, "expires"), "expires")
+    return longer_than_nothing(value, "expires")
 
 
 def _repeat_within(value: Duration) -> int:
@@ -67,7 +67,7 @@ def _repeat_within(value: Duration) -> int:
 
 
 def _prefer_for(value: Duration | None) -> int | None:
-    return None if value is None else _longer_than_nothing(milliseconds(value, "prefer_for"), "prefer_for")
+    return None if value is None else longer_than_nothing(value, "prefer_for")
 
 
 def _repeat_head_start(value: Duration) -> int:
@@ -76,12 +76,6 @@ def _repeat_head_start(value: Duration) -> int:
 
 def _limit(value: int) -> int:
     return checked_integer(value, "limit", 1, INTEGER_MAX)
-
-
-def _longer_than_nothing(value_ms: int, field: str) -> int:
-    if not value_ms:
-        raise PlanError("must be longer than nothing", field=field)
-    return value_ms
 
 
 def _private(value: Iterable[str]) -> tuple[str, ...]:
@@ -126,8 +120,7 @@ class JourneyRules:
         if self.prefer not in (None, "last_agent", "owner"):
             raise PlanError(f'expected "last_agent" or "owner", got {shown(self.prefer)}', field="prefer")
         for field in ("one_agent", "hash_keys"):
-            if not isinstance(getattr(self, field), bool):
-                raise PlanError(f"expected true or false, got {shown(getattr(self, field))}", field=field)
+            checked_bool(getattr(self, field), field)
         if not isinstance(self.effort, Effort):
             raise PlanError(f"expected Effort, got {shown(self.effort)}", field="effort")
         if self.prefer_for_ms is not None and self.prefer is None and not self.one_agent:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import attrs
 
@@ -38,6 +38,7 @@ WINDOWS_MAX = 65_536
 INSTANT_MAX = 253_402_300_799_999
 """The last millisecond of the year 9999, since 1970-01-01T00:00:00Z."""
 
+_T = TypeVar("_T")
 _LIKE_LENGTH, _LOOKED_AT = 64, 1_000
 _REFUSED = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -148,13 +149,30 @@ def instant(value: object, field: str = "instant") -> int:
     return checked_integer(value, field, 0, INSTANT_MAX)
 
 
-def _mapping(value: object, field: str, most: int, convert: Callable[[object, str], object]) -> dict[str, object]:
+def instant_text(at_ms: int) -> str:
+    """Return an instant as ISO 8601 in UTC.
+
+    >>> instant_text(1_774_747_800_000)
+    '2026-03-29T01:30:00Z'
+    """
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)
+    return moment.isoformat(timespec="milliseconds" if at_ms % 1_000 else "seconds").replace("+00:00", "Z")
+
+
+def checked_bool(value: object, field: str) -> bool:
+    """Return true or false as it is. Raises PlanError naming ``field``."""
+    if not isinstance(value, bool):
+        raise PlanError(f"expected true or false, got {shown(value)}", field=field)
+    return value
+
+
+def _mapping(value: object, field: str, most: int, convert: Callable[[object, str], _T]) -> dict[str, _T]:
     """Return a dict sorted by normalised name with converted values; two spellings of one name are refused."""
     if not isinstance(value, Mapping):
         raise PlanError(f"expected a table from names to values, got {shown(value)}", field=field)
     if len(value) > most:
         raise PlanError(f"at most {most} names, got {len(value)}", field=field)
-    found: dict[str, object] = {}
+    found: dict[str, _T] = {}
     for key, item in value.items():
         name = checked_term(key, field)
         if name in found:
@@ -166,7 +184,7 @@ def _mapping(value: object, field: str, most: int, convert: Callable[[object, st
 def _skills(value: Mapping[str, int]) -> Mapping[str, int]:
     """Return skill levels by name; level 0 is the same as not having the skill and is dropped."""
     levels = _mapping(value, "skills", SKILLS_MAX, lambda item, field: checked_integer(item, field, 0, INTEGER_MAX))
-    return MappingProxyType({name: level for name, level in levels.items() if isinstance(level, int) and level})
+    return MappingProxyType({name: level for name, level in levels.items() if level})
 
 
 def _label(value: object, field: str) -> Label:
@@ -202,15 +220,14 @@ def checked_labels(value: Mapping[str, Label], field: str, most: int) -> Mapping
     >>> dict(checked_labels({"tiers": ["gold"], "site": "north"}, "labels", 2))
     {'site': 'north', 'tiers': frozenset({'gold'})}
     """
-    found = _mapping(value, field, most, _label)
-    return MappingProxyType({name: _label(item, name) for name, item in found.items()})
+    return MappingProxyType(_mapping(value, field, most, _label))
 
 
 def _labels(value: Mapping[str, Label]) -> Mapping[str, Label]:
     return checked_labels(value, "labels", LABELS_MAX)
 
 
-def _penalties(value: object, field: str) -> Mapping[str, int]:
+def _integers(value: object, field: str) -> Mapping[str, int]:
     """Return integers >= 0 by name (as written: these are names of queues and channels), sorted by name."""
     if not isinstance(value, Mapping):
         raise PlanError(f"expected a table from names to integers, got {shown(value)}", field=field)
@@ -228,26 +245,24 @@ def _queues(value: Mapping[str, int] | Iterable[str] | None) -> Mapping[str, int
     if value is None:
         return None
     if isinstance(value, Mapping):
-        return _penalties(value, "queues")
+        return _integers(value, "queues")
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise PlanError(f"expected a table of penalties or a list of names, got {shown(value)}", field="queues")
-    return _penalties({checked_name(name, "queues"): 0 for name in value}, "queues")
+    return _integers({checked_name(name, "queues"): 0 for name in value}, "queues")
 
 
 def _at_most(value: Mapping[str, int]) -> Mapping[str, int]:
     """Return the most interactions at one time by channel."""
-    return _penalties(value, "at_most")
+    return _integers(value, "at_most")
 
 
 def _label_at_most(value: Mapping[str, int]) -> Mapping[str, int]:
     """Return the most interactions at one time by label of the interaction."""
-    return _penalties(value, "label_at_most")
+    return _integers(value, "label_at_most")
 
 
-def _bool(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise PlanError(f"expected true or false, got {shown(value)}", field="auto_accept")
-    return value
+def _auto_accept(value: object) -> bool:
+    return checked_bool(value, "auto_accept")
 
 
 def _burst(value: int) -> int:
@@ -270,7 +285,7 @@ def _delays(value: Mapping[str, object]) -> Mapping[str, int]:
     if not isinstance(value, Mapping):
         raise PlanError(f"expected a table from queues to durations, got {shown(value)}", field="delays")
     found = {checked_name(name, "delays"): _delay(item, f"delays.{name}", 0) for name, item in value.items()}
-    return _penalties({name: delay for name, delay in found.items() if delay}, "delays")
+    return _integers({name: delay for name, delay in found.items() if delay}, "delays")
 
 
 def _windows(value: Iterable[Sequence[object]]) -> tuple[tuple[int, int], ...]:
@@ -394,7 +409,7 @@ class Agent:
     order: int = attrs.field(default=0, converter=_order, kw_only=True)
     windows: tuple[tuple[int, int], ...] = attrs.field(default=(), converter=_windows, kw_only=True)
     label_at_most: Mapping[str, int] = attrs.field(factory=dict, converter=_label_at_most, eq=_items, kw_only=True)
-    auto_accept: bool = attrs.field(default=False, converter=_bool, kw_only=True)
+    auto_accept: bool = attrs.field(default=False, converter=_auto_accept, kw_only=True)
     burst: int = attrs.field(default=0, converter=_burst, kw_only=True)
     burst_per_ms: int = attrs.field(default=60_000, converter=_burst_per, kw_only=True)
     delays: Mapping[str, int] = attrs.field(factory=dict, converter=_delays, eq=_items, kw_only=True)

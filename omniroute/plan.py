@@ -31,7 +31,17 @@ from typing import Final, Literal, Protocol
 
 import attrs
 
-from omniroute.checks import DURATION_MAX_MS, Duration, duration_text, milliseconds, parsed, share, unique, values
+from omniroute.checks import (
+    DURATION_MAX_MS,
+    Duration,
+    duration_text,
+    longer_than_nothing,
+    milliseconds,
+    parsed,
+    share,
+    unique,
+    values,
+)
 from omniroute.conditions import Condition, OnlyWhile
 from omniroute.core.limits import HALF_LIFE, OPENS_MAX
 from omniroute.errors import PlanError
@@ -43,6 +53,7 @@ from omniroute.model import (
     UNITS_MAX,
     Agent,
     Label,
+    checked_bool,
     checked_integer,
     checked_name,
     checked_term,
@@ -96,12 +107,6 @@ class StrategyValue(Protocol):
         """The number that changes when its answers do."""
 
 
-def _at_least_one(value: int, field: str) -> int:
-    if value < 1:
-        raise PlanError("must be longer than nothing", field=field)
-    return value
-
-
 def _name(value: str) -> str:
     return checked_name(value, "name")
 
@@ -133,21 +138,21 @@ def _short_abandon(value: Duration) -> int:
 def _offer_timeout(value: Duration | None) -> int | None:
     if value is None or value == _NEVER:
         return None
-    return _at_least_one(milliseconds(value, "offer_timeout"), "offer_timeout")
+    return longer_than_nothing(value, "offer_timeout")
 
 
 def _offer_every(value: Duration | None) -> int | None:
-    return None if value is None else _at_least_one(milliseconds(value, "offer_every"), "offer_every")
+    return None if value is None else longer_than_nothing(value, "offer_every")
 
 
 def _setup_timeout(value: Duration | None) -> int | None:
-    return None if value is None else _at_least_one(milliseconds(value, "setup_timeout"), "setup_timeout")
+    return None if value is None else longer_than_nothing(value, "setup_timeout")
 
 
 def _estimates(value: Duration | None) -> int | None:
     if value is None or value == _NEVER:
         return None
-    return _at_least_one(milliseconds(value, "estimates"), "estimates")
+    return longer_than_nothing(value, "estimates")
 
 
 def _agent_window(value: Duration) -> int:
@@ -203,25 +208,19 @@ def _reserves(value: Iterable[str]) -> tuple[str, ...]:
 
 
 def _survives_sign_out(value: object) -> bool:
-    return _bool(value, "survives_sign_out")
+    return checked_bool(value, "survives_sign_out")
 
 
 def _auto_accept(value: object) -> bool:
-    return _bool(value, "auto_accept")
+    return checked_bool(value, "auto_accept")
 
 
 def _paced(value: object) -> bool:
-    return _bool(value, "paced")
+    return checked_bool(value, "paced")
 
 
 def _patient(value: object) -> bool:
-    return _bool(value, "patient")
-
-
-def _bool(value: object, field: str) -> bool:
-    if not isinstance(value, bool):
-        raise PlanError(f"expected true or false, got {shown(value)}", field=field)
-    return value
+    return checked_bool(value, "patient")
 
 
 def _allows(value: Iterable[str] | None) -> tuple[str, ...] | None:

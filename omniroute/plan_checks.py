@@ -14,7 +14,7 @@ from omniroute.requirements import Requirement, conjunction
 
 if TYPE_CHECKING:
     from omniroute.intake import Intake
-    from omniroute.plan import Plan
+    from omniroute.plan import Limits, Plan
 
 __all__ = ["check_parts"]
 
@@ -34,6 +34,12 @@ def check_parts(plan: Plan) -> None:
         _check_declared(plan)
 
 
+def _check_length(name: str, limits: Limits, field: str) -> None:
+    if len(name) > limits.name_length:
+        message = f"at most {limits.name_length} characters (limits.name_length), got {len(name)}"
+        raise PlanError(message, field=field)
+
+
 def _check_sizes(plan: Plan) -> None:
     """Check counts, name lengths and that names are not given twice."""
     limits = plan.limits
@@ -50,9 +56,7 @@ def _check_sizes(plan: Plan) -> None:
         if not names and field in ("channels", "queues"):
             raise PlanError("expected at least one", field=field)
         for position, name in enumerate(names):
-            if len(name) > limits.name_length:
-                message = f"at most {limits.name_length} characters (limits.name_length), got {len(name)}"
-                raise PlanError(message, field=f"{field}[{position}]{key}")
+            _check_length(name, limits, f"{field}[{position}]{key}")
         unique(names, key, field)
     for position, queue in enumerate(plan.queues):
         if len(queue.steps) > limits.steps:
@@ -150,9 +154,7 @@ def _check_windows(plan: Plan) -> None:
         if queue.window is None:
             continue
         name, length, field = queue.window.name, queue.window.length_ms, f"queues[{position}].window"
-        if len(name) > plan.limits.name_length:
-            message = f"at most {plan.limits.name_length} characters (limits.name_length), got {len(name)}"
-            raise PlanError(message, field=f"{field}.name")
+        _check_length(name, plan.limits, f"{field}.name")
         if lengths.setdefault(name, length) != length:
             raise PlanError(f"an earlier queue of the same window says {lengths[name]} ms", field=field)
     if len(lengths) > WINDOWS_MAX:
@@ -191,9 +193,7 @@ def _check_intake(plan: Plan, intake: Intake) -> None:
     """Check that rules name queues of this plan, not too many, and have names that are not too long."""
     queues, limits = {queue.name for queue in plan.queues}, plan.limits
     for field, rule in intake.places():
-        if len(rule.name) > limits.name_length:
-            message = f"at most {limits.name_length} characters (limits.name_length), got {len(rule.name)}"
-            raise PlanError(message, field=f"intake.{field}.name")
+        _check_length(rule.name, limits, f"intake.{field}.name")
         if len(rule.queue) > limits.entries:
             message = f"at most {limits.entries} (limits.entries), got {len(rule.queue)}"
             raise PlanError(message, field=f"intake.{field}.queue")

@@ -194,5 +194,5 @@ def view_of(agent: Agent, left: int | None = None) -> GroupView:
 def holds(question: Atom | str, group: GroupView) -> bool:
     """Whether a group answers yes, or is a member of the queue that is named. O(1)."""
     if isinstance(question, str):
-        return group.queues is None or question in group.queues
+        return group.member_of(question)
     return question.holds(group.skills, group.labels)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import attrs
@@ -12,7 +11,7 @@ from omniroute.conditions import Condition, OnlyWhile
 from omniroute.core.limits import HALF_LIFE
 from omniroute.intake import Intake, Rule
 from omniroute.journey_rules import Effort, JourneyRules
-from omniroute.model import Agent, Label
+from omniroute.model import Agent, Label, instant_text
 from omniroute.plan import (
     RESERVES,
     Channel,
@@ -311,7 +310,7 @@ def _agent_table(agent: Agent) -> dict[str, object]:
     queues: object = agent.queues
     if agent.queues is not None and not any(agent.queues.values()):
         queues = list(agent.queues)
-    windows = [[_instant_text(start), _instant_text(end)] for start, end in agent.windows]
+    windows = [[instant_text(start), instant_text(end)] for start, end in agent.windows]
     table = {
         "id": agent.id,
         "skills": agent.skills or None,
@@ -336,9 +335,3 @@ def _agent_table(agent: Agent) -> dict[str, object]:
 
 def _label_value(label: Label) -> object:
     return sorted(label) if isinstance(label, frozenset) else label
-
-
-def _instant_text(instant_ms: int) -> str:
-    """Return an instant as ISO 8601 in UTC."""
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=instant_ms)
-    return moment.isoformat(timespec="milliseconds" if instant_ms % 1_000 else "seconds").replace("+00:00", "Z")

@@ -29,7 +29,7 @@ def why(door: Door, i: int, j: int) -> tuple[Why, ...]:
         detail = None
         if clause == Clause.NOT_ALLOWED:
             detail = view.requirement.why_not(who.skills, who.labels)
-            if detail is None and who.queues is not None and view.queue not in who.queues:
+            if detail is None and not who.member_of(view.queue):
                 detail = f"is not a member of {view.queue}"
             elif detail is None and who.time_left_ms is not None:
                 detail = "has too little time left"

@@ -210,11 +210,7 @@ def _eligible(door: Door, estimates: Estimates, asked: _Question) -> int:
     k = naming.classes.get((q, naming.channels[asked.channel], part.text, 0, 0))
     if k is None:
         whole = conjunction(naming.queue_values[q].requirement, part)
-        found = sum(
-            1 << g
-            for g, view in enumerate(naming.group_views)
-            if (view.queues is None or asked.queue in view.queues) and whole.matches(view.skills, view.labels)
-        )
+        found = sum(1 << g for g, view in enumerate(naming.group_views) if view.may_serve(asked.queue, whole))
     else:
         serving = door.core.serving(k)
         found = sum(1 << g for g in bits(serving) if door.core.pair(k, g)[0] <= asked.within_ms)

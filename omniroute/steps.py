@@ -11,6 +11,7 @@ from omniroute.errors import PlanError
 from omniroute.model import (
     INTEGER_MAX,
     INTEGER_MIN,
+    checked_bool,
     checked_integer,
     checked_name,
     checked_term,
@@ -39,9 +40,7 @@ def _without(value: Iterable[str]) -> tuple[str, ...]:
 
 
 def _cancel(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise PlanError(f"expected true or false, got {shown(value)}", field="cancel")
-    return value
+    return checked_bool(value, "cancel")
 
 
 def _word(value: object, field: str) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import hypothesis
 import pytest
+from cores import CORES, using
 from hostile import Fuzz
 
 from omniroute.core import IMPLEMENTATION
@@ -49,6 +50,13 @@ ABOVE = {
     "what",
 }
 """First words of the files that are about what stands on a core, and find the same whichever one it is."""
+
+
+@pytest.fixture(params=CORES)
+def core(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Every router of the test stands on this core."""
+    with using(request.param):
+        yield request.param
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from calendars import CALENDAR
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -344,63 +345,12 @@ def test_a_missing_extra_has_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
 
 # TOML -----------------------------------------------------------------------------------------------------------------
 
-TEXT = """\
-[[shifts]]
-agents = ["ana", "ben"]
-zone = "Europe/Berlin"
-from = "22:00"
-to = "06:00"
-days = ["mon", "fri"]
-start = 2026-01-01
-until = 2026-12-31
-except = [2026-12-24, 2026-12-31]
-holidays = ["bavaria"]
-drain = "5m"
-
-[[breaks]]
-agents = ["ana"]
-kind = "meeting"
-zone = "Europe/Berlin"
-from = "23:15"
-to = "23:30"
-rrule = "FREQ=WEEKLY;INTERVAL=2;BYDAY=MO"
-start = 2026-01-05
-
-[[absences]]
-agents = ["ben"]
-zone = "UTC"
-start = 2026-07-01
-until = 2026-07-14
-
-[[hours]]
-queues = ["sales"]
-zone = "America/New_York"
-from = "08:30"
-to = "17:00"
-last_call = "15m"
-waiting = "move"
-move_to = "night"
-
-[[closures]]
-queues = ["sales"]
-zone = "America/New_York"
-start = 2026-03-03
-until = 2026-03-03
-
-[[holidays]]
-name = "bavaria"
-country = "DE"
-subdivision = "BY"
-dates = [2026-12-24]
-except = [2026-01-06]
-"""
-
 
 def test_toml_round_trip() -> None:
     """What a calendar writes is what it reads, key by key."""
     pytest.importorskip("dateutil.rrule", reason="needs the extra schedules")
-    calendar = Calendar.from_toml_text(TEXT)
-    assert calendar.to_toml() == TEXT
+    calendar = Calendar.from_toml_text(CALENDAR)
+    assert calendar.to_toml() == CALENDAR
     assert Calendar.from_toml_text(calendar.to_toml()) == calendar
     assert Calendar.from_toml_text("") == Calendar()
 
@@ -443,9 +393,9 @@ def test_toml_round_trip() -> None:
 def test_toml_errors_name_line_and_field(old: str, new: str, message: str) -> None:
     """A mistake in a file is told with its line and its field, as in plans."""
     pytest.importorskip("dateutil.rrule", reason="needs the extra schedules")
-    assert old in TEXT
+    assert old in CALENDAR
     with pytest.raises(PlanError, match=message):
-        Calendar.from_toml_text(TEXT.replace(old, new, 1), source="week.toml")
+        Calendar.from_toml_text(CALENDAR.replace(old, new, 1), source="week.toml")
 
 
 def test_every_key_is_in_the_reference() -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
 import pytest
-from cores import CORES, using
 from hypothesis import given
 from hypothesis import strategies as st
 from test_strategies import class_view, group_view, order, served
@@ -37,13 +36,6 @@ from omniroute.strategies.composed import PARTS_MAX, Composed
 from omniroute.strategies.desk import Desk
 from omniroute.strategies.protocol import ClassView, GroupView, Observed, Place, Revision, Tables
 from omniroute.strategies.revenue import Revenue
-
-
-@pytest.fixture(params=CORES)
-def core(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Every router of the test stands on this core."""
-    with using(request.param):
-        yield request.param
 
 
 @attrs.frozen

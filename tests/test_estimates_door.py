@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from heapq import heappop, heappush
 from unittest.mock import patch
 
@@ -29,13 +29,6 @@ from omniroute.strategies.protocol import ClassView, GroupView, Place, Tables
 LONG = Condition("long", "wait", queue="sales", at_least="2m", until="90s")
 LATE = Condition("late", "service_level", queue="sales", at_most="50%", until="75%")
 TARGET = Target("20s", "80%")
-
-
-@pytest.fixture(params=CORES)
-def core(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Every router of the test stands on this core."""
-    with using(request.param):
-        yield request.param
 
 
 def plan(*conditions: Condition, needs: str = "sales or spare", rule: str = "long", every: str = "10s") -> Plan:

@@ -10,13 +10,12 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from types import FrameType
 
 import pytest
-from cores import CORES, DEBUG, using
+from cores import DEBUG
 
 import omniroute
 from omniroute.core import IMPLEMENTATION
@@ -123,13 +122,6 @@ def steps_of(agents: int, waiting: int) -> dict[str, int]:
     events = count("release", router.release, "call 0")
     count("accept", router.accept, next(event.offer for event in events if type(event) is Offered))
     return counted
-
-
-@pytest.fixture(params=CORES)
-def core(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The router stands on this core."""
-    with using(request.param):
-        yield request.param
 
 
 def test_the_door_takes_as_many_steps_in_any_crowd(core: str) -> None:

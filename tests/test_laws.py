@@ -32,13 +32,6 @@ moves = st.binary(min_size=80, max_size=320).map(lambda drawn: list(zip(*[iter(d
 law = settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@pytest.fixture(params=CORES)
-def core(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Every router of the test stands on this core."""
-    with using(request.param):
-        yield request.param
-
-
 def replayed(router: Router, journal: list[tuple[int, commands.Command]]) -> list[bytes]:
     """What the journal's records do to a router, command by command."""
     records = [(now, commands.encode(command)) for now, command in journal]

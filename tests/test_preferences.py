@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import attrs
 import pytest
-from cores import CORES, using
 from test_strategies import class_view, group_view
 
 from omniroute import (
@@ -36,13 +35,6 @@ from omniroute.strategies.protocol import GroupView
 
 Served: TypeAlias = tuple[int, int, str]
 """When, which contact, and by whom."""
-
-
-@pytest.fixture(params=CORES)
-def core(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Every router of the test stands on this core."""
-    with using(request.param):
-        yield request.param
 
 
 # The world ------------------------------------------------------------------------------------------------------------

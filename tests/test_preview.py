@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import attrs
 import pytest
-from cores import CORES, using
 from hypothesis import given
 from hypothesis import strategies as st
 from play import OTHER, PLAN, play
@@ -14,14 +11,6 @@ from play import OTHER, PLAN, play
 from omniroute import Agent, ByMembership, Plan, Preferences, Queue, Router, Step, events
 from omniroute.errors import MisuseError, PlanError
 from omniroute.views import Preview, Previewed
-
-
-@pytest.fixture(params=CORES)
-def core(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Every router of the test stands on this core."""
-    with using(request.param):
-        yield request.param
-
 
 AGENTS = [Agent("ana", skills={"es": 3}), Agent("ben", skills={"es": 1}), Agent("cy", skills={"fr": 1}), Agent("dee")]
 

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
-from cores import CORES, using
 
 from omniroute import Agent, Plan, Queue, Router, Scored, commands, events
 from omniroute.core.limits import TIES_MAX
 from omniroute.errors import MisuseError, PlanError
 from omniroute.strategies.scored import Candidate
-
-
-@pytest.fixture(params=CORES)
-def core(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Every router of the test stands on this core."""
-    with using(request.param):
-        yield request.param
-
 
 AGENTS = [
     Agent("ana", labels={"knows": 7}),

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from cores import CORES, using
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,13 +16,6 @@ from omniroute.requirements import parse
 from omniroute.strategies import catalogue
 from omniroute.strategies.protocol import ClassView, GroupView, Observed, Place, Revision, Tables
 from omniroute.strategies.skills import _packed
-
-
-@pytest.fixture(params=CORES)
-def core(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Every router of the test stands on this core."""
-    with using(request.param):
-        yield request.param
 
 
 def class_view(needs: str = "", queue: str = "q") -> ClassView:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from cores import CORES, using
 from hypothesis import given
 from hypothesis import strategies as st
 from test_strategies import class_view, group_view, order, served
@@ -19,14 +17,6 @@ from omniroute.requirements import parse
 from omniroute.strategies import catalogue
 from omniroute.strategies.best_match import score
 from omniroute.strategies.protocol import GroupView, Observed
-
-
-@pytest.fixture(params=CORES)
-def core(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Every router of the test stands on this core."""
-    with using(request.param):
-        yield request.param
-
 
 # Best match -----------------------------------------------------------------------------------------------------------
 

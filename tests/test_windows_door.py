@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from unittest.mock import patch
 
 import attrs
 import numpy as np
 import pytest
-from cores import CORES, using
 from terms import kinds, offers, opened, refusal, same, take
 
 from omniroute import Agent, Plan, Queue, Router, Step, Window, events, simulate
@@ -26,13 +24,6 @@ PLAN = Plan(
     queues=[Queue("sales", needs="sales", window="200ms"), Queue("care", needs="care", window="200ms")],
     agents=[ANA, BEN],
 )
-
-
-@pytest.fixture(params=CORES)
-def core(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Every router of the test stands on this core."""
-    with using(request.param):
-        yield request.param
 
 
 def offered(told: list[events.Event]) -> list[tuple[int, str, str]]:

@@ -19,7 +19,6 @@ from omniroute.calendar.timetable import (
     Timetable,
     Waiting,
     cut,
-    instant_text,
     normal,
     over,
 )
@@ -27,7 +26,7 @@ from omniroute.calendar.wall import DAY_MS, instant_of, local_day
 from omniroute.core.limits import TIME_MAX
 from omniroute.errors import MisuseError, PlanError
 from omniroute.extras import library
-from omniroute.model import checked_name, shown
+from omniroute.model import checked_name, instant_text, shown
 
 __all__ = ["ABSENCE", "CLOSURE", "HORIZON_MAX_MS", "TOTAL_MAX", "Entry", "days_off", "spans_of", "timetables_of"]
 

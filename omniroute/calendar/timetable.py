@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Final, Literal, TypeAlias
 
@@ -16,7 +15,7 @@ import attrs
 
 from omniroute.core.limits import TIME_MAX
 from omniroute.errors import MisuseError
-from omniroute.model import shown
+from omniroute.model import instant_text, shown
 
 __all__ = [
     "CLOSED",
@@ -27,7 +26,6 @@ __all__ = [
     "Timetable",
     "Waiting",
     "cut",
-    "instant_text",
     "normal",
     "over",
     "takers",
@@ -61,16 +59,6 @@ class Span:
             raise MisuseError(f"expected two integers and a kind, got {', '.join(map(shown, (*ends, self.kind)))}")
         if not -TIME_MAX <= self.start_ms < self.end_ms <= 2 * TIME_MAX:
             raise MisuseError(f"a span is not from {self.start_ms} to {self.end_ms}")
-
-
-def instant_text(at_ms: int) -> str:
-    """Return an instant as a person reads it, in UTC.
-
-    >>> instant_text(1_774_747_800_000)
-    '2026-03-29T01:30:00Z'
-    """
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms)
-    return moment.isoformat(timespec="milliseconds" if at_ms % 1_000 else "seconds").replace("+00:00", "Z")
 
 
 def normal(spans: Iterable[Span]) -> tuple[Span, ...]:

@@ -11,7 +11,7 @@ from omniroute import commands as c
 from omniroute.errors import JournalError
 from omniroute.journal.inspect import refuse_in_use
 from omniroute.journal.recover import recover
-from omniroute.journal.sqlite import SqliteStore
+from omniroute.journal.sqlite import SqliteStore, size_of
 
 __all__ = ["Compacted", "compact"]
 
@@ -35,7 +35,7 @@ def compact(path: str | os.PathLike[str], *, customer: str = "") -> Compacted:
     """
     place = Path(path)
     refuse_in_use(place)
-    before = _size(place)
+    before = _bytes(place)
     store = SqliteStore(place)
     try:
         held = store.acquire()
@@ -50,9 +50,9 @@ def compact(path: str | os.PathLike[str], *, customer: str = "") -> Compacted:
     finally:
         store.close()
     records = held.head + 1 - held.first
-    return Compacted(records=records, before=before, after=_size(place), notes=(*held.notes, *notes))
+    return Compacted(records=records, before=before, after=_bytes(place), notes=(*held.notes, *notes))
 
 
-def _size(path: Path) -> int:
+def _bytes(path: Path) -> int:
     """Bytes of a file and of its log."""
-    return sum(file.stat().st_size for file in (path, Path(f"{path}-wal")) if file.exists())
+    return size_of(path) + size_of(Path(f"{path}-wal"))

@@ -27,7 +27,7 @@ from omniroute.journal.entry import FORMAT
 from omniroute.journal.port import SNAPSHOTS_KEPT, Durability, Held, Made, Result, advised
 from omniroute.journal.wal import end_of
 
-__all__ = ["BATCH_MAX", "PENDING_MAX", "WAL_BYTES_MAX", "SqliteStore", "write_anew"]
+__all__ = ["BATCH_MAX", "PENDING_MAX", "WAL_BYTES_MAX", "SqliteStore", "size_of", "write_anew"]
 
 BATCH_MAX: Final = 4_096
 """Appends that go into one commit."""
@@ -105,10 +105,8 @@ class SqliteStore:
 
     def append(self, epoch: int, first: int, entries: Sequence[bytes], result: Result) -> Future[Result]:
         """Hand entries to the writer; waits only where PENDING_MAX are before them. See the port."""
-        done: Future[Result] = Future()
-        done.set_running_or_notify_cancel()
-        if self._thread is None:
-            done.set_exception(self._error("is closed"))
+        done: Future[Result] = self._begun()
+        if done.done():
             return done
         if self._jobs.qsize() >= PENDING_MAX:
             self._ask(bool)  # answered when everything before it is written
@@ -155,21 +153,24 @@ class SqliteStore:
 
     # The writer's thread ---------------------------------------------------------------------------------------------
 
-    def _put(self, function: Callable[..., Any], *given: Any) -> Future[Any]:
+    def _begun(self) -> Future[Any]:
+        """A future that nobody can cancel; ended already where the store is closed."""
         done: Future[Any] = Future()
         done.set_running_or_notify_cancel()
         if self._thread is None:
             done.set_exception(self._error("is closed"))
-        else:
+        return done
+
+    def _put(self, function: Callable[..., Any], *given: Any) -> Future[Any]:
+        done = self._begun()
+        if not done.done():
             self._jobs.put(_Call(function, given, done))
         return done
 
     def _made(self, function: Callable[..., None], epoch: int, sequence: int, snapshot: Made) -> Future[None]:
         """Let a snapshot be made beside the writer, then hand it to him."""
-        done: Future[None] = Future()
-        done.set_running_or_notify_cancel()
-        if self._thread is None:
-            done.set_exception(self._error("is closed"))
+        done: Future[None] = self._begun()
+        if done.done():
             return done
 
         def make() -> None:
@@ -324,7 +325,7 @@ class SqliteStore:
         """Open the file and look whether it can be trusted; what was found. Raises JournalError, DamagedError."""
         self._restore_log()
         log, _ = self._logs()
-        if _size(log) and not _size(self.path):  # SQLite would take the log for a leftover and delete it
+        if size_of(log) and not size_of(self.path):  # SQLite would take the log for a leftover and delete it
             raise DamagedError(f"is not there or empty, and {log.name} is not: it belongs to it", source=self.source)
         try:
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
@@ -487,7 +488,8 @@ def _insert(rows: int) -> str:
     return f"INSERT INTO log VALUES {', '.join(['(?, ?)'] * rows)}"  # noqa: S608
 
 
-def _size(path: Path) -> int:
+def size_of(path: Path) -> int:
+    """Bytes of a file, 0 where there is none."""
     try:
         return path.stat().st_size
     except OSError:

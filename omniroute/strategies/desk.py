@@ -164,7 +164,8 @@ class _Line:
             self.worth[name][: known[0], : known[1]] = old[name]
         for k, view in enumerate(classes):
             for g, group in enumerate(groups):
-                if (k >= known[0] or g >= known[1]) and not closed[k, g] and _may(view, group):
+                open_ = (k >= known[0] or g >= known[1]) and not closed[k, g]
+                if open_ and group.may_serve(view.queue, view.requirement):
                     for name, amount in strategy.worth(view, group).items():
                         self.worth[name][k, g] = amount
         loads = {channel.name: channel.load for channel in plan.channels}
@@ -218,10 +219,6 @@ def _closed(whole: Composed | None, classes: Sequence[ClassView], groups: Sequen
     opens = None if whole is None else whole.tables(classes, groups).opens
     shape = len(classes), len(groups)
     return np.zeros(shape, np.bool_) if opens is None else np.array(opens, np.int64).reshape(shape) == NEVER
-
-
-def _may(view: ClassView, group: GroupView) -> bool:
-    return (group.queues is None or view.queue in group.queues) and view.requirement.matches(group.skills, group.labels)
 
 
 class Desk:

@@ -1,10 +1,10 @@
-"""What the strategies of the catalogue share: how a knob is written in a plan, and memberships as ranks."""
+"""What the strategies of the catalogue share: how a knob is written in a plan, rows by class, memberships as ranks."""
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from omniroute.core.codes import AgentKey
 from omniroute.core.limits import RANK_MAX
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from omniroute.strategies.composed import Composed
 
 AGENT_KEYS = tuple(key.name.lower() for key in AgentKey)
+
+ANY: Final = "*"
+"""The row or the cell that holds where no other does."""
 
 TIER_SPAN = 2**30 - 1
 """Tiers are in ``-TIER_SPAN..TIER_SPAN``; the least goes first."""
@@ -40,6 +43,23 @@ def key_text(value: object) -> str:
     ('fewest_handled', 'round_robin')
     """
     return value.name.lower() if isinstance(value, AgentKey) else one_of(value, AGENT_KEYS, "agent_key")
+
+
+def fit_text(value: object) -> str:
+    """Return how well an agent is to fit, as the skills strategy knows it. Raises PlanError."""
+    return one_of(value, ("best", "most_qualified", "any"), "fit")
+
+
+def by_name(value: object, field: str) -> dict[str, object]:
+    """Return a table with names as a dict. O(names). Raises PlanError."""
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise PlanError(f"expected a table with names, got {shown(value)}", field=field)
+    return dict(value)
+
+
+def row_key(table: Mapping[str, object], view: ClassView) -> str:
+    """Return the key of a class in a table: what it needs in all, else its queue, else :data:`ANY`. O(1)."""
+    return next((key for key in (view.requirement.text, view.queue) if key in table), ANY)
 
 
 def by_number(value: object, field: str, keys: tuple[int, int], values: tuple[int, int]) -> dict[str, int]:

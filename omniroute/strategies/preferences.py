@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Final, Literal, TypeAlias, TypeVar, cast
+from typing import ClassVar, Literal, TypeAlias, TypeVar, cast
 
 import attrs
 
 from omniroute.core.codes import AgentKey
 from omniroute.core.limits import AGE_RATE_MAX, OPENS_MAX, RANK_MAX
-from omniroute.errors import PlanError
-from omniroute.model import checked_integer, shown
+from omniroute.model import checked_integer
 from omniroute.plan import Duration, milliseconds
-from omniroute.strategies.knobs import joined, joined_to, key_text, one_of, strict_tier
+from omniroute.strategies.knobs import ANY, by_name, joined, joined_to, key_text, one_of, row_key, strict_tier
 from omniroute.strategies.protocol import NEVER, ClassView, GroupView, Place, Tables, column
 
 __all__ = ["Preferences"]
@@ -23,19 +22,10 @@ Ranks: TypeAlias = Mapping[str, Mapping[str, int]]
 Delays: TypeAlias = Mapping[str, Mapping[str, Duration]]
 _T = TypeVar("_T")
 
-ANY: Final = "*"
-"""The row or the cell that holds where no other does."""
-
-
-def _mapping(value: object, field: str) -> dict[str, object]:
-    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise PlanError(f"expected a table with names, got {shown(value)}", field=field)
-    return dict(value)
-
 
 def _rows(value: object, field: str) -> list[tuple[str, dict[str, object]]]:
-    rows = _mapping(value, field)
-    return [(key, _mapping(row, f"{field}.{key}")) for key, row in rows.items()]
+    rows = by_name(value, field)
+    return [(key, by_name(row, f"{field}.{key}")) for key, row in rows.items()]
 
 
 def _ranks(value: object, name: str) -> dict[str, dict[str, int]]:
@@ -64,7 +54,7 @@ def _delays(value: object) -> dict[str, dict[str, int]]:
 
 
 def _weights(value: object) -> dict[str, int]:
-    rows = _mapping(value, "weights")
+    rows = by_name(value, "weights")
     return {key: checked_integer(item, f"weights.{key}", 0, AGE_RATE_MAX) for key, item in rows.items()}
 
 
@@ -141,10 +131,7 @@ class Preferences:
 
 def _row(table: Mapping[str, _T], view: ClassView) -> _T | None:
     """What a table says of a class: by what it needs, by its queue, or of any; None where it says nothing."""
-    for key in (view.requirement.text, view.queue):
-        if key in table:
-            return table[key]
-    return table.get(ANY)
+    return table.get(row_key(table, view))
 
 
 def _cell(row: Mapping[str, int] | None, group: str) -> int | None:

@@ -74,6 +74,14 @@ class GroupView:
     time_left_ms: int | None = None
     """The least time that its agents still have until their shift ends or a break begins; None: more than any edge."""
 
+    def member_of(self, queue: str) -> bool:
+        """Whether its agents are members of a queue. O(1)."""
+        return self.queues is None or queue in self.queues
+
+    def may_serve(self, queue: str, requirement: Requirement) -> bool:
+        """Whether its agents are members of a queue and meet a requirement. O(requirement)."""
+        return self.member_of(queue) and requirement.matches(self.skills, self.labels)
+
 
 @frozen(kw_only=True)
 class Place:

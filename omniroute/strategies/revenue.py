@@ -15,7 +15,7 @@ from omniroute.core.limits import COST_MAX, OPENS_MAX
 from omniroute.errors import MisuseError, PlanError
 from omniroute.model import INTEGER_MAX, checked_integer, shown
 from omniroute.plan import Duration, milliseconds
-from omniroute.strategies.knobs import joined, joined_to, key_text, one_of
+from omniroute.strategies.knobs import ANY, by_name, fit_text, joined, joined_to, key_text, one_of, row_key
 from omniroute.strategies.protocol import ClassView, GroupView, Place, Tables
 from omniroute.strategies.skills import Fit, SkillsFirst
 
@@ -34,8 +34,6 @@ BY_VALUE: Final = "value"
 """The metric of what ``propensity`` makes of the value of an interaction."""
 BY_RULE: Final = "rule"
 """The metric of what the function says."""
-ANY: Final = "*"
-"""The row or the cell that holds where no other does."""
 
 
 def _duration(value: Duration, field: str, low: int) -> int:
@@ -58,28 +56,22 @@ def _max_wait(value: Duration | None) -> int | None:
     return None if value is None else _duration(value, "max_wait", 0)
 
 
-def _mapping(value: object, field: str) -> dict[str, object]:
-    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise PlanError(f"expected a table with names, got {shown(value)}", field=field)
-    return dict(value)
-
-
 def _amounts(value: object, field: str, low: int = -INTEGER_MAX) -> dict[str, int]:
     return {
-        key: checked_integer(item, f"{field}.{key}", low, INTEGER_MAX) for key, item in _mapping(value, field).items()
+        key: checked_integer(item, f"{field}.{key}", low, INTEGER_MAX) for key, item in by_name(value, field).items()
     }
 
 
 def _values(value: object) -> dict[str, dict[str, dict[str, int]]]:
     found: dict[str, dict[str, dict[str, int]]] = {}
-    for metric, rows in _mapping(value, "values").items():
+    for metric, rows in by_name(value, "values").items():
         field = f"values.{metric}"
-        found[metric] = {key: _amounts(row, f"{field}.{key}") for key, row in _mapping(rows, field).items()}
+        found[metric] = {key: _amounts(row, f"{field}.{key}") for key, row in by_name(rows, field).items()}
     return found
 
 
 def _propensity(value: object) -> dict[str, dict[str, int]]:
-    rows = _mapping(value, "propensity")
+    rows = by_name(value, "propensity")
     return {key: _amounts(row, f"propensity.{key}", 0) for key, row in rows.items()}
 
 
@@ -101,11 +93,7 @@ def _within(low: float, high: float) -> Callable[[object, attrs.Attribute[float]
 
 
 def _weights(value: object) -> dict[str, float]:
-    return {key: _number(item, f"weights.{key}", 0, _WEIGHT_MAX) for key, item in _mapping(value, "weights").items()}
-
-
-def _fit(value: object) -> str:
-    return one_of(value, ("any", "best", "most_qualified"), "fit")
+    return {key: _number(item, f"weights.{key}", 0, _WEIGHT_MAX) for key, item in by_name(value, "weights").items()}
 
 
 def _solver(value: object) -> str:
@@ -163,7 +151,7 @@ class Revenue:
     occupancy: float = attrs.field(default=1.0, validator=_within(0.01, 1))
     busy: float = attrs.field(default=0.0, validator=_within(0, 1))
     solver: Solver = attrs.field(default="highs", converter=_solver)
-    fit: Fit = attrs.field(default="any", converter=_fit)
+    fit: Fit = attrs.field(default="any", converter=fit_text)
     _agent_key: str | AgentKey = attrs.field(default=AgentKey.LONGEST_IDLE, converter=key_text)
 
     def __attrs_post_init__(self) -> None:
@@ -216,7 +204,7 @@ class Revenue:
 
     def lost(self, view: ClassView) -> int:
         """What a lost customer of a class costs, in minor units. O(1)."""
-        return _cell(self.loss, _key(self.loss, view))
+        return _cell(self.loss, row_key(self.loss, view))
 
     def total(self, view: ClassView, group: GroupView) -> int:
         """What a match is worth in all, by the strategy's own weights, rounded. O(metrics). Raises as :meth:`worth`."""
@@ -255,16 +243,8 @@ class Revenue:
         return self._skills().place(priority)
 
 
-def _key(table: Mapping[str, object], view: ClassView) -> str:
-    """The row of a class: what it needs, its queue, or any."""
-    for key in (view.requirement.text, view.queue):
-        if key in table:
-            return key
-    return ANY
-
-
 def _row(table: ValueTable, view: ClassView) -> Mapping[str, int]:
-    return table.get(_key(table, view), {})
+    return table.get(row_key(table, view), {})
 
 
 def held_out(key: str, interaction: str, share: float) -> bool:

@@ -19,7 +19,7 @@ from omniroute.core.limits import TIES_MAX
 from omniroute.errors import MisuseError
 from omniroute.model import checked_integer, shown
 from omniroute.plan import Duration, Plan, milliseconds
-from omniroute.requirements import Requirement, conjunction, parse
+from omniroute.requirements import conjunction, parse
 from omniroute.strategies.protocol import GroupView
 from omniroute.views import AgentView
 
@@ -113,7 +113,7 @@ class Scored:
         if not wholes:
             return []
         groups = router.revision_views(next(iter(wholes)))[1]
-        able = [_may(wholes, group) for group in groups]
+        able = [any(group.may_serve(*whole) for whole in wholes.items()) for group in groups]
         kept, staff = set(without), router.staff()
         ready = [name for name, (g, is_ready) in staff.items() if is_ready and able[g] and name not in kept]
         views = ((at, router.agent(name)) for at, name in enumerate(ready))
@@ -121,15 +121,6 @@ class Scored:
             self.most, views, key=lambda item: (item[1].units_in_use > 0, item[1].idle_since, item[0])
         )
         return [Candidate(view.id, groups[staff[view.id][0]], view) for _, view in first]
-
-
-def _may(wholes: Mapping[str, Requirement], group: GroupView) -> bool:
-    """Whether a group is a member of one of the queues and meets what is asked there."""
-    return any(
-        requirement.matches(group.skills, group.labels)
-        for name, requirement in wholes.items()
-        if group.queues is None or name in group.queues
-    )
 
 
 def _ranked(candidates: Sequence[Candidate], scores: Iterable[float | None]) -> list[Candidate]:

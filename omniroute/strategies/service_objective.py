@@ -7,6 +7,7 @@ from typing import ClassVar, Final, Literal, TypeAlias
 
 import attrs
 
+from omniroute.checks import longer_than_nothing
 from omniroute.core.codes import AgentKey
 from omniroute.core.limits import AGE_RATE_MAX
 from omniroute.errors import PlanError
@@ -43,12 +44,7 @@ def _next_agent(value: Duration | None) -> int | None:
 
 
 def _interval(value: Duration | None) -> int | None:
-    if value is None:
-        return None
-    found = milliseconds(value, "interval")
-    if not found:
-        raise PlanError("must be longer than nothing", field="interval")
-    return found
+    return None if value is None else longer_than_nothing(value, "interval")
 
 
 @attrs.frozen(kw_only=True)

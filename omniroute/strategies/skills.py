@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, TypeAlias
 import attrs
 
 from omniroute.core.codes import AgentKey
-from omniroute.strategies.knobs import delays, joined, joined_to, key_text, one_of, penalty
+from omniroute.strategies.knobs import delays, fit_text, joined, joined_to, key_text, one_of, penalty
 from omniroute.strategies.protocol import ClassView, GroupView, Place, Tables
 
 __all__ = ["SkillsFirst"]
@@ -25,10 +25,6 @@ def _packed(penalty_: int, breadth: int, fit: int) -> int:
     """One rank that compares as the tuple of the three does. O(1)."""
     first = min(penalty_, _PENALTY_MAX) * (_BREADTH_MAX + 1) + min(breadth, _BREADTH_MAX)
     return first * (_FIT_MAX + 1) + min(fit, _FIT_MAX)
-
-
-def _fit(value: object) -> str:
-    return one_of(value, ("best", "most_qualified", "any"), "fit")
 
 
 def _takes(value: object) -> str:
@@ -53,7 +49,7 @@ class SkillsFirst:
     version: ClassVar[int] = 1
     __or__, __ror__ = joined, joined_to
 
-    fit: Fit = attrs.field(default="best", converter=_fit)
+    fit: Fit = attrs.field(default="best", converter=fit_text)
     specialist_first: bool = attrs.field(default=False, validator=attrs.validators.instance_of(bool))
     takes: Takes = attrs.field(default="longest_waiting", converter=_takes)
     _agent_key: str | AgentKey = attrs.field(default=AgentKey.LONGEST_IDLE, converter=key_text)
