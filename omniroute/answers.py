@@ -19,12 +19,10 @@ import msgspec
 from omniroute.core import limits
 from omniroute.errors import InvariantError, MisuseError
 from omniroute.model import shown
-from omniroute.strategies.protocol import ClassView, GroupView, Place, Tables
+from omniroute.strategies.protocol import CLASS_COLUMNS, PAIR_COLUMNS, ClassView, GroupView, Place, Tables
 
 __all__ = [
-    "CLASS_COLUMNS",
     "HEAD_START_MAX",
-    "PAIR_COLUMNS",
     "TIER_BASE",
     "Answer",
     "Failure",
@@ -51,8 +49,6 @@ _RANGES = {
     "offset": (-limits.COST_MAX, limits.COST_MAX),
     "age_cap": (-1, limits.TIME_MAX),
 }
-PAIR_COLUMNS: Final = ("opens", "rank_out", "cost_out", "rank_in", "cost_in")
-CLASS_COLUMNS: Final = ("age_rate", "length_rate", "offset", "age_cap")
 _COLUMNS: Final = (*PAIR_COLUMNS, *CLASS_COLUMNS)
 
 _CANONICAL = msgspec.msgpack.Encoder(order="deterministic")

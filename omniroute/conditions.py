@@ -6,7 +6,7 @@ hurry because of them, and :class:`OnlyWhile` lends or reserves agents.
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias, cast
+from typing import Final, Literal, TypeAlias, cast, get_args
 
 import attrs
 
@@ -22,7 +22,7 @@ Of: TypeAlias = Literal["waiting", "staffed", "idle", "available", "wait", "serv
 Threshold: TypeAlias = int | float | str
 """A count, a duration for ``of="wait"``, a share for ``of="service_level"``."""
 
-OF: Final = ("waiting", "staffed", "idle", "available", "wait", "service_level")
+OF: Final[tuple[Of, ...]] = get_args(Of)
 AGENTS_OF: Final = ("staffed", "idle", "available")
 """Those that count agents."""
 ESTIMATED: Final = ("wait", "service_level")
@@ -36,7 +36,7 @@ def _name(value: str) -> str:
 def _of(value: object) -> Of:
     if not isinstance(value, str) or value not in OF:
         raise PlanError(f"expected one of {', '.join(OF)}, got {shown(value)}{nearest(value, OF)}", field="of")
-    return cast("Of", value)
+    return value
 
 
 def _queue(value: str | None) -> str | None:

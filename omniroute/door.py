@@ -577,7 +577,7 @@ REACTIONS: dict[str, Callable[[Door, int, list[Event]], None]] = {}
 """What the door does by itself when an event asks for it; ``turns`` fills it."""
 
 WISHES: dict[type, Callable[..., Sequence[Wish] | None]] = {}
-"""What a command of ``turns`` or ``contacts`` may ask for, None where that cannot be said; its form may raise."""
+"""What a command of a module above may ask for, which adds it; None where that cannot be said; its form may raise."""
 
 HANDLERS: dict[type, Callable[..., list[Event]]] = {
     c.Enqueue: Door._enqueue,
@@ -590,4 +590,4 @@ HANDLERS: dict[type, Callable[..., list[Event]]] = {
     c.Requeue: Door._requeue,
     c.Transfer: Door._transfer,
 }
-"""The handler of each command; ``turns`` and ``replan`` add theirs."""
+"""The handler of each command; the modules above add those of theirs."""

@@ -16,7 +16,7 @@ from omniroute.requirements import TRUE, Requirement, conjunction, parse
 if TYPE_CHECKING:
     from omniroute.core import Core
 
-__all__ = ["ALL_IN_TIME", "Estimated", "EstimatesState", "GaugeName", "Gauges", "gauge_name"]
+__all__ = ["ALL_IN_TIME", "Estimated", "EstimatesState", "GaugeName", "Gauges"]
 
 GaugeName: TypeAlias = tuple[str, str, str, str, str]
 """Of what, and then, empty where they mean nothing: queue, channel, requirement of the agents, queue of the agents."""

@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import attrs
 
 from omniroute.answers import (
-    CLASS_COLUMNS,
     HEAD_START_MAX,
-    PAIR_COLUMNS,
     TIER_BASE,
     Answer,
     Failure,
@@ -47,7 +45,7 @@ from omniroute.plan_numbers import (
     view_of,
 )
 from omniroute.requirements import AND, TRUE, Atom, Requirement, parse
-from omniroute.strategies.protocol import ClassView, GroupView, Place, Tables
+from omniroute.strategies.protocol import CLASS_COLUMNS, PAIR_COLUMNS, ClassView, GroupView, Place, Tables
 
 if TYPE_CHECKING:
     from omniroute.core import Core
@@ -196,11 +194,7 @@ class Naming:
 
     def add_conditions(self) -> None:
         """Number the conditions of the plan, whose queues are known. O(size + agents)."""
-        self.gauges.write(self.plan, self.queues, self.channels, self._agents)
-
-    def _agents(self, whole: Requirement, queue: str | None) -> list[int]:
-        """The program of the agents whom a gauge counts."""
-        return self._program(queue, whole)
+        self.gauges.write(self.plan, self.queues, self.channels, self._program)
 
     @property
     def estimated(self) -> list[Estimated]:
@@ -445,7 +439,7 @@ class Naming:
         number = self.definitions.get(name.definition())
         if number is None:
             view, queue = name.view, self.queue_values[name.queue]
-            program = self._program(queue.name, view.requirement)
+            program = self._program(view.requirement, queue.name)
             number = self.core.add_class(name.queue, name.channel, program, name.agent_key)
             self.definitions[name.definition()] = number
             self.class_names.append(name)
@@ -456,11 +450,11 @@ class Naming:
     def available(self, queue: str, channel: str) -> int:
         """The gauge of a queue's agents with room for one more of a channel. O(1) but for the first time."""
         value = self.queue_values[self.queues[queue]]
-        return self.gauges.available(value, channel, self.channels, self._agents)
+        return self.gauges.available(value, channel, self.channels, self._program)
 
     def staffed(self, queue: str) -> int:
         """The gauge of a queue's agents who are signed in. O(1) but for the first time."""
-        return self.gauges.staffed(self.queue_values[self.queues[queue]], self._agents)
+        return self.gauges.staffed(self.queue_values[self.queues[queue]], self._program)
 
     def step_of(self, k: int) -> Step | None:
         """The step that leads to a class, of those that its queue has now. O(1)."""
@@ -468,7 +462,7 @@ class Naming:
         steps, at = self.queue_values[name.queue].steps, name.view.step
         return steps[at - 1] if 0 < at <= len(steps) else None
 
-    def _program(self, queue: str | None, whole: Requirement) -> list[int]:
+    def _program(self, whole: Requirement, queue: str | None) -> list[int]:
         """A requirement and the membership in a queue, over the atoms of the core."""
         positions = [self._atom(atom) for atom in whole.atoms]
         program = [positions[word] if word >= 0 else word for word in whole.program]

@@ -16,7 +16,7 @@ from typing import TypeAlias
 import attrs
 
 from omniroute import commands as c
-from omniroute.answers import CLASS_COLUMNS, PAIR_COLUMNS, Kind, check_tables
+from omniroute.answers import Kind, check_tables
 from omniroute.capacity import flags_of
 from omniroute.core import limits
 from omniroute.core.codes import Reason
@@ -29,7 +29,7 @@ from omniroute.obligations import all_groups, change_edges
 from omniroute.plan import Plan, Queue
 from omniroute.plan_numbers import agent_key_of, check_plan, control_interval
 from omniroute.staffing import describe
-from omniroute.strategies.protocol import Tables
+from omniroute.strategies.protocol import CLASS_COLUMNS, PAIR_COLUMNS, Tables
 
 __all__: list[str] = []
 

@@ -261,7 +261,7 @@ def test_classes_are_counted_once_for_a_kind():
     calls = Stream(queue="sales", per_hour=600, handle=Draw("exponential", 5_000))
     day = poisson([calls], seed=5, periods=2)
     naming = Naming.of_plan(Core(), plan)
-    module._Asked.of(naming, day, len(day))
+    module._asked(naming, day, len(day))
     assert len(naming.class_names) == 1
 
 

@@ -12,6 +12,8 @@ import attrs
 from omniroute.calendar.recurrence import dates_of
 from omniroute.calendar.rules import DAYS, Absence, Closure, Holidays, Hours, Shift, When
 from omniroute.calendar.timetable import (
+    ABSENCE,
+    CLOSURE,
     OPEN,
     SHIFT,
     SPANS_MAX,
@@ -28,7 +30,7 @@ from omniroute.errors import MisuseError, PlanError
 from omniroute.extras import library
 from omniroute.model import checked_name, instant_text, shown
 
-__all__ = ["ABSENCE", "CLOSURE", "HORIZON_MAX_MS", "TOTAL_MAX", "Entry", "days_off", "spans_of", "timetables_of"]
+__all__ = ["HORIZON_MAX_MS", "TOTAL_MAX", "Entry", "spans_of", "timetables_of"]
 
 HORIZON_MAX_MS: Final = 3_660 * DAY_MS
 """Ten years."""
@@ -38,9 +40,6 @@ DAYS_MAX: Final = 2**24
 """Days of all recurrence rules of a calendar, from the start of each to the end of the horizon; about 2 us each."""
 MARGIN_MS: Final = 2 * DAY_MS
 """Rules are followed so far beyond the horizon: a shift that touches it is whole, and so is what drains before it."""
-
-ABSENCE: Final = "absence"
-CLOSURE: Final = "closed"
 
 Subject: TypeAlias = tuple[Literal["agent", "queue"], str]
 _T = TypeVar("_T")

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 import attrs
 
 from omniroute.calendar.recurrence import checked_rrule
-from omniroute.calendar.timetable import OPEN, SHIFT, Waiting
+from omniroute.calendar.timetable import ABSENCE, CLOSURE, OPEN, SHIFT, Waiting
 from omniroute.calendar.wall import DAY_MS, checked_zone, wall_ms
 from omniroute.checks import Duration, milliseconds, unique
 from omniroute.errors import PlanError
@@ -188,7 +188,7 @@ class Shift(When):
 
 def _kind(value: str) -> str:
     kind = checked_name(value, "kind")
-    if kind in (SHIFT, OPEN, "absence", "closed"):
+    if kind in (SHIFT, OPEN, ABSENCE, CLOSURE):
         raise PlanError(f"{kind!r} is no kind of break", field="kind")
     return kind
 

@@ -18,7 +18,9 @@ from omniroute.errors import MisuseError
 from omniroute.model import instant_text, shown
 
 __all__ = [
+    "ABSENCE",
     "CLOSED",
+    "CLOSURE",
     "OPEN",
     "SHIFT",
     "SPANS_MAX",
@@ -36,6 +38,8 @@ SPANS_MAX: Final = 2**16
 
 SHIFT: Final = "shift"
 OPEN: Final = "open"
+ABSENCE: Final = "absence"
+CLOSURE: Final = "closed"
 CLOSED: Final = ""
 """What :meth:`Timetable.at` says where nothing is planned."""
 

@@ -18,7 +18,7 @@ from omniroute.estimates import ENDLESS
 from omniroute.insight.tally import Tally
 from omniroute.views import Board, QueueBoard
 
-__all__ = ["CATALOGUE", "Figure", "Reading", "exposed", "gauges", "of_kind", "readings"]
+__all__ = ["CATALOGUE", "Figure", "Reading", "Series", "exposed", "gauges", "of_kind", "readings"]
 
 Kind: TypeAlias = Literal["counter", "gauge", "histogram"]
 
@@ -36,6 +36,8 @@ class Figure:
 
 Reading: TypeAlias = tuple[str, tuple[str, ...], float]
 """The name of a figure, the values of its labels, and its value."""
+Series: TypeAlias = list[tuple[tuple[str, ...], float]]
+"""The values of one figure, each with those of its labels."""
 
 CATALOGUE: Final[Mapping[str, Figure]] = {
     figure.name: figure
@@ -115,12 +117,12 @@ def gauges(board: Board, levels: Mapping[str, float | None]) -> Iterator[Reading
     yield "capacity.units_in_use", (), board.units_in_use
 
 
-def readings(board: Callable[[], Board], tally: Tally) -> dict[str, list[tuple[tuple[str, ...], float]]]:
+def readings(board: Callable[[], Board], tally: Tally) -> dict[str, Series]:
     """Gauges and counters as they are now, by figure, counters in the order of their labels. O(series), and the board.
 
     While ``board`` raises an OmnirouteError there are no gauges but ``up`` 0.
     """
-    found: dict[str, list[tuple[tuple[str, ...], float]]] = {}
+    found: dict[str, Series] = {}
     try:
         looked = board()
     except OmnirouteError:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from omniroute import __version__
 from omniroute.extras import library
-from omniroute.insight.figures import CATALOGUE, Figure, of_kind, readings
+from omniroute.insight.figures import CATALOGUE, Figure, Series, of_kind, readings
 from omniroute.insight.tally import Tally
 from omniroute.views import Board
 
@@ -36,7 +36,7 @@ class Meters:
         self._observation = metrics.Observation
         self._board, self._tally = board, tally
         self._lock = threading.Lock()
-        self._readings: dict[str, list[tuple[tuple[str, ...], float]]] = {}
+        self._readings: dict[str, Series] = {}
         self._fresh: set[str] = set()
         meter = metrics.get_meter("omniroute", __version__, meter_provider)
         for figure in of_kind("gauge"):
@@ -63,7 +63,7 @@ class Meters:
 
         return f"omniroute.{figure.name}", [ask], _UNITS[figure.unit], figure.help
 
-    def _read(self, name: str) -> list[tuple[tuple[str, ...], float]]:
+    def _read(self, name: str) -> Series:
         """A figure of the present reading; whoever asks for one a second time begins a new reading."""
         with self._lock:
             if name not in self._fresh:

@@ -1,4 +1,4 @@
-"""Who looks on: the events of a service for metrics, logs and traces, and its board as a file for other processes.
+"""Who looks on: the events of a service for metrics, logs and traces, and its board read from any thread.
 
 None of this is in the way of a command. What looks on gets events when they are durable, and where it falls behind it
 is told of the router as it is and goes on.

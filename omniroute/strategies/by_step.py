@@ -13,24 +13,11 @@ from omniroute.errors import PlanError
 from omniroute.model import checked_integer, shown
 from omniroute.strategies import catalogue
 from omniroute.strategies.knobs import joined, joined_to
-from omniroute.strategies.protocol import ClassView, GroupView, Place, Strategy, Tables
+from omniroute.strategies.protocol import CLASS_COLUMNS, COLUMN_DEFAULTS, ClassView, GroupView, Place, Strategy, Tables
 
 __all__ = ["ByStep"]
 
 STEPS_TAKEN_MAX: Final = 64
-_DEFAULTS: Final = {
-    "opens": 0,
-    "rank_out": 0,
-    "cost_out": 0,
-    "rank_in": 0,
-    "cost_in": 0,
-    "age_rate": 1,
-    "length_rate": 0,
-    "offset": 0,
-    "age_cap": -1,
-}
-"""What a column that is None stands for."""
-_OF_CLASS: Final = ("age_rate", "length_rate", "offset", "age_cap")
 
 
 def _stages(value: object) -> dict[str, Strategy]:
@@ -91,16 +78,19 @@ class ByStep:
 
     def stage(self, steps: int) -> Strategy:
         """The strategy after so many steps. O(stages)."""
-        return self.stages[str(max(int(at) for at in self.stages if int(at) <= steps))]
+        return self.stages[self._stage(steps)]
+
+    def _stage(self, steps: int) -> str:
+        return str(max(int(at) for at in self.stages if int(at) <= steps))
 
     def tables(self, classes: Sequence[ClassView], groups: Sequence[GroupView]) -> Tables:
         """Answer with what the stage of each class says. O(cells), and each stage is asked once."""
         rows: dict[str, list[int]] = {}
         for k, view in enumerate(classes):
-            rows.setdefault(str(max(int(at) for at in self.stages if int(at) <= view.step)), []).append(k)
+            rows.setdefault(self._stage(view.step), []).append(k)
         asked = rows or {"0": []}
         said = {at: self.stages[at].tables([classes[k] for k in asked[at]], groups) for at in asked}
-        return Tables(**{name: _spread(name, asked, said, len(classes), len(groups)) for name in _DEFAULTS})
+        return Tables(**{name: _spread(name, asked, said, len(classes), len(groups)) for name in COLUMN_DEFAULTS})
 
     def place(self, priority: int) -> Place:
         """Where stage 0 puts a priority."""
@@ -114,8 +104,8 @@ def _spread(
     columns = {at: getattr(tables, name) for at, tables in said.items()}
     if all(found is None for found in columns.values()):
         return None
-    width = 1 if name in _OF_CLASS else groups
-    whole = array("q", [_DEFAULTS[name]]) * (classes * width)
+    width = 1 if name in CLASS_COLUMNS else groups
+    whole = array("q", [COLUMN_DEFAULTS[name]]) * (classes * width)
     for at, found in columns.items():
         if found is not None:
             for row, k in enumerate(asked[at]):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Protocol
 
 from attrs import field, frozen
 
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     from omniroute.commands import Revise
 
 __all__ = [
+    "CLASS_COLUMNS",
+    "COLUMN_DEFAULTS",
     "NEVER",
+    "PAIR_COLUMNS",
     "Absent",
     "AgentKey",
     "ClassView",
@@ -98,6 +102,14 @@ def _as_column(values: Iterable[int] | None) -> array[int] | None:
 def column(value: int, length: int) -> array[int]:
     """An int64 column of ``length`` equal values. O(length)."""
     return array("q", [value]) * length
+
+
+PAIR_COLUMNS: Final = ("opens", "rank_out", "cost_out", "rank_in", "cost_in")
+CLASS_COLUMNS: Final = ("age_rate", "length_rate", "offset", "age_cap")
+COLUMN_DEFAULTS: Final = MappingProxyType(
+    dict.fromkeys((*PAIR_COLUMNS, *CLASS_COLUMNS), 0) | {"age_rate": 1, "age_cap": -1}
+)
+"""What each column of :class:`Tables` stands for where it is None."""
 
 
 @frozen(kw_only=True)

@@ -11,11 +11,20 @@ from typing import Any, Final, Self, cast
 
 import attrs
 
-from omniroute.answers import CLASS_COLUMNS, HEAD_START_MAX, PAIR_COLUMNS, TIER_BASE, check_tables
+from omniroute.answers import HEAD_START_MAX, TIER_BASE, check_tables
 from omniroute.core.codes import AgentKey
 from omniroute.core.limits import TIME_MAX, out_of_range
 from omniroute.errors import MisuseError
-from omniroute.strategies.protocol import ClassView, GroupView, Place, Revision, Strategy, Tables
+from omniroute.strategies.protocol import (
+    CLASS_COLUMNS,
+    PAIR_COLUMNS,
+    ClassView,
+    GroupView,
+    Place,
+    Revision,
+    Strategy,
+    Tables,
+)
 from omniroute.testing.questions import Answered, Question, told_class, told_group
 from omniroute.testing.values import state_of
 from omniroute.testing.verdict import BrokenRuleError, shortest

@@ -13,22 +13,15 @@ import sys
 from collections.abc import Sequence
 from typing import cast
 
-import attrs
-
 from omniroute.errors import MisuseError
 from omniroute.plan import Plan
 from omniroute.strategies.protocol import Strategy
 from omniroute.testing.asking import Asker, Refuses
-from omniroute.testing.questions import Question, questions_of
+from omniroute.testing.questions import Question, questions_of, without_strategies
 from omniroute.testing.values import build, reference, resolve, written
 from omniroute.testing.verdict import BrokenRuleError
 
-__all__ = ["answers_of", "asked_elsewhere", "without_strategies"]
-
-
-def without_strategies(plan: Plan) -> Plan:
-    """A plan as any process can read it. O(queues)."""
-    return attrs.evolve(plan, queues=[attrs.evolve(queue, strategy=None) for queue in plan.queues])
+__all__ = ["answers_of", "asked_elsewhere"]
 
 
 def answers_of(asker: Asker, questions: Sequence[Question]) -> list[str]:

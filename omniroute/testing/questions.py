@@ -10,24 +10,29 @@ from typing import Final, TypeAlias
 import attrs
 from attrs import field, frozen
 
-from omniroute.answers import CLASS_COLUMNS, PAIR_COLUMNS
 from omniroute.core import Core
 from omniroute.model import INTEGER_MAX, INTEGER_MIN, Agent
 from omniroute.naming import Naming
 from omniroute.plan import Plan
 from omniroute.plan_numbers import view_of
-from omniroute.strategies.protocol import ClassView, GroupView, Observed, Tables
+from omniroute.strategies.protocol import (
+    CLASS_COLUMNS,
+    COLUMN_DEFAULTS,
+    PAIR_COLUMNS,
+    ClassView,
+    GroupView,
+    Observed,
+    Tables,
+)
 from omniroute.testing.dice import Dice
 
-__all__ = ["Answered", "Cell", "Question", "needs_of", "questions_of", "views_of"]
+__all__ = ["Answered", "Cell", "Question", "needs_of", "questions_of", "views_of", "without_strategies"]
 
 Cell: TypeAlias = tuple[int, ...]
 
 PRIORITIES: Final = (0, 1, 2, 3, 5, 10, 100, -1, -7, INTEGER_MAX, INTEGER_MIN)
 TIMES_LEFT_MS: Final = (0, 1, 60_000, 600_000, 7_200_000)
 HANDLE_TIMES_MS: Final = (128, 60_000, 600_000, 16_777_216)
-_DEFAULTS: Final = dict.fromkeys((*PAIR_COLUMNS, *CLASS_COLUMNS), 0) | {"age_rate": 1, "age_cap": -1}
-"""What a column that is None stands for."""
 _CELLS, _PARTS = 24, 4
 """Pairs of a queue that are asked alone; parts of a queue that are asked."""
 _CLASSES, _GROUPS = 16, 16
@@ -88,7 +93,7 @@ class Answered:
     def of(cls, tables: Tables, classes: int, groups: int) -> Answered:
         """The answer that tables are. O(cells)."""
         found = {}
-        for name, default in _DEFAULTS.items():
+        for name, default in COLUMN_DEFAULTS.items():
             column, cells = getattr(tables, name), classes * groups if name in PAIR_COLUMNS else classes
             found[name] = array("q", [default]) * cells if column is None else array("q", column)
         return cls(columns=found, width=groups)
@@ -112,7 +117,9 @@ class Answered:
         if self.place is not None:
             return f"Place(tier={self.place[0]}, head_start_ms={self.place[1]})"
         shown = {
-            name: list(column) for name, column in self.columns.items() if any(v != _DEFAULTS[name] for v in column)
+            name: list(column)
+            for name, column in self.columns.items()
+            if any(v != COLUMN_DEFAULTS[name] for v in column)
         }
         return ", ".join(f"{name} {values[:12]}" for name, values in shown.items()) or "nothing but defaults"
 
@@ -137,12 +144,17 @@ def _literal(label: object) -> str:
     return str(label) if isinstance(label, int) else f'"{text}"'
 
 
+def without_strategies(plan: Plan) -> Plan:
+    """A plan as any process can read it. O(queues)."""
+    return attrs.evolve(plan, queues=[attrs.evolve(queue, strategy=None) for queue in plan.queues])
+
+
 def views_of(plan: Plan, needs: Sequence[str]) -> list[tuple[list[ClassView], list[GroupView]]]:
     """For each queue of a plan its classes, steps and values included, and the groups of its agents and of others.
 
     O(classes + groups).
     """
-    naming = Naming.of_plan(Core(), attrs.evolve(plan, queues=[attrs.evolve(q, strategy=None) for q in plan.queues]))
+    naming = Naming.of_plan(Core(), without_strategies(plan))
     lanes = [0, *(lane for edge in plan.value_bands[:2] for lane in (edge << 1, edge << 1 | 1))]
     for queue in plan.queues:
         for channel in plan.channels[:2]:

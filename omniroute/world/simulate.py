@@ -141,7 +141,7 @@ class _Run:
             self._begin(workload)
         elif len(workload):
             self._check_next(workload)
-        asked = _Asked.of(self.naming, workload, rows)
+        asked = _asked(self.naming, workload, rows)
         transfers = workload.transfer is not None and bool((workload.transfer[:rows] != NOWHERE).any())
         steps = any(queue.steps for queue in self.plan.queues)
         detailed = more or self.answering or transfers or steps or self.rows > 0 or self.intervals is not None
@@ -198,13 +198,13 @@ class _Run:
             at, agent, move, until = (np.concatenate(pair) for pair in zip(self.presences, moves, strict=True))
             self.presences = at, agent, move, until
 
-    def _table(self, workload: Workload, asked: _Asked, rows: int, *, detailed: bool) -> Table:
+    def _table(self, workload: Workload, asked: Table, rows: int, *, detailed: bool) -> Table:
         """All columns of the first ``rows`` rows: what is asked, who asks it, and what has not happened yet."""
         table = {name: getattr(workload, name)[:rows] for name in COPIED}
         table["row"] = np.arange(self.rows, self.rows + rows)
         table["queue"] = _renumbered(workload.queue[:rows], workload.queues, self.queues)
         table["channel"] = _renumbered(workload.channel[:rows], workload.channels, self.channels)
-        table |= asked.columns
+        table |= asked
         table |= {name: np.full(rows, NOBODY, np.int64) for name in RESULTS}
         if detailed:
             table |= {name: workload.share(name)[:rows] for name in ANSWERS[1:]}
@@ -365,33 +365,29 @@ def _agents(naming: Naming, names: tuple[str, ...], field: str) -> Column:
     return np.array([naming.agents[name] for name in names], np.int64)
 
 
-@define
-class _Asked:
-    """What rows ask of the core: every distinct (queue, channel, needs, band of value, priority) is asked for once."""
+def _asked(naming: Naming, workload: Workload, rows: int) -> Table:
+    """The columns of arrivals and of transfers that the plan answers. O(rows log rows). Raises PlanError.
 
-    columns: Table
-
-    @classmethod
-    def of(cls, naming: Naming, workload: Workload, rows: int) -> _Asked:
-        """The columns of arrivals and of transfers that the plan answers. O(rows log rows). Raises."""
-        first = _answered(naming, workload, np.arange(rows), workload.queue)
-        names = ("class", "tier", "head_start")
-        columns = {name: np.ascontiguousarray(first[:, at]) for at, name in enumerate(names)}
-        columns["head_start"] = columns["head_start"] + workload.head_start_ms[:rows]
-        second = np.zeros((rows, 3), np.int64)
-        second[:, 0] = NOWHERE
-        if workload.transfer is not None:
-            chosen = np.flatnonzero(workload.transfer[:rows] != NOWHERE)
-            second[chosen] = _answered(naming, workload, chosen, workload.transfer)
-        columns |= {f"{name}2": np.ascontiguousarray(second[:, at]) for at, name in enumerate(names)}
-        if workload.wrap_up_ms is not None:
-            columns["wrap_up"] = columns["wrap_up2"] = workload.wrap_up_ms[:rows]
-            return cls(columns)
-        columns["wrap_up"] = columns["wrap_up2"] = np.full(rows, OF_QUEUE, np.int64)
-        if rows and any(naming.queue_values[name.queue].wrap_up_ms is None for name in naming.class_names):
-            message = "a queue holds wrap-up until release, so the workload must have wrap_up_ms"
-            raise PlanError(message, field="wrap_up")
-        return cls(columns)
+    Every distinct (queue, channel, needs, band of value, priority) is asked for once.
+    """
+    first = _answered(naming, workload, np.arange(rows), workload.queue)
+    names = ("class", "tier", "head_start")
+    columns = {name: np.ascontiguousarray(first[:, at]) for at, name in enumerate(names)}
+    columns["head_start"] = columns["head_start"] + workload.head_start_ms[:rows]
+    second = np.zeros((rows, 3), np.int64)
+    second[:, 0] = NOWHERE
+    if workload.transfer is not None:
+        chosen = np.flatnonzero(workload.transfer[:rows] != NOWHERE)
+        second[chosen] = _answered(naming, workload, chosen, workload.transfer)
+    columns |= {f"{name}2": np.ascontiguousarray(second[:, at]) for at, name in enumerate(names)}
+    if workload.wrap_up_ms is not None:
+        columns["wrap_up"] = columns["wrap_up2"] = workload.wrap_up_ms[:rows]
+        return columns
+    columns["wrap_up"] = columns["wrap_up2"] = np.full(rows, OF_QUEUE, np.int64)
+    if rows and any(naming.queue_values[name.queue].wrap_up_ms is None for name in naming.class_names):
+        message = "a queue holds wrap-up until release, so the workload must have wrap_up_ms"
+        raise PlanError(message, field="wrap_up")
+    return columns
 
 
 def _answered(naming: Naming, workload: Workload, rows: npt.NDArray[np.intp], queue: Column) -> npt.NDArray[np.int64]:
