@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -146,6 +148,20 @@ def test_imports_go_downward(path: Path) -> None:
         if (name, inner.split(".")[0]) in UPWARD:
             continue
         assert floor_of(inner) <= floor_of(name), f"{name} imports {imported}, which is above it"
+
+
+def test_the_map_shows_every_floor() -> None:
+    """The table of the architecture names each module once, and no row stands on one above it.
+
+    Planted: a module left out, a row moved.
+    """
+    text = (ROOT / "docs" / "explanation" / "architecture.md").read_text()
+    rows = [re.findall(r"`(\w+)`", line.split("|")[1]) for line in text.splitlines() if line.startswith("| `")]
+    named = [name for row in rows for name in row]
+    assert sorted(named) == sorted(name for names in FLOORS for name in names if "." not in name and name[0] != "_")
+    floors = [{floor_of(name) for name in row} for row in rows]
+    for above, below in pairwise(floors):
+        assert min(above) >= max(below), (above, below)
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
