@@ -119,15 +119,20 @@ def _head_start(value: Duration | None) -> int | None:
     return None if value is None else milliseconds(value, "head_start")
 
 
+def _check_word(value: object, allowed: tuple[str, ...], field: str) -> None:
+    if not isinstance(value, str) or value not in allowed:
+        raise PlanError(f"expected one of {', '.join(allowed)}, got {shown(value)}", field=field)
+
+
 def _treatment(value: Treatment | None) -> Treatment | None:
-    if value is not None and (not isinstance(value, str) or value not in get_args(Treatment)):
-        raise PlanError(f"expected one of {', '.join(get_args(Treatment))}, got {shown(value)}", field="treatment")
+    if value is not None:
+        _check_word(value, get_args(Treatment), "treatment")
     return value
 
 
 def _least(value: Least | None) -> Least | None:
-    if value is not None and (not isinstance(value, str) or value not in get_args(Least)):
-        raise PlanError(f"expected one of {', '.join(get_args(Least))}, got {shown(value)}", field="least")
+    if value is not None:
+        _check_word(value, get_args(Least), "least")
     return value
 
 
@@ -289,8 +294,7 @@ def _rules(value: Iterable[Rule]) -> tuple[Rule, ...]:
 
 
 def _mode(value: Mode) -> Mode:
-    if not isinstance(value, str) or value not in get_args(Mode):
-        raise PlanError(f"expected one of {', '.join(get_args(Mode))}, got {shown(value)}", field="mode")
+    _check_word(value, get_args(Mode), "mode")
     return value
 
 

@@ -38,18 +38,20 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of tables")
 
 
+def _whole(text: str, low: int) -> int:
+    if not (text.isascii() and text.isdigit()) or len(text) > 18 or int(text) < low:
+        raise argparse.ArgumentTypeError(f"expected a whole number from {low} on, got {text[:40]!r}")
+    return int(text)
+
+
 def seed(text: str) -> int:
     """Read a seed, a whole number that is not negative."""
-    if not (text.isascii() and text.isdigit()) or len(text) > 18:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 0 on, got {text[:40]!r}")
-    return int(text)
+    return _whole(text, 0)
 
 
 def count(text: str) -> int:
     """Read a whole number from 1 on."""
-    if not (text.isascii() and text.isdigit()) or len(text) > 18 or not int(text):
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {text[:40]!r}")
-    return int(text)
+    return _whole(text, 1)
 
 
 def duration(text: str) -> int:
