@@ -83,7 +83,13 @@ class GroupView:
         return self.queues is None or queue in self.queues
 
     def may_serve(self, queue: str, requirement: Requirement) -> bool:
-        """Whether its agents are members of a queue and meet a requirement. O(requirement)."""
+        """Whether its agents are members of a queue and meet a requirement. O(requirement).
+
+        >>> from omniroute.requirements import parse
+        >>> group = GroupView(skills={"spanish": 2}, labels={}, queues={"sales": 0}, units=1)
+        >>> group.may_serve("sales", parse("spanish")), group.may_serve("help", parse("spanish"))
+        (True, False)
+        """
         return self.member_of(queue) and requirement.matches(self.skills, self.labels)
 
 
