@@ -8,8 +8,8 @@ transfer that counts its own place in a full queue; a sign-in that keeps exclusi
 fewer; a decline that leaves a wish; a new tie beside an old one to the same agent; a prohibition for good that ends at
 a connection or a sign-in, or is forgiven; a call-back without its gap, with a gap 1 ms longer, still one when connected
 or when its customer has answered, or woken without; room that counts force; an obligation that a sign-out leaves; a
-rung too few; an edge that asks nobody; a cap on occupancy that is not looked at when a rest ends. Planted in the kernel:
-agents of a group that comes to serve a queue, and not into the order of the queue's key.
+rung too few; an edge that asks nobody; a cap on occupancy that is not looked at when a rest ends. Planted in the
+kernel: agents of a group that comes to serve a queue, and not into the order of the queue's key.
 """
 
 from __future__ import annotations
