@@ -51,6 +51,8 @@ def main() -> None:
     parser.add_argument("--targets", type=float, nargs="+", default=[0.9, 0.8])
     parser.add_argument("--rows", type=int, default=300_000)
     parser.add_argument("--only", default="", help="routings whose name contains this")
+    parser.add_argument("--busy", type=float, default=0.0, help="the share of their time that agents work at least")
+    parser.add_argument("--cap", type=float, default=1.0, help="the share above which they rest, and prices plan for")
     given = parser.parse_args()
     for load in given.loads:
         world = instance(load)
@@ -59,13 +61,16 @@ def main() -> None:
                 if given.only not in name:
                     continue
                 begun = time.perf_counter()
-                found, desk = run(world, routing(world), target, given.rows)
+                routed = routing(world)
+                if isinstance(routed, Revenue):
+                    routed = attrs.evolve(routed, busy=given.busy, occupancy=given.cap)
+                found, desk = run(world, routed, target, given.rows, cap=given.cap)
                 wish = f"{name}, target {target:g}" if name == "revenue" else name
                 levels = " ".join(f"{level:.4f}" for level in found.levels)
                 alarms = f"  alarms {', '.join(desk.alarms)}" if desk.alarms else ""
                 print(
                     f"{load:.2f}  {wish:26}  share {found.share:.4f}  in time {found.level:.4f} ({levels})  "
-                    f"busy spread {found.spread:.2f}  {time.perf_counter() - begun:.0f} s{alarms}",
+                    f"busy {found.least:.2f}..{found.most:.2f}  {time.perf_counter() - begun:.0f} s{alarms}",
                     flush=True,
                 )
 

@@ -93,6 +93,7 @@ def _compared(
     rows = [row for *_, row in sorted(found, key=lambda item: item[:2])]
     return Preview(
         waiting=len(waiting),
+        changing=sum(row.gained + row.lost > 0 for row in rows),
         gaining=sum(row.gained > 0 for row in rows),
         losing=sum(row.lost > 0 for row in rows),
         offered=sum(row.offered for row in rows),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from omniroute.core.codes import Clause
@@ -42,7 +43,7 @@ def why(door: Door, i: int, j: int) -> tuple[Why, ...]:
     return tuple(found)
 
 
-def prices(door: Door, i: int, j: int) -> tuple[Price, ...]:
+def prices(door: Door, i: int, j: int, weights: Mapping[str, float]) -> tuple[Price, ...]:
     """Answer :meth:`omniroute.Router.price` of an interaction and an agent by number."""
     from omniroute.strategies.composed import Composed  # a router that does not route for value does not pay for it
     from omniroute.strategies.revenue import Revenue
@@ -54,11 +55,11 @@ def prices(door: Door, i: int, j: int) -> tuple[Price, ...]:
         strategy: object = naming.queue_values[name.queue].strategy
         strategy = strategy.part(Revenue) if isinstance(strategy, Composed) else strategy
         if isinstance(strategy, Revenue) and name.view.queue in naming.queues:
-            found.append(_price(door, strategy, k, j, door.now - since))
+            found.append(_price(door, strategy, weights, k, j, door.now - since))
     return tuple(found)
 
 
-def _price(door: Door, strategy: Revenue, k: int, j: int, age_ms: int) -> Price:
+def _price(door: Door, strategy: Revenue, weights: Mapping[str, float], k: int, j: int, age_ms: int) -> Price:
     """The price of a pair in one class. O(agents), and O(metrics) for each group with a ready agent."""
     naming, core = door.naming, door.core
     view, first = naming.class_names[k].view, dict[int, int]()
@@ -67,7 +68,7 @@ def _price(door: Door, strategy: Revenue, k: int, j: int, age_ms: int) -> Price:
         if presence == Presence.READY:
             first.setdefault(group, agent)
     able = [
-        (core.pair(k, group)[2], -strategy.total(view, naming.group_views[group]), group)
+        (core.pair(k, group)[2], -strategy.total(view, naming.group_views[group], weights), group)
         for group in first
         if core.pair(k, group)[0] != NEVER
     ]
@@ -77,7 +78,7 @@ def _price(door: Door, strategy: Revenue, k: int, j: int, age_ms: int) -> Price:
     return Price(
         queue=view.queue,
         worth=strategy.worth(view, naming.group_views[mine]),
-        value=strategy.total(view, naming.group_views[mine]),
+        value=strategy.total(view, naming.group_views[mine], weights),
         opens_ms=None if opens == NEVER else opens,
         age_ms=age_ms,
         cost_ms=cost,

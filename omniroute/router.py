@@ -550,14 +550,14 @@ class Router:
         i = number_of("interaction", interaction, self._ledger.numbers)
         return reasons.why(self._door, i, number_of("agent", agent, self._naming.agents))
 
-    def price(self, interaction: str, agent: str) -> tuple[Price, ...]:
+    def price(self, interaction: str, agent: str, *, weights: Mapping[str, float] | None = None) -> tuple[Price, ...]:
         """What the match would earn and concede, for each queue of the interaction that has the revenue strategy.
 
-        O(agents), and O(metrics) for each group with a ready agent. Raises UnknownNameError, and MisuseError where the
-        strategy's rule answers no integer.
+        ``weights`` are those that a desk has moved, ``desk.weights``; else the strategy's own count. O(agents), and
+        O(metrics) for each group with a ready agent. Raises UnknownNameError, MisuseError for a rule that answers ill.
         """
         i = number_of("interaction", interaction, self._ledger.numbers)
-        return reasons.prices(self._door, i, number_of("agent", agent, self._naming.agents))
+        return reasons.prices(self._door, i, number_of("agent", agent, self._naming.agents), weights or {})
 
     def timeline(self, interaction: str, *, within_ms: int = 3_600_000, limit: int = 100) -> list[Event]:
         """What will happen to an interaction if nobody does anything more: its next events, in order.

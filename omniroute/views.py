@@ -167,7 +167,7 @@ class Why:
 class Price:
     """What a match earns and concedes in a queue that routes for value: as its strategy and its tables have it.
 
-    ``worth`` is by metric and ``value`` with the strategy's weights, in minor units. The pair opens at the ordering age
+    ``worth`` is by metric and ``value`` weighted, in minor units. The pair opens at the ordering age
     ``opens_ms``, None: never; the interaction is ``age_ms`` old. ``cost_ms`` is what the match concedes, as the waiting
     that outweighs it. The other four are those of the pair that concedes least, of agents who are ready and may; of
     such pairs the one that earns most: ``segment`` is the agents' label, ``best_agent`` the first of them; None if
@@ -224,11 +224,13 @@ class Previewed:
 class Preview:
     """What another plan would do to those who wait: how many, and the first of them, the longest waiting first.
 
-    ``gaining`` and ``losing`` agents, ``offered`` at once, ``stranded`` without anybody who could, ``ended`` by a step.
+    ``changing`` gain or lose agents, ``gaining`` and ``losing`` do the one or the other, maybe both; ``offered`` at
+    once, ``stranded`` without anybody who could, ``ended`` by a step.
     ``failed`` are queues whose strategy would not answer. ``refused`` is why the plan would be refused, if it would.
     """
 
     waiting: int
+    changing: int = 0
     gaining: int = 0
     losing: int = 0
     offered: int = 0

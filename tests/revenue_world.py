@@ -76,15 +76,21 @@ def strategy(world: Instance, **changed: object) -> Revenue:
     return Revenue(values={"sale": rows}, **{**settings, **changed})  # type: ignore[arg-type]
 
 
-def plan(world: Instance, routing: StrategyValue, target: float = 0.8) -> Plan:
-    """Three queues and their agents, under a strategy."""
+def plan(world: Instance, routing: StrategyValue, target: float = 0.8, cap: float = 1.0) -> Plan:
+    """Three queues and their agents, under a strategy; an agent above the ``cap`` of his time rests."""
     skills = {f"type_{t}": 1 for t in range(world.types)}
     return Plan(
         queues=[
             Queue(f"q{q}", strategy=routing, target=Target(WITHIN_MS, target), offer_timeout_ms=None) for q in range(3)
         ],
         agents=[
-            Agent(f"a{j}", skills=skills, labels={"segment": f"a{j}"}, queues=[f"q{j % 3}", f"q{(j + 1) % 3}"])
+            Agent(
+                f"a{j}",
+                skills=skills,
+                labels={"segment": f"a{j}"},
+                queues=[f"q{j % 3}", f"q{(j + 1) % 3}"],
+                occupancy_at_most=cap,
+            )
             for j in range(world.agents)
         ],
         retention_ms=0,
@@ -114,8 +120,9 @@ class Score:
     share: float
     level: float
     levels: tuple[float, ...]
-    spread: float
-    """Greatest less least share of time in conversation, over agents."""
+    least: float
+    """The share of time in conversation of the agent who had the least, after the warm-up; in ``most`` the greatest."""
+    most: float
 
 
 def score(world: Instance, work: Workload, done: Outcome, warm_up: int) -> Score:
@@ -127,18 +134,29 @@ def score(world: Instance, work: Workload, done: Outcome, warm_up: int) -> Score
     levels = [
         done.within(WITHIN_MS, rows & of) / int((rows & of).sum()) for of in (done.of_queue(q) for q in done.queues)
     ]
-    time_in = np.bincount(agent, work.handle_ms[warm_up:][served], world.agents)
-    busy = time_in / float(done.arrival_ms[-1] - done.arrival_ms[warm_up])
+    busy = shares(done, warm_up)
     return Score(
         share=earned / world.bound(),
         level=done.within(WITHIN_MS, rows) / int(rows.sum()),
         levels=tuple(levels),
-        spread=float(busy.max() - busy.min()),
+        least=float(busy.min()),
+        most=float(busy.max()),
     )
 
 
-def run(world: Instance, routing: StrategyValue, target: float, rows: int, seed: int = 7) -> tuple[Score, Desk]:
+def shares(done: Outcome, warm_up: int = 0) -> npt.NDArray[np.float64]:
+    """The share of each agent's time in conversation, from the end of the warm-up to the last arrival."""
+    began, ended = int(done.arrival_ms[warm_up]), int(done.arrival_ms[-1])
+    served = done.agent >= 0
+    start, end = (np.clip(column[served], began, ended) for column in (done.start_ms, done.end_ms))
+    found: npt.NDArray[np.float64] = np.bincount(done.agent[served], end - start, len(done.agents)) / (ended - began)
+    return found
+
+
+def run(
+    world: Instance, routing: StrategyValue, target: float, rows: int, seed: int = 7, cap: float = 1.0
+) -> tuple[Score, Desk]:
     """One run of a strategy, the first tenth of it warm-up."""
     work, desk = workload(world, rows, seed), Desk()
-    done = simulate(plan(world, routing, target), work, desk=desk)
+    done = simulate(plan(world, routing, target, cap), work, desk=desk)
     return score(world, work, done, rows // 10), desk

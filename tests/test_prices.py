@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import attrs
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omniroute.errors import MisuseError
-from omniroute.strategies.prices import Fluid, able, class_prices, regrets, solve, unsolved
+from omniroute.strategies.prices import Fluid, Prices, able, class_prices, regrets, solve, unsolved
 
 pytest.importorskip("scipy.optimize")
 
@@ -80,10 +83,10 @@ def test_more_agents_are_worth_what_their_price_says() -> None:
     assert gain == pytest.approx(found.agent[g], rel=1e-6)
 
 
-def test_a_band_that_can_be_held_is_held_and_one_that_cannot_is_left_out() -> None:
-    """Agents are kept busy at a loss where that is asked; what demand cannot fill is said, and the rest is as without.
+def test_a_band_that_can_be_held_is_held_and_one_that_cannot_as_well_as_can_be() -> None:
+    """Agents are kept busy at a loss where that is asked; what demand cannot fill is said, and filled as it goes.
 
-    Seen to fail: an infeasible band raised instead of being left out.
+    Seen to fail: an infeasible band raised; one left out altogether, because of one group.
     """
     common = {"value": [[10.0, 1.0]], "handle": [[1.0, 1.0]], "supply": [4.0, 4.0]}
     plain = solve(Fluid(demand=[3.0], **common))  # type: ignore[arg-type]
@@ -94,7 +97,50 @@ def test_a_band_that_can_be_held_is_held_and_one_that_cannot_is_left_out() -> No
     assert held.agent[1] == pytest.approx(-9.0)
     missed = solve(Fluid(demand=[0.5], least=[0.0, 1.0], **common))  # type: ignore[arg-type]
     assert not missed.least_held
-    assert missed.flow.tolist() == [[0.5, 0.0]]
+    assert missed.flow.tolist() == [[0.0, 0.5]]
+
+
+@pytest.mark.parametrize("ways", [solve, unsolved])
+def test_a_group_without_work_takes_the_band_from_nobody(ways: Callable[[Fluid], Prices]) -> None:
+    """Who may serve nothing, and who may serve only what never comes, cannot be busy; all others are, as asked.
+
+    Three groups that can are to be busy half of the time, which the dearer one is not by itself. Seen to fail: the
+    band left out for all.
+    """
+    nan = float("nan")
+    value = [[10.0, 6.0, 2.0, nan, nan], [nan, nan, nan, nan, 5.0]]
+    fluid = Fluid(value=value, handle=np.ones((2, 5)), demand=[4.5, 0.0], supply=[2.0] * 5, least=[1.0] * 5)
+    found = ways(fluid)
+    assert found.flow[0, :3] == pytest.approx([2, 1.5, 1], abs=0.1)
+    assert found.agent[:3] == pytest.approx([4, 0, -4], abs=0.2)
+    assert found.agent[3] == 0
+    assert not found.least_held
+    without = attrs.evolve(fluid, value=[*value[:1], [nan] * 5])
+    assert ways(without).least_held
+    assert ways(without).flow[0, :3] == pytest.approx([2, 1.5, 1], abs=0.1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), load=st.sampled_from((0.3, 0.8, 1.5)), share=st.sampled_from((0.2, 0.5)))
+def test_without_a_solver_a_band_is_nearly_held(seed: int, load: float, share: float) -> None:
+    """The bound is never below the best flow's. Where the band can be held it is little above it, and groups are busy.
+
+    At the worst of 2,000 problems the bound was .014 of all agents' time above, and a group .23 less busy than asked.
+    Seen to fail: ``least`` not looked at by the rounds.
+    """
+    fluid = problem(seed, load=load)
+    fluid = attrs.evolve(fluid, least=share * fluid.supply)
+    best, found = solve(fluid), unsolved(fluid)
+    pairs = able(fluid)
+    dearest = float(np.abs(fluid.value[pairs] / fluid.handle[pairs]).max(initial=0.0))
+    worth = dearest * float(fluid.supply.sum())
+    assert found.bound >= best.bound - 1e-6
+    if best.least_held:
+        busy = (found.flow * np.where(pairs, fluid.handle, 0)).sum(axis=0)
+        assert found.bound - best.bound <= 0.05 * worth + 1e-6
+        assert (busy >= 0.6 * share * fluid.supply * pairs.any(axis=0)).all()
+    short = np.maximum(share * fluid.supply - (best.flow * fluid.handle).sum(axis=0), 0) * able(fluid).any(axis=0)
+    assert best.least_held == bool((short <= 1e-6).all())
 
 
 def test_nothing_to_do_has_an_answer() -> None:

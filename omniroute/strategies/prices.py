@@ -34,6 +34,10 @@ ROUNDS: Final = 200
 """Rounds of the solver that needs no library; its bound is then within about a thousandth of the best."""
 _HOT: Final = 0.3
 _COLD: Final = 0.003
+_SHORT: Final = 2.0
+"""What an agent's time short of ``least`` counts, in the greatest value per time of any match."""
+_NEARLY: Final = 0.9
+"""Rounds without a library hold ``least`` about so well, so less than that of it is taken for a floor not held."""
 
 
 def _reals(value: object) -> Reals:
@@ -73,10 +77,10 @@ class Fluid:
 
 @attrs.frozen(kw_only=True, eq=False)
 class Prices:
-    """The best flow and its prices. ``bound`` is the value of the best flow, ``least_held`` says if ``least`` could be.
+    """The best flow and its prices. ``bound`` is the value of the best flow, less what time short of ``least`` counts.
 
-    ``agent`` is the price of a group's capacity (what one more agent earns per unit of time; with ``least`` it may be
-    negative), ``interaction`` that of a class.
+    ``least_held`` says if there is none of that. ``agent`` is the price of a group's capacity (what one more agent
+    earns per unit of time; with ``least`` it may be negative), ``interaction`` that of a class.
     """
 
     flow: Reals
@@ -112,9 +116,9 @@ def regrets(fluid: Fluid, agent: Reals, tolerance: float = 1e-9) -> Reals:
 def solve(fluid: Fluid) -> Prices:
     """The best flow by a linear program. About O(cells ** 1.5); 5 ms for 12 classes and 60 groups.
 
-    There is always an answer: no flow at all is one. Where the groups cannot be kept as busy as ``least`` wants, that
-    is left out and ``least_held`` is False. Needs scipy (``pip install omniroute[optimize]``); raises ImportError
-    without. Raises MisuseError where the solver gives up.
+    There is always an answer: no flow at all is one. Where groups cannot be kept as busy as ``least`` wants, they are
+    kept as busy as can be, and ``least_held`` is False; a group that may serve nothing is left out of that. Needs scipy
+    (``pip install omniroute[optimize]``); raises ImportError without. Raises MisuseError where the solver gives up.
     """
     from scipy.optimize import linprog
     from scipy.sparse import csr_array
@@ -125,38 +129,51 @@ def solve(fluid: Fluid) -> Prices:
     if not len(rows) or not fluid.demand.any() or not fluid.supply.any():
         return _idle(fluid)
     value, handle, count = fluid.value[pairs], fluid.handle[pairs], np.arange(len(rows))
-    least = np.flatnonzero(fluid.least) if fluid.least is not None else np.zeros(0, np.intp)
+    wanted = _floor(fluid)
+    least = np.flatnonzero(wanted)
     place = np.full(groups, -1)
     place[least] = np.arange(len(least))
-    floored = place[columns] >= 0
+    floored, short = place[columns] >= 0, np.arange(len(least))
     matrix = csr_array(
         (
-            np.concatenate([np.ones(len(rows)), handle, -handle[floored]]),
+            np.concatenate([np.ones(len(rows)), handle, -handle[floored], -np.ones(len(least))]),
             (
-                np.concatenate([rows, classes + columns, classes + groups + place[columns[floored]]]),
-                np.concatenate([count, count, count[floored]]),
+                np.concatenate(
+                    [rows, classes + columns, classes + groups + place[columns[floored]], classes + groups + short]
+                ),
+                np.concatenate([count, count, count[floored], len(rows) + short]),
             ),
         ),
-        shape=(classes + groups + len(least), len(rows)),
+        shape=(classes + groups + len(least), len(rows) + len(least)),
     )
-    floor = np.zeros(0) if fluid.least is None else -fluid.least[least]
-    limits = np.concatenate([fluid.demand, fluid.supply, floor])
-    found = linprog(-value, A_ub=matrix, b_ub=limits, bounds=(0, None), method="highs-ds")
-    if found.status == 2 and len(least):
-        return attrs.evolve(solve(attrs.evolve(fluid, least=None)), least_held=False)
+    limits = np.concatenate([fluid.demand, fluid.supply, -wanted[least]])
+    costs = np.concatenate([-value, np.full(len(least), _short(value, handle))])
+    found = linprog(costs, A_ub=matrix, b_ub=limits, bounds=(0, None), method="highs-ds")
     if found.status != 0:
         raise MisuseError(f"the solver gave up: {found.message}")
     duals = np.maximum(-found.ineqlin.marginals, 0.0)
     agent = duals[classes : classes + groups].copy()
     agent[least] -= duals[classes + groups :]
     flow = np.zeros(fluid.value.shape)
-    flow[pairs] = found.x
-    return Prices(flow=flow, agent=agent, interaction=duals[:classes], bound=float(-found.fun))
+    flow[pairs] = found.x[: len(rows)]
+    held = bool((found.x[len(rows) :] <= 1e-9 * max(1.0, float(wanted.max()))).all())
+    return Prices(flow=flow, agent=agent, interaction=duals[:classes], bound=-float(found.fun), least_held=held)
+
+
+def _floor(fluid: Fluid) -> Reals:
+    """How many agents of each group are to be busy at least; none of a group that may serve nothing. O(cells)."""
+    none = np.zeros(len(fluid.supply))
+    return none if fluid.least is None else np.where(able(fluid).any(axis=0), fluid.least, none)
+
+
+def _short(value: Reals, handle: Reals) -> float:
+    """What a unit of time counts by which a group is less busy than it is to be. O(pairs)."""
+    return _SHORT * float(np.abs(value / handle).max())
 
 
 def _idle(fluid: Fluid) -> Prices:
     """Nothing flows; an interaction is worth its best match where there are agents."""
-    held = fluid.least is None or not fluid.least.any()
+    held = not _floor(fluid).any()
     agent = np.zeros(len(fluid.supply))
     flow = np.zeros(fluid.value.shape)
     return Prices(flow=flow, agent=agent, interaction=np.zeros(len(fluid.demand)), bound=0.0, least_held=held)
@@ -166,9 +183,9 @@ def unsolved(fluid: Fluid, rounds: int = ROUNDS) -> Prices:
     """Prices without a solver: rounds of raising what is in demand and lowering what is not. O(rounds * cells).
 
     Each class spreads over its groups by how much better they are, ever more sharply (a softmax whose temperature falls
-    from .3 to .003 of the mean value), and a group's price moves by the logarithm of how busy that makes it. ``bound``
-    is the dual objective, an upper bound of the best flow; ``flow`` is that of the last round, which may break a supply
-    a little. ``least`` is not looked at.
+    from .3 to .003 of the mean value), and a group's price moves by the logarithm of how busy that makes it; where a
+    group is to be busy at least so much, a rebate moves by how much of that it is. ``bound`` is the dual objective, an
+    upper bound of the best flow; ``flow`` is that of the last round, which may break a supply or ``least`` a little.
     """
     pairs = able(fluid)
     value = np.where(pairs, fluid.value, -np.inf)
@@ -177,17 +194,26 @@ def unsolved(fluid: Fluid, rounds: int = ROUNDS) -> Prices:
         return _idle(fluid)
     scale = float(np.abs(fluid.value[pairs]).mean()) or 1.0
     length = float(fluid.handle[pairs].mean())
-    agent, flow = np.zeros(len(fluid.supply)), np.zeros(fluid.value.shape)
-    bound, best = np.inf, agent
+    floor, most = _floor(fluid), _short(fluid.value[pairs], fluid.handle[pairs])
+    price = rebate = best = np.zeros(len(fluid.supply))
+    flow, busy, bound = np.zeros(fluid.value.shape), best, np.inf
     for n in range(rounds):
         heat = scale * _HOT * (_COLD / _HOT) ** (n / max(1, rounds - 1))
+        agent = price - rebate
         nu = class_prices(fluid, agent)
-        dual = float(nu @ fluid.demand + agent @ fluid.supply)
+        dual = float(nu @ fluid.demand + price @ fluid.supply - rebate @ floor)
         if dual < bound:
             bound, best = dual, agent
         wish = np.exp((value - agent * handle - nu[:, None]) / heat)
         flow = fluid.demand[:, None] * wish / (wish.sum(axis=1) + np.exp(-nu / heat))[:, None]
         busy = (flow * handle).sum(axis=0)
-        share = np.divide(busy, fluid.supply, out=np.full(len(busy), np.inf), where=fluid.supply > 0)
-        agent = np.maximum(agent + heat / length * np.log(np.clip(share, 0.05, 20.0)), 0.0)
-    return Prices(flow=flow, agent=best, interaction=class_prices(fluid, best), bound=bound)
+        price = np.maximum(price + heat / length * _log_of(busy, fluid.supply), 0.0)
+        rebate = np.clip(rebate - heat / length * _log_of(busy, floor), 0.0, most)
+    held = bool((busy >= _NEARLY * floor).all())
+    return Prices(flow=flow, agent=best, interaction=class_prices(fluid, best), bound=bound, least_held=held)
+
+
+def _log_of(busy: Reals, wanted: Reals) -> Reals:
+    """The logarithm of how much of what is wanted is there, within a factor of 20; none wanted is far too much."""
+    share = np.divide(busy, wanted, out=np.full(len(busy), np.inf), where=wanted > 0)
+    return np.asarray(np.log(np.clip(share, 0.05, 20.0)))

@@ -123,7 +123,8 @@ class Revenue:
     ``beta`` starts at ``start``, is moved by ``gain`` for each interaction that misses the queue's target and stays in
     ``least..most``; ``gamma`` and ``beta`` are in mean values per handle time. No gate holds longer than ``max_wait``.
     ``occupancy`` bounds the share of an agent's time that the prices plan for, ``busy`` is the share that they keep at
-    least. ``solver`` "highs" needs scipy, "steps" nothing. ``memory`` is how far back arrivals count. Raises PlanError.
+    least, as far as there is work. ``solver`` "highs" needs scipy, "steps" nothing. ``memory`` is how far back arrivals
+    count. Raises PlanError.
 
     >>> Revenue(values={"sales": {"*": {"senior": 900, "*": 500}}}).interval_ms
     60000
@@ -206,9 +207,13 @@ class Revenue:
         """What a lost customer of a class costs, in minor units. O(1)."""
         return _cell(self.loss, row_key(self.loss, view))
 
-    def total(self, view: ClassView, group: GroupView) -> int:
-        """What a match is worth in all, by the strategy's own weights, rounded. O(metrics). Raises as :meth:`worth`."""
-        return round(sum(self.weights.get(metric, 1.0) * amount for metric, amount in self.worth(view, group).items()))
+    def total(self, view: ClassView, group: GroupView, weights: Mapping[str, float] | None = None) -> int:
+        """What a match is worth in all, rounded: by ``weights``, else by the strategy's own. O(metrics).
+
+        Raises as :meth:`worth`.
+        """
+        known = {**self.weights, **(weights or {})}
+        return round(sum(known.get(metric, 1.0) * amount for metric, amount in self.worth(view, group).items()))
 
     def segment(self, group: GroupView) -> str:
         """The label by which the values of a group are found. O(1)."""
