@@ -85,7 +85,8 @@ _INTAKE_KEYS = {
 
 def _read_plan(document: dict[str, Any]) -> Plan:
     """Build a plan from what a TOML document says."""
-    values = checked_keys(document, _PLAN_KEYS, ("queues",), "")
+    values = checked_keys(document, {**_PLAN_KEYS, "strategy": "strategy"}, ("queues",), "")
+    default = _read_strategy(values.pop("strategy"), "strategy") if "strategy" in values else None
     if "channels" in values:
         values["channels"] = [
             read_table(Channel, item, _CHANNEL_KEYS, at) for at, item in rows_of(values, "channels", "")
@@ -93,7 +94,7 @@ def _read_plan(document: dict[str, Any]) -> Plan:
     if "conditions" in values:
         rows = rows_of(values, "conditions", "")
         values["conditions"] = [read_table(Condition, item, _CONDITION_KEYS, at) for at, item in rows]
-    values["queues"] = [_read_queue(item, at) for at, item in rows_of(values, "queues", "")]
+    values["queues"] = [_read_queue(item, at, default) for at, item in rows_of(values, "queues", "")]
     values["agents"] = [read_table(Agent, item, _AGENT_KEYS, at) for at, item in rows_of(values, "agents", "")]
     if "limits" in values:
         values["limits"] = read_table(Limits, values["limits"], _LIMITS_KEYS, "limits")
@@ -123,8 +124,8 @@ def _read_intake(table: object) -> Intake:
     return read_table(Intake, table, _INTAKE_KEYS, "intake")
 
 
-def _read_queue(table: object, field: str) -> Queue:
-    """Build a queue with its steps, target, strategy and rules."""
+def _read_queue(table: object, field: str, default: StrategyValue | None) -> Queue:
+    """Build a queue with its steps, target, strategy and rules; ``default`` is the strategy of who names none."""
     if isinstance(table, dict):
         table = dict(table)
         if "steps" in table:
@@ -141,8 +142,8 @@ def _read_queue(table: object, field: str) -> Queue:
             table["target"] = read_table(Target, table["target"], _TARGET_KEYS, f"{field}.target")
         if isinstance(table.get("window"), dict):
             table["window"] = read_table(Window, table["window"], _WINDOW_KEYS, f"{field}.window")
-        if "strategy" in table:
-            table["strategy"] = _read_strategy(table["strategy"], f"{field}.strategy")
+        named = "strategy" in table
+        table["strategy"] = _read_strategy(table["strategy"], f"{field}.strategy") if named else default
     return read_table(Queue, table, _QUEUE_KEYS, field)
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from omniroute import FirstComeFirstServed, ServiceObjective, SkillsFirst
 from omniroute.errors import PlanError
 from omniroute.journey_rules import Effort, JourneyRules
 from omniroute.model import Agent
@@ -412,6 +413,26 @@ def test_every_strategy_of_the_catalogue_survives_toml(name: str) -> None:
     assert Plan.from_toml_text(plan.to_toml()) == plan
     with pytest.raises(PlanError, match=r"queues\[0\]\.strategy\.nonsense: '.*' has no parameter 'nonsense'"):
         Plan.from_toml_text(f'[[queues]]\nname = "q"\nstrategy = {{name = "{name}", nonsense = 1}}')
+
+
+def test_a_file_may_name_a_strategy_for_all_queues() -> None:
+    """It holds for queues that name none; one that names its own keeps it, and the first come of itself is a name too.
+
+    Seen to fail: the plan's strategy put in place of a queue's own.
+    """
+    queues = '[[queues]]\nname = "a"\n[[queues]]\nname = "b"\nstrategy = "first_come_first_served"\n'
+    queues += '[[queues]]\nname = "c"'
+    objective = '[strategy]\nname = "service_objective"\nobjective = "30s"\n'
+    plan = Plan.from_toml_text(objective + queues)
+    found = ServiceObjective(objective="30s")
+    assert [queue.strategy for queue in plan.queues] == [found, FirstComeFirstServed(), found]
+    assert Plan.from_toml_text(plan.to_toml()) == plan
+    plan = Plan.from_toml_text(f'strategy = "skills_first"\n{queues}')
+    assert [queue.strategy for queue in plan.queues] == [SkillsFirst(), FirstComeFirstServed(), SkillsFirst()]
+    with pytest.raises(PlanError, match=r"plan:3: strategy\.objective: "):
+        Plan.from_toml_text(objective.replace("30s", "3s") + queues)
+    with pytest.raises(PlanError, match=r"plan:1: strategy\.name: unknown strategy 'skils_first'"):
+        Plan.from_toml_text(f'strategy = "skils_first"\n{queues}')
 
 
 def test_free_tables_are_copied_and_bounded() -> None:
