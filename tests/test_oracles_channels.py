@@ -107,7 +107,7 @@ def test_compatible_special_cases():
 # Through the core -----------------------------------------------------------------------------------------------------
 
 
-@samples(1_000_000, 4_000_000)
+@samples(1_000_000, 10_000_000)
 def test_shared_attention_through_the_core(name, rows):
     """Five agents of at most three chats, lightest load first: P(wait), W, mean handle, how many agents hold 0..3.
 
@@ -172,7 +172,7 @@ def check_shared_attention(arrivals: Arrivals, results: Results, seen: np.ndarra
         assert_mean(f"share of agents holding {held}", seen[kept, held] / 5, share)
 
 
-@samples(400_000, 4_000_000)
+@samples(400_000, 10_000_000)
 def test_capacity_units_without_waiting(name, rows):
     """One agent of 12 units, loads 12, 4 and 3; who is not connected at once leaves at once: the product form.
 
@@ -192,7 +192,7 @@ def test_capacity_units_by_columns(rows):
     check_losses(arrivals, results, [float(x) for x in oracles.capacity_blocking(OFFERED, LOADS, 12)])
 
 
-@samples(400_000, 4_000_000)
+@samples(400_000, 10_000_000)
 def test_channels_kept_apart_by_units(name, rows):
     """Two agents, one call or two chats each, never both: what each channel loses is the chain's.
 
@@ -219,7 +219,7 @@ def mixed(core: Any, barred: frozenset[tuple[int, int]]) -> Any:
 
 
 @pytest.mark.parametrize("barred", SIDES.values(), ids=SIDES)
-@samples(200_000, 4_000_000)
+@samples(200_000, 10_000_000)
 def test_channels_kept_apart_by_mix(name, rows, barred):
     """Units enough for everything, and a rule for each channel about what may be held beside it: the chain's losses.
 

@@ -5,6 +5,7 @@ Seeds are fixed, tolerances those of :mod:`test_oracles`. Worlds that are wrong 
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -191,7 +192,7 @@ class Desk:
         self.ends: dict[int, int] = {}
         self.left: dict[int, int] = {}
         self.start, self.end = [-1] * len(handle), [-1] * len(handle)
-        self.events: list[tuple[int, ...]] = []
+        self.events: deque[tuple[int, ...]] = deque(maxlen=100_000)
 
     def hear(self, now: int) -> None:
         """Accept what is offered; begin, interrupt and resume as told."""
@@ -265,7 +266,7 @@ def check_desk(arrivals: Arrivals, desk: Desk, seen: np.ndarray) -> None:
     assert np.array_equal((end - start)[ended], arrivals.handle[ended]), "something interrupts a call"
 
 
-@samples(200_000, 10_000, 4_000_000)
+@samples(200_000, 10_000, 10_000_000)
 def test_calls_interrupt_e_mails(name, rows):
     """Calls do not see e-mails; e-mails see an agent who comes and goes: shares of his time, and e-mails there.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -56,9 +57,12 @@ def by_commands(
     presences: tuple[np.ndarray, ...],
     speeds: Sequence[float] | None = None,
     until: int = -1,
+    *,
+    told: bool = True,
 ) -> tuple[Results, list[tuple[int, ...]]]:
     """Do what a driver does, one command at a time, offers that stand answered by accepts; also return the events.
 
+    Events are kept where they are to be ``told``: of a long run they would fill the memory.
     ``speeds`` (by agent) divides the handling times, which columns cannot say: there a handling time belongs to the
     interaction alone. Ties as in a driver.
     """
@@ -67,7 +71,7 @@ def by_commands(
     agent, start, end = ([NOBODY] * len(at) for _ in range(3))
     rows: dict[int, int] = {}
     future: list[tuple[int, int, int, int]] = []
-    events: list[tuple[int, ...]] = []
+    events: deque[tuple[int, ...]] = deque(maxlen=None if told else 0)
     a = p = 0
     while True:
         deadline = core.next_deadline()
@@ -110,7 +114,7 @@ def by_commands(
                     heapq.heappush(future, (when + lasts, FINISH, row, i))
             taken = core.take()
     columns = (np.array(column, np.int64) for column in (agent, start, end))
-    return Results(**dict(zip(("agent", "start", "end"), columns, strict=True))), events
+    return Results(**dict(zip(("agent", "start", "end"), columns, strict=True))), list(events)
 
 
 class Attention:
