@@ -20,7 +20,8 @@ from omniroute.errors import MisuseError, PlanError
 from omniroute.plan import StrategyValue
 from omniroute.requirements import parse
 from omniroute.strategies import catalogue
-from omniroute.strategies.desk import ALARM_AFTER, Desk, Goal, Naming
+from omniroute.strategies.desk import ALARM_AFTER, Desk, Goal, Naming, moved
+from omniroute.strategies.prices import Fluid
 from omniroute.strategies.protocol import ClassView, GroupView, Question
 from omniroute.strategies.revenue import Revenue, held_out
 from omniroute.strategies.schedule import Schedule
@@ -216,6 +217,25 @@ def test_an_answer_may_come_later() -> None:
     assert len(pairs) > 10
     assert all(one == other for one, other in pairs)
     assert len({one.opens for one, _ in pairs}) > 1
+
+
+def test_what_makes_new_prices() -> None:
+    """Other values, agents or bands always do, arrivals only where they have moved by 2 % of all.
+
+    Seen to fail: a band that a plan changed, with which prices waited until arrivals had moved.
+    """
+    value = [[5.0, math.nan], [2.0, 3.0]]
+    old = Fluid(value=value, handle=np.ones((2, 2)), demand=[1.0, 2.0], supply=[2.0, 2.0], least=[0.0, 0.0])
+    assert not moved(old, attrs.evolve(old))
+    assert not moved(old, attrs.evolve(old, demand=[1.02, 2.03]))
+    assert moved(old, attrs.evolve(old, demand=[1.04, 2.03]))
+    for changed in (
+        {"value": [[5.0, 1.0], [2.0, 3.0]]},
+        {"handle": np.full((2, 2), 2.0)},
+        {"supply": [2.0, 1.0]},
+        {"least": [0.0, 1.0]},
+    ):
+        assert moved(old, attrs.evolve(old, **changed)), changed
 
 
 def test_prices_that_cannot_be_computed_are_asked_for_again() -> None:

@@ -506,13 +506,13 @@ class Desk:
         expected = None if self.staffed is None else frozenset(self.staffed(at))
         for name, (group, ready) in router.staff().items():
             staff[group] += (ready if expected is None else name in expected) and groups[group].units
-        busy = max(line.strategy.busy for line in lines)
+        most = min(line.strategy.occupancy for line in lines)
         fluid = Fluid(
             value=np.vstack([part.value for part in parts]),
             handle=np.vstack([part.handle for part in parts]),
             demand=np.concatenate([part.demand for part in parts]),
-            supply=staff * min(line.strategy.occupancy for line in lines),
-            least=None if not busy else staff * busy,
+            supply=staff * most,
+            least=staff * min(most, max(line.strategy.busy for line in lines)),
         )
         pairs = able(fluid)
         values, handles = fluid.value[pairs], fluid.handle[pairs]
@@ -553,5 +553,5 @@ def moved(old: Fluid, new: Fluid) -> bool:
     """Whether a fluid problem is so far from one whose prices are known that it has to be solved. O(cells)."""
     if old.value.shape != new.value.shape or np.abs(new.demand - old.demand).sum() > MOVED * old.demand.sum():
         return True
-    same = (np.array_equal(old.supply, new.supply), np.array_equal(old.value, new.value, equal_nan=True))
-    return not (all(same) and np.array_equal(old.handle, new.handle))
+    parts = ("supply", "least", "handle", "value")
+    return not all(np.array_equal(getattr(old, of), getattr(new, of), equal_nan=of == "value") for of in parts)
