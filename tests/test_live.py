@@ -376,6 +376,70 @@ def test_after_a_failed_write_the_router_is_made_again_and_goes_on() -> None:
     run(main())
 
 
+class Full(Held):
+    """A disk on which nothing can be written and nothing opened, until there is room."""
+
+    tried = 0
+
+    def acquire(self) -> Any:
+        """Open, or say that there is no room."""
+        self.tried += 1
+        if self.failing:
+            raise JournalError("no space left on the disk")
+        return super().acquire()
+
+
+def test_a_disk_that_stays_full_ends_nothing() -> None:
+    """While the journal cannot be read again commands say why, at once; it is tried each second, and then all goes on.
+
+    Deadlines that were due fire then, and who listens has missed nothing. Planted: the first try that fails ends all.
+    """
+
+    async def main() -> None:
+        store = Full()
+        async with await opened(store) as router:
+            heard = router.events()
+            await router.sign_in("ana")
+            store.failing = True
+            for number in range(3):
+                with pytest.raises(JournalError, match="no space"):
+                    await router.enqueue(f"call-{number}", "sales")
+            assert store.tried == 2
+            for tried in range(3, 13):
+                await asyncio.sleep(1)
+                with pytest.raises(JournalError, match="no space"):
+                    await router.since(0)
+                assert store.tried == tried
+            store.failing = False
+            await asyncio.sleep(1)
+            assert [event.seq for event in await router.enqueue("call-9", "sales")] == [2, 3]
+            await asyncio.sleep(20)
+            assert [type(event).__name__ for event in await taken(heard, 4)][-1] == "OfferExpired"
+
+    run(main())
+
+
+def test_a_router_is_closed_while_its_disk_is_full() -> None:
+    """Closing ends at once, and whoever comes then is told that it is closed."""
+
+    async def main() -> None:
+        store = Full()
+        router = await opened(store)
+        store.failing = True
+        with pytest.raises(JournalError, match="no space"):
+            await router.sign_in("ana")
+        with pytest.raises(JournalError, match="no space"):
+            await router.sign_in("ana")
+        await router.aclose()
+        with pytest.raises(MisuseError, match="closed"):
+            await router.sign_in("ana")
+        tried = store.tried
+        await asyncio.sleep(5)
+        assert store.tried == tried
+
+    run(main())
+
+
 def test_after_a_defect_the_router_is_made_again_by_itself() -> None:
     """Somebody moved the router past its journal: the next command says so, and those before it are told all the same.
 

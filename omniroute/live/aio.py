@@ -15,11 +15,11 @@ from typing import Any, Final, Self, TypeAlias, TypeVar
 from weakref import ReferenceType, ref
 
 from omniroute import commands as c
-from omniroute.errors import FencedError, MisuseError
+from omniroute.errors import DamagedError, FencedError, JournalError, MisuseError
 from omniroute.events import Abandoned, Cancelled, Event, Offered, Released
 from omniroute.journal import Journaled, Store
 from omniroute.live.answers import Answerer, Answers
-from omniroute.live.driver import PAUSE_MS, Driver
+from omniroute.live.driver import PAUSE_MS, RETRY_S, Driver
 from omniroute.live.feed import Subscription
 from omniroute.live.verbs import Verbs
 from omniroute.model import shown
@@ -82,7 +82,8 @@ class AsyncRouter(Verbs[Awaitable[list[Event]]]):
 
     When the journal cannot be written, commands that were not told to be durable end in JournalError: they are in
     doubt. The router is made again from the journal, listeners are told what did happen, and it goes on; a command that
-    is given again with the same ``key`` happens once. Where that fails too, all ends in the same error.
+    is given again with the same ``key`` happens once. Where it cannot be read either, commands end in JournalError as
+    well, and it is tried again each second. A journal that is damaged, or held by somebody else, ends all.
 
     >>> import asyncio
     >>> from omniroute import Agent, Plan, Queue
@@ -142,6 +143,8 @@ class AsyncRouter(Verbs[Awaitable[list[Event]]]):
         self._reloading: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
         self._ready.set()
+        self._trouble: JournalError | None = None
+        """Why the journal could not be read again; until the timer tries once more, commands are told so."""
         self._closed: BaseException | None = None
         self._tick()
 
@@ -234,8 +237,10 @@ class AsyncRouter(Verbs[Awaitable[list[Event]]]):
             self._behind -= 1
 
     async def _sound(self) -> None:
-        """Wait while the router is made again. Raises what the router was closed for."""
+        """Wait while the router is made again. Raises why that failed, or what the router was closed for."""
         while self._closed is None:
+            if self._trouble is not None and self._ready.is_set():  # a new one each time: raising adds to an old one
+                raise JournalError(self._trouble.message, source=self._trouble.source)
             self._look()
             if self._ready.is_set():
                 return
@@ -408,19 +413,42 @@ class AsyncRouter(Verbs[Awaitable[list[Event]]]):
         if isinstance(why, FencedError):
             self._end(why)
         else:
-            log.warning("the journal failed and is read again: %s", why)
+            if self._trouble is None:
+                log.warning("the journal failed and is read again: %s", why)
             self._reloading = self._spawn(self._reload())
 
     async def _reload(self) -> None:
         try:
             await asyncio.to_thread(self._journaled.reload)
             missed = await asyncio.to_thread(self._journaled_since, self._heard)
+        except (DamagedError, FencedError) as error:
+            log.error("the router has ended: %s", error)
+            self._end(error)
+            return
+        except JournalError as error:
+            self._try_later(error)
+            return
         except Exception as error:
             self._end(error)
             raise
+        if self._trouble is not None:
+            log.warning("the journal has been read again")
+            self._trouble = None
         self._publish(missed)
         self._ready.set()
         self._tick()
+
+    def _try_later(self, error: JournalError) -> None:
+        """The disk is still full, or not there: who waits is told, and nobody has to open the router anew."""
+        if self._closed is not None:
+            return
+        if self._trouble is None:
+            log.error("the journal cannot be read again, which is tried every %g s: %s", RETRY_S, error)
+        self._trouble = error
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(RETRY_S, self._tick)
+        self._ready.set()
 
     def _journaled_since(self, after: int) -> list[Event]:
         return list(self._journaled.events(after))

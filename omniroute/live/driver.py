@@ -18,10 +18,12 @@ from omniroute.journal import Journaled
 from omniroute.live.clock import WallClock
 from omniroute.router import Router
 
-__all__ = ["PAUSE_MS", "Driver"]
+__all__ = ["PAUSE_MS", "RETRY_S", "Driver"]
 
 PAUSE_MS: Final = 5_000
 """A deadline that is found due later than this was slept through."""
+RETRY_S: Final = 1.0
+"""Between two tries to read a journal that has failed."""
 
 
 class Driver:

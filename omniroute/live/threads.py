@@ -7,15 +7,15 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Final, Self, TypeVar
+from typing import Self, TypeVar
 
 from omniroute import commands as c
 from omniroute.commands import Revise
-from omniroute.errors import FencedError, MisuseError
+from omniroute.errors import FencedError, JournalError, MisuseError
 from omniroute.events import Event
 from omniroute.journal import Journaled, Store
 from omniroute.live.answers import Answerer, Answers
-from omniroute.live.driver import PAUSE_MS, Driver
+from omniroute.live.driver import PAUSE_MS, RETRY_S, Driver
 from omniroute.live.verbs import Verbs
 from omniroute.model import shown
 from omniroute.plan import Plan
@@ -25,8 +25,6 @@ __all__ = ["ThreadRouter"]
 
 T = TypeVar("T")
 log = logging.getLogger("omniroute.live")
-RETRY_S: Final = 1.0
-"""Between two tries to read a journal that has failed, where no command comes that tries."""
 
 
 class ThreadRouter(Verbs[list[Event]]):
@@ -174,6 +172,9 @@ class ThreadRouter(Verbs[list[Event]]):
         if self._journaled.failed is not None:
             try:
                 self._reload()
+            except JournalError as error:  # a full disk is no defect: it needs no traceback
+                log.error("the journal cannot be read again: %s", error)
+                return RETRY_S
             except Exception:
                 log.exception("the journal cannot be read again")
                 return RETRY_S
