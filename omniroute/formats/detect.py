@@ -87,10 +87,12 @@ def open_log(
     if found is None and mapping is not None:
         found = "csv"
     if found is None:
-        raise LogError(
-            f"cannot tell the format from its first lines: name it ({', '.join(FORMATS)}); CSV needs a [csv] table",
-            source=str(place),
+        message = (
+            f"cannot tell the format from its first lines: name it ({', '.join(FORMATS)}); CSV needs a [csv] table"
         )
+        if not head_of(place, _HEAD_BYTES).strip():
+            message = "has no line: it is empty, or compressed and damaged from its start"
+        raise LogError(message, source=str(place))
     if found == "csv" and mapping is None:
         raise LogError("a CSV log needs to be told which column is what: a [csv] table", source=str(place))
     return Log(place, found, mapping, strict=strict)

@@ -13,13 +13,16 @@ import io
 import sys
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO, Final, TypeAlias, cast
+from typing import IO, TYPE_CHECKING, Final, TypeAlias, cast
 
 from omniroute.errors import LogError
 from omniroute.formats.limits import MAX_LINE_BYTES, MAX_UNPACKED_BYTES
 from omniroute.formats.records import ReadSummary
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 NumberedLines: TypeAlias = Iterator[tuple[int, str]]
 
@@ -49,7 +52,23 @@ def opened(path: Path) -> Iterator[tuple[IO[bytes], int]]:
             yield file, sys.maxsize
             return
         unpacked = stack.enter_context(gzip.GzipFile(fileobj=file, mode="rb"))
-        yield stack.enter_context(io.BufferedReader(cast("io.RawIOBase", unpacked), _BUFFER_BYTES)), MAX_UNPACKED_BYTES
+        yield stack.enter_context(io.BufferedReader(_Unpacked(unpacked), _BUFFER_BYTES)), MAX_UNPACKED_BYTES
+
+
+class _Unpacked(io.RawIOBase):
+    """Gives what is decompressed as it comes, so that damage costs no line before it."""
+
+    def __init__(self, packed: gzip.GzipFile) -> None:
+        self._packed = packed
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        room = memoryview(buffer)
+        data = self._packed.read1(len(room))
+        room[: len(data)] = data
+        return len(data)
 
 
 def head_of(path: Path, size: int) -> bytes:
@@ -57,11 +76,11 @@ def head_of(path: Path, size: int) -> bytes:
 
     Raises LogError when the file cannot be opened.
     """
-    with opened(path) as (stream, _):
-        try:
-            return stream.read(size)
-        except _DAMAGE:
-            return b""
+    found = b""
+    with opened(path) as (stream, _), suppress(*_DAMAGE):
+        while len(found) < size and (more := cast("io.BufferedReader", stream).read1(size - len(found))):
+            found += more  # one read would lose what comes before the damage
+    return found
 
 
 def numbered_lines(stream: IO[bytes], summary: ReadSummary, limit_bytes: int = sys.maxsize) -> NumberedLines:
