@@ -149,6 +149,7 @@ def line_of(text: str, field: str) -> int | None:
                 name += f"[{counts[name] - 1}]." if name in counts else "."
             name += last
             if many:
+                lines.setdefault(name, number)
                 counts[name] = counts.get(name, 0) + 1
                 name = f"{name}[{counts[name] - 1}]"
             table = f"{name}."

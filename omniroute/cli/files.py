@@ -19,6 +19,8 @@ from omniroute.toml_tables import parsed, text_of_file
 
 def read_plan(path: str) -> Plan:
     """Read a plan. Raises Failure naming file, line and field."""
+    if not path:
+        raise Failure(INPUT, "PLAN is empty; name a plan in TOML")
     try:
         return Plan.from_toml(path)
     except PlanError as error:
@@ -50,6 +52,8 @@ def read_history(
 ) -> History:
     """Read a log to its end. Raises Failure: INPUT where it cannot be read, FINDING for a broken line under strict."""
     try:
+        if not path:
+            raise Failure(INPUT, "LOG is empty; name one log")
         place = Path(path)
         if place.is_dir():
             raise Failure(INPUT, f"{path}: is a folder; name one log")
@@ -72,10 +76,14 @@ class Folder:
     def __init__(self, path: str, names: Sequence[str], *, force: bool) -> None:
         self.path = Path(path)
         self.force = force
+        if not path:
+            raise Failure(OUTPUT, "--out is empty; name a folder")
         try:
             if self.path.exists() and not self.path.is_dir():
                 raise Failure(OUTPUT, f"{path}: is not a folder")
             self.path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.path):  # permissions, a read-only disk, a full one
+                pass
         except OSError as error:
             raise Failure(OUTPUT, f"{path}: {error.strerror or error}") from error
         except ValueError as error:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from omniroute.cli.exits import HELP
+from omniroute.errors import PlanError
 from omniroute.formats.detect import FORMATS
 from omniroute.plan import Plan, milliseconds
 
@@ -58,8 +59,8 @@ def duration(text: str) -> int:
     """Read a duration such as 30s as milliseconds."""
     try:
         return milliseconds(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+    except PlanError as error:
+        raise argparse.ArgumentTypeError(error.message) from error
 
 
 def head_start(text: str) -> tuple[int, int]:

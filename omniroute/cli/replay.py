@@ -80,9 +80,10 @@ def run(given: argparse.Namespace) -> int:
     """Run the subcommand and return its exit code."""
     if given.plan is not None and given.head_start:
         raise Failure(USAGE, "--head-start is for a plan read from the log; in --plan, write it into the strategy")
-    out = files.Folder(given.out, (PLAN, REPORT, INTERACTIONS), force=given.force) if given.out else None
+    names = (PLAN, REPORT, INTERACTIONS)
+    out = files.Folder(given.out, names, force=given.force) if given.out is not None else None
     progress, screen = Progress(), Screen()
-    plan = files.read_plan(given.plan) if given.plan else None
+    plan = files.read_plan(given.plan) if given.plan is not None else None
     mapping = files.mapping_from(given.mapping, [(given.plan, plan)] if plan is not None else [])
     history = files.read_history(
         given.log, log_format=given.format, mapping=mapping, strict=given.strict, progress=progress
@@ -104,13 +105,13 @@ def run(given: argparse.Namespace) -> int:
         raise Failure(INPUT, _about(error, given.plan)) from error
     finally:
         progress.done()
+    if out is not None:  # before a word is said: whoever reads the words may go away
+        _write(out, found, by_agent=given.by_agent)
     if given.json:
         screen.document(document(found, by_agent=given.by_agent))
     else:
         _show(screen, found, given)
-    if out is not None:
-        _write(out, found, by_agent=given.by_agent)
-        if not given.json:
+        if out is not None:
             screen.heading("Written")
             screen.items(_written(given.out, found))
     return OK if found.work is not None else FINDING

@@ -115,7 +115,8 @@ def _is_strategy(value: object) -> bool:
 def _class(name: str) -> Any:
     """Return the class called ``name``, imported now."""
     if name not in _CLASSES:
-        raise PlanError(f"unknown strategy {shown(name)}{nearest(name, _CLASSES)}", field="name")
+        known = nearest(name, _CLASSES) or f"; known are {', '.join(_CLASSES)}"
+        raise PlanError(f"unknown strategy {shown(name)}{known}", field="name")
     module, attribute = _CLASSES[name]
     cls = getattr(importlib.import_module(module), attribute)
     if cls.name != name:
