@@ -54,6 +54,19 @@ def test_verify(run: Run, journal: Path) -> None:  # noqa: F811
     assert list(journal.parent.iterdir()) == [journal]
 
 
+def test_an_empty_journal_is_not_a_good_one(run: Run, tmp_path: Path) -> None:  # noqa: F811
+    """A file without a byte, as a lost journal may be, is not told to be as it was; every action ends in 3.
+
+    Planted: nothing read, so nothing wrong.
+    """
+    path = tmp_path / "lost.journal"
+    path.write_bytes(b"")
+    for action in (("verify",), ("verify", "--json"), ("show",), ("compact",)):
+        ran = run("journal", *action, path)
+        assert (ran.code, ran.out) == (INPUT, "")
+        assert "is empty" in ran.err or "has no record" in ran.err
+
+
 def test_verify_finds(run: Run, journal: Path) -> None:  # noqa: F811
     """A damaged record is a finding with its number and the command that goes on; the command does go on.
 

@@ -212,8 +212,13 @@ def test_the_command_line_forgets(run: Run, path: Path) -> None:  # noqa: F811
     assert ran.code == OK
     assert "8 records forgotten" in " ".join(ran.out.split())
     assert not found(path)
+    assert "was there to erase" not in ran.out
+    unknown = run("journal", "forget", path, "mia-4712")
+    assert unknown.code == OK
+    assert "no journey of that customer was there to erase" in unknown.out
     again = run("journal", "compact", path)
     assert again.code == OK
+    assert "was there to erase" not in again.out
     assert "0 records forgotten" in " ".join(again.out.split())
     assert json.loads(run("journal", "verify", "--json", path).out)["findings"] == []
     assert run("journal", "compact", path.parent / "none").code == INPUT

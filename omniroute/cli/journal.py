@@ -32,7 +32,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser = options.subcommand(
         commands,
         "journal",
-        "verify, show, export, cut or compact a journal",
+        "verify, show, export, cut or compact a journal, or forget a customer in it",
         "Looks at the journal of a host that is not running, on a copy; compact and forget change the file itself.\n"
         "What customers and agents are called, and what else commands hold, is only printed with --values.",
     )
@@ -93,6 +93,8 @@ def run_verify(given: argparse.Namespace) -> int:
     with _copy(given.file) as store:
         found = verify(store, said=lambda sequence: progress.say(f"replaying {given.file}: record {sequence:,}"))
     progress.done()
+    if not found.last and not found.findings:
+        raise Failure(INPUT, f"{given.file}: has no record")
     if given.json:
         screen.document(
             {
@@ -118,6 +120,7 @@ def run_verify(given: argparse.Namespace) -> int:
         ]
         if found.last:
             screen.table(Table(title="", headings=("what", "found"), rows=tuple(rows), left=2))
+            screen.say("")
         screen.items([*found.notes, *found.findings])
         screen.say("It cannot be trusted." if found.findings else "Everything is as it was told.")
     return FINDING if found.findings else OK

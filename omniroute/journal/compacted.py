@@ -43,6 +43,8 @@ def compact(path: str | os.PathLike[str], *, customer: str = "") -> Compacted:
             raise JournalError("is empty", source=store.source)
         state, notes = recover(store, held)
         if customer:
+            if state.router.journey(customer) is None:
+                notes.append("no journey of that customer was there to erase; the rest was done")
             state.told += len(state.router.apply(state.router.now, c.Erase(customer)))
         state.keys.fade()
         state.writer = state.here
