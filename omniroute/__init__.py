@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from omniroute.strategies.membership import ByMembership
     from omniroute.strategies.preferences import Preferences
     from omniroute.strategies.priority import Priority
+    from omniroute.strategies.revenue import Revenue
+    from omniroute.strategies.schedule import Schedule
     from omniroute.strategies.scored import Scored
     from omniroute.strategies.service_objective import ServiceObjective
     from omniroute.strategies.skills import SkillsFirst
@@ -59,8 +61,10 @@ _WHERE = {
     "Preferences": "strategies.preferences",
     "Priority": "strategies.priority",
     "Queue": "plan",
+    "Revenue": "strategies.revenue",
     "Rona": "plan",
     "Router": "router",
+    "Schedule": "strategies.schedule",
     "Scored": "strategies.scored",
     "ServiceObjective": "strategies.service_objective",
     "Rule": "intake",
@@ -94,9 +98,11 @@ __all__ = [
     "Preferences",
     "Priority",
     "Queue",
+    "Revenue",
     "Rona",
     "Router",
     "Rule",
+    "Schedule",
     "Scored",
     "ServiceObjective",
     "SkillsFirst",
@@ -122,4 +128,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted({*globals(), *__all__})

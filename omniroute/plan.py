@@ -358,7 +358,8 @@ class Queue:
         if self.strategy is not None:
             name, version = getattr(self.strategy, "name", None), getattr(self.strategy, "version", None)
             if not isinstance(name, str) or not isinstance(version, int) or isinstance(self.strategy, type):
-                message = f"expected a strategy with a name and a version, got {shown(self.strategy)}"
+                given = self.strategy.__name__ if isinstance(self.strategy, type) else shown(self.strategy)
+                message = f"expected a strategy, such as Priority(), with a name and a version, got {given}"
                 raise PlanError(message, field="strategy")
 
     def rule_for(self, skills: Mapping[str, int], labels: Mapping[str, Label]) -> OnlyWhile | None:

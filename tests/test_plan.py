@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import omniroute
 from omniroute import FirstComeFirstServed, ServiceObjective, SkillsFirst
 from omniroute.errors import PlanError
 from omniroute.journey_rules import Effort, JourneyRules
@@ -374,10 +375,19 @@ def test_a_strategy_is_a_value() -> None:
     queue = Queue("q", strategy=Own())
     with pytest.raises(PlanError, match="not in the catalogue"):
         Plan(queues=[queue]).to_toml()
-    for wrong in (Own, "skills_first", 3):
+    for wrong, got in ((Own, "got Own"), ("skills_first", "got 'skills_first'"), (3, "got 3")):
         with pytest.raises(PlanError) as caught:
             Queue("q", strategy=wrong)  # type: ignore[arg-type]
         assert caught.value.field == "strategy"
+        assert "such as Priority()" in caught.value.message
+        assert caught.value.message.endswith(got)
+
+
+def test_strategies_of_the_catalogue_are_public() -> None:
+    """Whatever a file can name can be imported from ``omniroute``; what ``dir`` says, it says once."""
+    for name in catalogue.names():
+        assert catalogue._class(name).__name__ in omniroute.__all__
+    assert len(dir(omniroute)) == len(set(dir(omniroute)))
 
 
 STRATEGIES = {
