@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -209,7 +212,27 @@ def test_files_fit_a_head() -> None:
 
 def test_the_top_level_is_what_was_agreed() -> None:
     """Nothing lies about at the top level but what the layout names, dot files and the licence."""
-    agreed = {"pyproject.toml", "setup.py", "README.md", "LICENSE", "omniroute", "benchmarks", "tests", "docs"}
+    agreed = {"pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"}
+    agreed |= {"omniroute", "benchmarks", "tests", "docs"}
     made = {"build", "dist", "omniroute.egg-info"}
     found = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
     assert found <= agreed | made
+
+
+def test_a_source_archive_has_the_sources_only(tmp_path: Path) -> None:
+    """What is packed to be built elsewhere: the package with its types; no generated C, no half of the tests.
+
+    Planted: no ``MANIFEST.in``, so that the tests came without what they import.
+    """
+    pytest.importorskip("setuptools")
+    command = [sys.executable, "setup.py", "-q", "egg_info", "--egg-base", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, env={**os.environ, "OMNIROUTE_REFERENCE_ONLY": "1"}, check=True)
+    packed = (tmp_path / "omniroute.egg-info" / "SOURCES.txt").read_text().split()
+    assert {
+        "LICENSE",
+        "README.md",
+        "omniroute/py.typed",
+        "omniroute/core/kernel.pyx",
+        "omniroute/core/kernel.pyi",
+    } <= set(packed)
+    assert [name for name in packed if name.startswith("tests/") or name.endswith(".c")] == []
