@@ -255,11 +255,12 @@ def test_names_that_a_plan_cannot_hold(name: str) -> None:
 
 
 def test_plan_text_is_the_plan(day: History) -> None:
-    """The file with its comments reads back as the very plan, whatever the comments hold."""
+    """The file with its comments reads back as the very plan, whatever the comments hold; they fit a screen."""
     found = reconstruct(day)
     text = plan_text(found, found.plan, source="a\nlog\x1b", notes=["one\r\n[[queues]]"])
     assert Plan.from_toml_text(text) == found.plan
     assert text.startswith("# A plan read from a log .")
+    assert max(len(line) for line in text.splitlines() if line.startswith("#")) <= 100
 
 
 # -- the bank's months (Technion: Ilan Guedj, Avi Mandelbaum)

@@ -7,6 +7,7 @@ Nothing is guessed silently: whatever the log does not say becomes a sentence in
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import Final
 
 import attrs
@@ -36,6 +37,7 @@ LEAST_GAIN: Final = 0.02
 """A head start is taken over if it explains this share more of at least this many cases."""
 LEAST_GAPS: Final = 30
 UNNAMED: Final = "unnamed"
+COMMENT_WIDTH: Final = 98
 
 
 @attrs.frozen(kw_only=True, slots=True)
@@ -296,7 +298,7 @@ def _about_order(
         said.append(
             f"Between queues some go first, as if they had waited longer: {groups}. Without that, agents with a choice "
             f"between two queues took the later arrival in {_share(precedence.disagreeing_without, precedence)} of "
-            f"{precedence.choices} cases, with it in {_share(precedence.disagreeing_with, precedence)}."
+            f"{precedence.choices:,} cases, with it in {_share(precedence.disagreeing_with, precedence)}."
         )
     return said
 
@@ -310,7 +312,7 @@ def _about_gaps(between_ms: int, gaps: int) -> str:
         return "What agents need between two services cannot be measured here and is taken as nothing."
     return (
         f"Wrap-up is not in the log. Between two services an agent needs {between_ms / 1000:.1f} s, the mean of the "
-        f"{gaps} gaps in which somebody was waiting for him all the time."
+        f"{gaps:,} gaps in which somebody was waiting for him all the time."
     )
 
 
@@ -328,7 +330,14 @@ def plan_text(reconstruction: Reconstruction, plan: Plan, *, source: str, notes:
         ("[[agents]]", "windows: when the agent is there, UTC as the log's clocks are read."),
     ):
         text = text.replace(header, f"# {comment}\n{header}", 1)
-    return "\n".join(f"# {_one_line(line)}".rstrip() for line in head) + "\n\n" + text
+    return "".join(_comment(line) for line in head) + "\n" + text
+
+
+def _comment(line: str) -> str:
+    """Return a line, or an item of a list, as lines of comment."""
+    indent = "  " if line.startswith("- ") else ""
+    parts = wrap(_one_line(line), COMMENT_WIDTH, subsequent_indent=indent, break_on_hyphens=False)
+    return "".join(f"# {part}\n" for part in parts) or "#\n"
 
 
 def _one_line(text: str) -> str:

@@ -161,8 +161,8 @@ def _about_patience(stayed: int, curves: dict[str, Survival], pooled: Sequence[s
     if not any(curve.events for curve in curves.values()):
         return ["Nobody abandoned, so nothing is known of patience: everybody waits until served."]
     said = [
-        f"Who abandoned would have abandoned after the same wait. How much longer the other {stayed} would have waited "
-        f"is drawn (seed {seed}) from the Kaplan-Meier curve of the queue, above the wait that was seen."
+        f"Who abandoned would have abandoned after the same wait. How much longer the other {stayed:,} would have "
+        f"waited is drawn (seed {seed}) from the Kaplan-Meier curve of the queue, above the wait that was seen."
     ]
     if pooled:
         said.append(
