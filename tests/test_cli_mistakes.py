@@ -13,7 +13,7 @@ import pytest
 from synthetic import QUEUE_LOG, write_queue_log
 
 from omniroute.cli import main as cli
-from omniroute.cli.exits import FINDING, INPUT, OUTPUT, PIPE, USAGE
+from omniroute.cli.exits import FINDING, INPUT, INTERRUPTED, OUTPUT, PIPE, USAGE
 from omniroute.formats.detect import open_log
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -145,3 +145,22 @@ def test_plans_with_typos(run: Run, tmp_path: Path, text: str, says: str) -> Non
     code, _, complaint = run("replay", write_queue_log(tmp_path), "--plan", tmp_path / "plan.toml")
     assert code == INPUT
     assert says in complaint
+
+
+def test_an_interrupt_while_it_starts_is_no_traceback() -> None:
+    """Control-C as soon as the command is given, while libraries are still being imported, ends as it does later.
+
+    Planted: everything imported before there is anybody to catch it.
+    """
+    program = """
+import sys
+class Interrupt:
+    def find_spec(self, name, *_):
+        if name == "numpy":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupt())
+from omniroute.cli.main import main
+sys.exit(main(["demo"]))
+"""
+    ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (INTERRUPTED, "", "omniroute: interrupted\n")

@@ -6,13 +6,10 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 
-from omniroute.cli import compare, demo, journal, replay, top
 from omniroute.cli.exits import HELP, INPUT, INTERRUPTED, PIPE, Failure
 from omniroute.errors import legible
-
-_COMMANDS: Final = (replay, compare, demo, journal, top)
 
 
 class _Version(argparse.Action):
@@ -38,7 +35,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser with all subcommands."""
+    """Return the parser with all subcommands; what they need is imported now, when an interrupt is no traceback."""
+    from omniroute.cli import compare, demo, journal, replay, top
+
     made = _Parser(
         prog="omniroute",
         description="Route a contact centre's interactions, and yesterday's again under another plan.",
@@ -47,15 +46,15 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--version", action=_Version)
     commands = made.add_subparsers(title="commands", dest="command", required=True, metavar="COMMAND")
-    for module in _COMMANDS:
+    for module in (replay, compare, demo, journal, top):
         module.add_to(commands)
     return made
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    options = parser().parse_args(arguments)
     try:
+        options = parser().parse_args(arguments)
         code: int = options.run(options)
         sys.stdout.flush()
     except Failure as failure:
@@ -66,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE
     except KeyboardInterrupt:
-        _complain("interrupted")
+        print("omniroute: interrupted", file=sys.stderr)  # at once: it may come while all else is still being imported
         return INTERRUPTED
     except MemoryError:
         _complain("not enough memory")
