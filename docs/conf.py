@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pygments.lexers.shell import BashLexer
 from pygments.lexers.special import TextLexer
 from sphinx.highlighting import lexers
 
@@ -18,3 +19,4 @@ html_copy_source = False
 html_show_sphinx = False
 pygments_style = "friendly"
 lexers["mermaid"] = TextLexer()  # drawn by many viewers of Markdown; here it is shown as it is written
+lexers["console"] = BashLexer()  # commands without a prompt, which its own lexer takes for output and shows in grey
