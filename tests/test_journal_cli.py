@@ -130,7 +130,9 @@ def test_show_and_export_name_nobody(run: Run, journal: Path) -> None:  # noqa: 
     assert lines[3]["values"]["key"] == "key secret"
     assert "ana secret" in lines[0]["values"]["plan"]
     assert len(run("journal", "export", journal, "--from", 9).out.splitlines()) == 1
-    assert "secret" in run("journal", "show", journal, "--values").out
+    shown = run("journal", "show", journal, "--values").out
+    assert "secret" in shown
+    assert " " * 60 not in shown, "values stand beside their record"
 
 
 @pytest.mark.parametrize("action", ["verify", "show", "export", "cut"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -40,6 +41,18 @@ def test_a_router_loads_only_what_it_needs() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_missing_kernel_is_said_with_its_place() -> None:
+    """Who has installed the package and starts Python in the sources is told which folder has no compiled kernel."""
+    code = (
+        "import sys; sys.modules['omniroute.core.kernel'] = None\n"
+        "from omniroute.core import IMPLEMENTATION; print(IMPLEMENTATION)"
+    )
+    free = {name: value for name, value in os.environ.items() if name != "OMNIROUTE_CORE"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT, env=free)
+    assert done.stdout == "reference\n"
+    assert f"no compiled kernel is in {ROOT / 'omniroute' / 'core'}" in done.stderr
 
 
 @pytest.mark.skipif(IMPLEMENTATION != "kernel", reason="the reference core keeps no arrays")

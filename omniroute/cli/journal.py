@@ -143,7 +143,7 @@ def run_show(given: argparse.Namespace) -> int:
         )
         for row in shown
     )
-    Screen().table(Table(title="", headings=headings, rows=cells, left=3))
+    Screen().table(Table(title="", headings=headings, rows=cells, left=6 if given.values else 3))
     return FINDING if any("damage" in row for row in shown) else OK
 
 

@@ -27,7 +27,7 @@ else:
             if _forced == "kernel":
                 raise
             warnings.warn(
-                "omniroute runs on its reference core, which is slow: the compiled kernel is not installed",
+                f"omniroute runs on its reference core, which is slow: no compiled kernel is in {__path__[0]}",
                 RuntimeWarning,
                 stacklevel=2,
             )
