@@ -164,3 +164,20 @@ sys.exit(main(["demo"]))
 """
     ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout, ran.stderr) == (INTERRUPTED, "", "omniroute: interrupted\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_a_report_that_does_not_fit_the_disk(tmp_path: Path, more: tuple[str, ...]) -> None:
+    """``omniroute replay LOG > FILE`` on a full disk is exit code 4 and one line, not a traceback and 1."""
+    command = [sys.executable, "-m", "omniroute", "replay", str(write_queue_log(tmp_path)), *more]
+    with Path("/dev/full").open("wb") as full:
+        ran = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (OUTPUT, "omniroute: stdout: No space left on device\n")
+
+
+def test_a_report_without_a_stdout(tmp_path: Path) -> None:
+    """A closed stdout is said as well."""
+    command = f'"{sys.executable}" -m omniroute replay "{write_queue_log(tmp_path)}" >&-'
+    ran = subprocess.run(["/bin/sh", "-c", command], cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (OUTPUT, "omniroute: stdout is closed\n")

@@ -6,9 +6,10 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
-from omniroute.cli.exits import HELP, INPUT, INTERRUPTED, PIPE, Failure
+from omniroute.cli.exits import HELP, INPUT, INTERRUPTED, OUTPUT, PIPE, Failure
 from omniroute.errors import legible
 
 
@@ -55,15 +56,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     try:
         options = parser().parse_args(arguments)
+        if sys.stdout is None:
+            raise Failure(OUTPUT, "stdout is closed")
         code: int = options.run(options)
         sys.stdout.flush()
     except Failure as failure:
         _complain(str(failure))
         return failure.code
     except BrokenPipeError:
-        # What is still buffered has nowhere to go either; without this Python complains once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_the_rest()
         return PIPE
+    except OSError as error:  # what cannot be read has become a Failure by now
+        _drop_the_rest()
+        _complain(f"{error.filename or 'stdout'}: {error.strerror or error}")
+        return OUTPUT
     except KeyboardInterrupt:
         print("omniroute: interrupted", file=sys.stderr)  # at once: it may come while all else is still being imported
         return INTERRUPTED
@@ -71,6 +77,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain("not enough memory")
         return INPUT
     return code
+
+
+def _drop_the_rest() -> None:
+    """What is still buffered has nowhere to go either; without this Python complains once more at exit."""
+    with suppress(OSError, ValueError):  # a stream that is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(message: str) -> None:
