@@ -95,6 +95,29 @@ def test_threads_go_on_after_a_failed_write() -> None:
         router.sign_out("ana")
 
 
+def test_a_full_disk_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    """However many commands find the disk full, the log has when that began and when it ended, without a traceback.
+
+    Planted: a line for each command, and a traceback each second.
+    """
+    store = Held()
+    with ThreadRouter(store, PLAN, listen=len) as router:
+        router.sign_in("ana")
+        store.failing = True
+        for number in range(6):
+            with pytest.raises(JournalError, match="no space"):
+                router.enqueue(f"call-{number}", "sales")
+        store.failing = False
+        router.enqueue("call-9", "sales")
+    said = [record.getMessage() for record in caplog.records if record.name == "omniroute.live"]
+    assert [text.split(":")[0] for text in said] == [
+        "the journal failed and is read again",
+        "the journal cannot be read again, which is tried every 1 s",
+        "the journal has been read again",
+    ]
+    assert not any(record.exc_info for record in caplog.records)
+
+
 class Failing(MemoryStore):
     """A disk that fails once, and is acquired again only when whoever writes has told everybody."""
 

@@ -68,6 +68,8 @@ class ThreadRouter(Verbs[list[Event]]):
         self._listen = listen
         self._answers = Answers(answerer)
         self._heard = self._journaled.told
+        self._failing = False
+        """The journal failed, and could not be read again yet."""
         self._lock = threading.RLock()
         self._done: queue.SimpleQueue[Future[list[Event]] | None] = queue.SimpleQueue()
         """What has ended, in order; None: look again, for a deadline is sooner or this is closed."""
@@ -129,11 +131,22 @@ class ThreadRouter(Verbs[list[Event]]):
         return done
 
     def _reload(self) -> None:
-        why = self._journaled.failed
-        if isinstance(why, FencedError):
-            raise why
-        log.warning("the journal failed and is read again: %s", why)
-        self._journaled.reload()
+        """Make the router again. It is tried often while a disk is full, and said once."""
+        why, first = self._journaled.failed, not self._failing
+        self._failing = True
+        if first:
+            log.warning("the journal failed and is read again: %s", why)
+        try:
+            if isinstance(why, FencedError):
+                raise why
+            self._journaled.reload()
+        except JournalError as error:
+            if first:
+                log.error("the journal cannot be read again, which is tried every %g s: %s", RETRY_S, error)
+            raise
+        self._failing = False
+        if not first:
+            log.warning("the journal has been read again")
         self._miss()
 
     def _begin_behind(self, after: int) -> None:
@@ -172,8 +185,7 @@ class ThreadRouter(Verbs[list[Event]]):
         if self._journaled.failed is not None:
             try:
                 self._reload()
-            except JournalError as error:  # a full disk is no defect: it needs no traceback
-                log.error("the journal cannot be read again: %s", error)
+            except JournalError:  # has been said, and is no defect that needs a traceback
                 return RETRY_S
             except Exception:
                 log.exception("the journal cannot be read again")
