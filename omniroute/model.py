@@ -293,6 +293,7 @@ def _windows(value: Iterable[Sequence[object]]) -> tuple[tuple[int, int], ...]:
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise PlanError(f"expected a list of [start, end], got {shown(value)}", field="windows")
     found: list[tuple[int, int]] = []
+    ahead: object = None
     for position, pair in enumerate(value):
         field = f"windows[{position}]"
         if position >= WINDOWS_MAX:
@@ -301,12 +302,12 @@ def _windows(value: Iterable[Sequence[object]]) -> tuple[tuple[int, int], ...]:
             raise PlanError(f"expected [start, end], got {shown(pair)}", field=field)
         start, end = instant(pair[0], field), instant(pair[1], field)
         if start >= end:
-            raise PlanError(f"must start before it ends, got {start} to {end}", field=field)
+            raise PlanError(f"must start before it ends, got {pair[0]} to {pair[1]}", field=field)
         if found and start < found[-1][1]:
-            raise PlanError(
-                f"must not start before the one ahead of it ends, got {start} < {found[-1][1]}", field=field
-            )
+            message = f"must not start before the one ahead of it ends, got {pair[0]}, that ends {ahead}"
+            raise PlanError(message, field=field)
         found.append((start, end))
+        ahead = pair[1]
     return tuple(found)
 
 

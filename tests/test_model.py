@@ -122,7 +122,7 @@ def test_values_cannot_be_changed() -> None:
         ({"id": "a", "windows": [(1, 1)]}, "windows[0]: must start before it ends, got 1 to 1"),
         (
             {"id": "a", "windows": [(1, 5), (4, 6)]},
-            "windows[1]: must not start before the one ahead of it ends, got 4 < 5",
+            "windows[1]: must not start before the one ahead of it ends, got 4, that ends 5",
         ),
         ({"id": "a", "windows": [("soon", 6)]}, "windows[0]: expected an ISO 8601 date and time, got 'soon'"),
     ],

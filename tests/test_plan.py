@@ -252,7 +252,8 @@ WRONG = {
     ("voice = 1", "voise = 1"): "agents[0].at_most: unknown channel 'voise'; did you mean 'voice'?",
     ("units = 3", "units = 0"): "agents[0].units: must be in 1..1000000, got 0",
     ("spanish = 4", "french = 4"): "agents[0].skills: skill 'french' is not declared in skills",
-    ("15:00:00Z", "06:00:00Z"): "agents[0].windows[0]: must start before it ends, got 915433200000 to 915429600000",
+    ("15:00:00Z", "06:00:00Z"): "agents[0].windows[0]: must start before it ends, "
+    "got 1999-01-04T07:00:00Z to 1999-01-04 06:00:00+00:00",
     ("retention", "retentoin"): "retentoin: unknown key 'retentoin'; did you mean 'retention'?",
     ('offers = "all"', 'strategy = "skils_first"'): "queues[0].strategy.name: "
     "unknown strategy 'skils_first'; did you mean 'skills_first'?",
