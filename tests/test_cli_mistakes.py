@@ -13,7 +13,7 @@ import pytest
 from synthetic import QUEUE_LOG, write_queue_log
 
 from omniroute.cli import main as cli
-from omniroute.cli.exits import FINDING, INPUT, INTERRUPTED, OUTPUT, PIPE, USAGE
+from omniroute.cli.exits import FINDING, INPUT, INTERRUPTED, OK, OUTPUT, PIPE, USAGE
 from omniroute.formats.detect import open_log
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -181,3 +181,18 @@ def test_a_report_without_a_stdout(tmp_path: Path) -> None:
     command = f'"{sys.executable}" -m omniroute replay "{write_queue_log(tmp_path)}" >&-'
     ran = subprocess.run(["/bin/sh", "-c", command], cwd=ROOT, stderr=subprocess.PIPE, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (OUTPUT, "omniroute: stdout is closed\n")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_names_that_the_encoding_of_stdout_does_not_have(tmp_path: Path, encoding: str) -> None:
+    """A report in another encoding, as some systems have it, writes such names as escapes, and ends in no traceback."""
+    log = write_queue_log(tmp_path, QUEUE_LOG.replace("sales", "販売"))
+    ran = subprocess.run(
+        [sys.executable, "-m", "omniroute", "replay", str(log)],
+        cwd=ROOT,
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (OK, b"")
+    assert rb"\u8ca9\u58f2" in ran.stdout

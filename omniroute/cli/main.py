@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -58,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = parser().parse_args(arguments)
         if sys.stdout is None:
             raise Failure(OUTPUT, "stdout is closed")
+        if isinstance(sys.stdout, io.TextIOWrapper):  # a name that its encoding does not have is written as an escape
+            sys.stdout.reconfigure(errors="backslashreplace")
         code: int = options.run(options)
         sys.stdout.flush()
     except Failure as failure:
