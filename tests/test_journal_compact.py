@@ -11,7 +11,7 @@ from play import PLAN, command, fixed_moves, instant, whimsical
 from test_cli import Ran, run  # noqa: F401 - run is a fixture
 
 from omniroute import Agent, Intake, JourneyRules, Plan, Queue, Rule, commands
-from omniroute.cli.exits import INPUT, OK
+from omniroute.cli.exits import INPUT, OK, USAGE
 from omniroute.errors import JournalError, MisuseError
 from omniroute.events import Offered
 from omniroute.journal import Journaled, MemoryStore, SqliteStore
@@ -208,6 +208,9 @@ def test_the_command_line_forgets(run: Run, path: Path) -> None:  # noqa: F811
     """``forget`` and ``compact`` change the file itself, say what they did, and end in 3 where there is none."""
     filled(path).close()
     assert set(found(path)) == set(SECRETS)
+    before = path.read_bytes()
+    nobody = run("journal", "forget", path, "")  # planted: taken for compact, and what was told is gone for nothing
+    assert (nobody.code, "CUSTOMER: is empty" in nobody.err, path.read_bytes() == before) == (USAGE, True, True)
     ran = run("journal", "forget", path, "mia-4711")
     assert ran.code == OK
     assert "8 records forgotten" in " ".join(ran.out.split())

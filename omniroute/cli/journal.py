@@ -80,7 +80,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         action.set_defaults(run=run_compact, customer="")
     for action in (one, two, three, four, five, six):
         action.add_argument("file", metavar="FILE", help="a journal; its -wal file belongs to it")
-    six.add_argument("customer", metavar="CUSTOMER", help="as the host's commands name him")
+    six.add_argument("customer", type=options.some, metavar="CUSTOMER", help="as the host's commands name him")
     four.add_argument("new", metavar="NEW", help="the file to write, which must not be there")
     for action in (two, three):
         action.add_argument("--from", type=options.count, dest="begin", metavar="N", help="begin with record N")

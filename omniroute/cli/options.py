@@ -50,6 +50,13 @@ def seed(text: str) -> int:
     return _whole(text, 0)
 
 
+def some(text: str) -> str:
+    """Read a text that is not empty, as one is from a variable that is not set."""
+    if not text:
+        raise argparse.ArgumentTypeError("is empty")
+    return text
+
+
 def count(text: str) -> int:
     """Read a whole number from 1 on."""
     return _whole(text, 1)
