@@ -664,3 +664,12 @@ def test_a_gap_is_not_passed_over() -> None:
     assert unseen(told, 2) == []
     with pytest.raises(MisuseError, match="events 1 to 1 are missing: read them with events"):
         unseen(told[1:], 0)
+
+
+def test_a_path_is_no_store() -> None:
+    """Who gives the name of a file, a class or no plan is told what to give, and no file is made."""
+    for store in ("centre.journal", MemoryStore):
+        with pytest.raises(MisuseError, match=r"expected one such as SqliteStore\(path\)"):
+            Journaled(store, Plan(queues=[Queue("sales")]))  # type: ignore[arg-type]
+    with pytest.raises(MisuseError, match="expected a Plan"):
+        Journaled(MemoryStore(), {})  # type: ignore[arg-type]

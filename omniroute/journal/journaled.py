@@ -50,6 +50,10 @@ class Journaled:
     def __init__(self, store: Store, plan: Plan, *, snapshot_every: int = SNAPSHOT_EVERY) -> None:
         if snapshot_every < 1:
             raise MisuseError(f"snapshot_every is {shown(snapshot_every)}, expected 1 or more")
+        if not callable(getattr(store, "acquire", None)) or isinstance(store, type):
+            raise MisuseError(f"store is {shown(store)}, expected one such as SqliteStore(path)")
+        if not isinstance(plan, Plan):
+            raise MisuseError(f"plan is {shown(plan)}, expected a Plan")
         self.store = store
         self.notes: tuple[str, ...] = ()
         self._plan = plan
