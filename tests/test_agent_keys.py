@@ -186,18 +186,21 @@ def test_counts_talk_and_occupancy_part(core: type) -> None:
 
 @TOGETHER
 def test_spare_room_and_what_is_in_hand(core: type) -> None:
-    """3 of 10 units in use leave most room, 1 of 4 is fewest in hand; what is on offer is counted as in hand."""
-    groups = tuple(BareGroup(units=units) for units in (10, 4, 3))
+    """3 of 10 units in use leave most room, 1 of 4 is fewest in hand; what is on offer is counted as in hand.
+
+    Neither is the first, who is next where all are equal. Seen to fail: either key the same for all; offers left out.
+    """
+    groups = tuple(BareGroup(units=units) for units in (5, 10, 4))
     it = BareWorld(groups=groups, classes=world(1).classes).build(core)
-    for j, many in enumerate((3, 1, 2)):
+    for j, many in enumerate((3, 3, 1)):
         it.set_presence(0, j, PresenceMove.SIGN_IN)
         for _ in range(many):
             it.occupy(0, 0, j, 0)
-    assert first(it, 0, AgentKey.MOST_SPARE) == 0
-    assert first(it, 0, AgentKey.FEWEST_IN_HAND) == 1
+    assert first(it, 0, AgentKey.MOST_SPARE) == 1
+    assert first(it, 0, AgentKey.FEWEST_IN_HAND) == 2
     for _ in range(2):
         it.enqueue(0, (AgentKey.FEWEST_IN_HAND,), 0, 0)
-    assert first(it, 0, AgentKey.FEWEST_IN_HAND) == 2
+    assert first(it, 0, AgentKey.FEWEST_IN_HAND) == 0
 
 
 # What they look at in a queue -----------------------------------------------------------------------------------------
