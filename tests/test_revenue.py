@@ -15,7 +15,7 @@ from cores import kernel_only
 from hosts import COLUMNS, Host
 from revenue_world import HANDLE_MS, Instance, instance, plan, run, score, shares, strategy, workload
 
-from omniroute import Agent, Intake, Plan, Queue, Router, Rule, Step, commands, events
+from omniroute import Agent, Channel, Intake, Plan, Queue, Router, Rule, Step, commands, events
 from omniroute.errors import MisuseError, PlanError
 from omniroute.plan import StrategyValue
 from omniroute.requirements import parse
@@ -217,6 +217,22 @@ def test_an_answer_may_come_later() -> None:
     assert len(pairs) > 10
     assert all(one == other for one, other in pairs)
     assert len({one.opens for one, _ in pairs}) > 1
+
+
+def test_a_problem_counts_loads_units_and_losses() -> None:
+    """A channel's load multiplies handle times, an agent's units are supply, and who is served costs no loss.
+
+    Seen to fail, one by one: loads, units and losses left out.
+    """
+    asked = Revenue(values={"sale": {"a": {"*": 150}}}, loss={"b": 40}, handle="1m", interval="1m")
+    plain = small(asked)
+    agents = [attrs.evolve(agent, units=4) for agent in plain.agents]
+    desk = Desk()
+    drive(Router(attrs.evolve(plain, channels=[Channel("voice", load=2)], agents=agents)), desk, 0, 300_000)
+    assert desk._fluid is not None
+    assert desk._fluid.supply.tolist() == [4, 4]
+    assert np.nan_to_num(desk._fluid.value, nan=-1).tolist() == [[150, -1], [40, 40]]
+    assert np.unique(desk._fluid.handle).tolist() == [120_000]
 
 
 def test_what_makes_new_prices() -> None:

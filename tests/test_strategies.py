@@ -67,6 +67,7 @@ def test_priority(core: str) -> None:
     assert served(Priority(head_start={2: "15s"}), [0, 0, 2]) == [0, 2, 1]
     assert served(Priority(head_start={2: "25s"}), [0, 0, 2]) == [2, 0, 1]
     assert served(Priority(head_start={2: "20s"}), [0, 0, 2]) == [0, 2, 1], "equal instants go by sequence"
+    assert Priority(head_start={2: "15s"}).place(0) == Place(), "what is not named is credited nothing"
 
 
 def test_skills_first(core: str) -> None:
