@@ -160,7 +160,7 @@ def command(
         commands.UpdateAgent(commands.AgentCard(agent, {"es": b % 3}, units=3)),
         commands.SignIn(commands.AgentCard(agent, {"fr": 1 + b % 2}, units=2)),
         commands.ChangePlan(plans[b % 2]),
-        commands.Reconcile({"ana": "ready", "ben": "draining"}, (*router._ledger.numbers, new)[b % 3 :]),
+        commands.Reconcile({"ana": "ready", "ben": "draining"}, (*numbered(router), new)[b % 3 :]),
         commands.Extend(1 + 1_000 * (a % 3)),
         commands.EnqueueMany((enqueue, commands.Enqueue(IDS[b % 12], "mail", "chat"))),
     )
@@ -225,9 +225,14 @@ def turn(router: Router, kind: int, a: int, b: int, now: int) -> commands.Comman
     return choices[kind % len(choices)]
 
 
+def numbered(router: Router) -> list[str]:
+    """Those who live, by number: a router that was restored has met them in another order."""
+    return sorted(router._ledger.numbers, key=router._ledger.numbers.__getitem__)
+
+
 def some(router: Router, a: int, states: tuple[str, ...]) -> str:
     """A live interaction in one of these states where there is one, else any id, mostly."""
-    live = [name for name in router._ledger.numbers if not states or router.interaction(name).state in states]
+    live = [name for name in numbered(router) if not states or router.interaction(name).state in states]
     return live[a % len(live)] if live and a % 9 else IDS[a % len(IDS)]
 
 

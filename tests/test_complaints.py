@@ -276,7 +276,7 @@ def test_u13_units_are_in_the_names_and_the_low_are_not_starved() -> None:
     with pytest.raises(PlanError):
         Priority(head_start={1: "60"})
     fields = {name for kind in events.Event.__args__ for name in kind.__struct_fields__}
-    assert {name for name in fields if "wait" in name or "handle" in name} == {"wait_ms", "handle_ms"}
+    assert {name for name in fields if "wait" in name or "handle" in name} == {"wait_ms", "handle_ms", "pair_handle_ms"}
 
 
 def test_u14_what_nobody_can_take_is_told_when_it_comes() -> None:

@@ -444,12 +444,22 @@ def test_the_format_is_told_by_the_first_lines(tmp_path: Path, data: bytes, expe
     assert log.summary.lines == data.count(b"\n")
 
 
-@pytest.mark.parametrize("data", [b"", b"\n\n", b"hello\nworld\n", b"a,b,c\n1,2,3\n", b"\0" * 5000, b"\x1f\x8bbroken"])
-def test_what_cannot_be_told_is_said(tmp_path: Path, data: bytes) -> None:
+UNTOLD = "cannot tell the format from its first lines: name it"
+NO_LINE = "has no line: it is empty, or compressed and damaged from its start"
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        *((data, UNTOLD) for data in (b"hello\nworld\n", b"a,b,c\n1,2,3\n", b"\0" * 5000)),
+        *((data, NO_LINE) for data in (b"", b"\n\n", b"\x1f\x8bbroken")),
+    ],
+)
+def test_what_cannot_be_told_is_said(tmp_path: Path, data: bytes, why: str) -> None:
     """A file that looks like no known log is refused with the formats that there are; with a mapping it is CSV."""
     path = tmp_path / "log"
     path.write_bytes(data)
-    with pytest.raises(LogError, match="cannot tell the format from its first lines: name it"):
+    with pytest.raises(LogError, match=why):
         open_log(path)
     assert open_log(path, mapping=CsvMapping.from_table(TABLE)).format == "csv"
     assert open_log(path, format="queue_log").format == "queue_log"

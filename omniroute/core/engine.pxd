@@ -464,6 +464,7 @@ cdef inline void place_all(State* s, i32 i) noexcept nogil:
 cdef inline void back(State* s, i32 i) noexcept nogil:
     """It waits in its old place, again or still."""
     if in_queue(&s.interactions[i]) and not settle(s, i):
+        withdraw_excess(s, i)
         place(s, i)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import ClassVar, Final, TypeAlias, cast
+from typing import ClassVar, TypeAlias, cast
 
 import attrs
 
@@ -13,7 +13,7 @@ from omniroute.core.limits import COST_MAX, NEVER, OPENS_MAX
 from omniroute.errors import PlanError
 from omniroute.model import checked_integer, shown
 from omniroute.plan import Duration, milliseconds
-from omniroute.strategies.knobs import delays, joined, joined_to
+from omniroute.strategies.knobs import ANY, delays, joined, joined_to
 from omniroute.strategies.overtime import expected_overrun, quantile
 from omniroute.strategies.protocol import ClassView, GroupView, Observed, Place, Revision, Tables, column
 
@@ -21,7 +21,6 @@ __all__ = ["Schedule"]
 
 Times: TypeAlias = Duration | Mapping[str, Duration]
 """A duration, or one for each channel; "*" is any other."""
-ANY: Final = "*"
 
 
 def _duration(value: Duration, field: str, low: int = 1) -> int:

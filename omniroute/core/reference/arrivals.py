@@ -332,6 +332,7 @@ def _back(self: Core, i: int) -> None:
     """It waits in its old place, again or still."""
     self._look()
     if self.live(i).state in IN_QUEUE and not self._settle(i):
+        self._withdraw_excess(i)
         self._place(i)
 
 
