@@ -224,7 +224,7 @@ def test_a_source_archive_has_the_sources_only(tmp_path: Path) -> None:
 
     Planted: no ``MANIFEST.in``, so that the tests came without what they import.
     """
-    pytest.importorskip("setuptools")
+    pytest.importorskip("setuptools", minversion="77")
     command = [sys.executable, "setup.py", "-q", "egg_info", "--egg-base", str(tmp_path)]
     subprocess.run(command, cwd=ROOT, env={**os.environ, "OMNIROUTE_REFERENCE_ONLY": "1"}, check=True)
     packed = (tmp_path / "omniroute.egg-info" / "SOURCES.txt").read_text().split()
