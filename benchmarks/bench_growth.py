@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import statistics
+from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import count, islice
+from time import perf_counter
 
 import numpy as np
 import pytest
@@ -12,6 +15,9 @@ from benchmarks import worlds
 from benchmarks.engines import ENGINES, CoreEngine, Engine
 from benchmarks.sizes import size
 from benchmarks.worlds import Crowd, in_blocks, two_kinds
+from omniroute.core.codes import AgentKey
+from omniroute.core.lifecycle import PresenceMove
+from omniroute.world.bare import BareClass, BareGroup, BareQueue, BareWorld
 
 
 def shift(engine: Engine, many: int, busy: int) -> tuple[list[int], list[int], list[int]]:
@@ -67,6 +73,41 @@ def test_growth(benchmark, report, name):
     assert few.serves == many.serves, "the groups are the same"
     found = benchmark.pedantic(lambda: ratio(few, many, narrow), rounds=1)
     report(name, "omniroute core", found, note="slowest tenth left out")
+
+
+def lives(queues: int, key: AgentKey, many: int) -> Callable[[], float]:
+    """What measures so many lives in a core, queue after queue: 100 agents serve them all, 70 of them at work."""
+    classes = tuple(BareClass(queue=q, agent_key=key) for q in range(queues))
+    core = BareWorld(groups=(BareGroup(agents=100),), classes=classes, queues=(BareQueue(),) * queues).build()
+    core.auto_accept = True
+    for j in range(100):
+        core.set_presence(0, j, PresenceMove.SIGN_IN)
+    at_work: deque[int] = deque()
+    clock = count(1)
+
+    def part() -> float:
+        begin = perf_counter()
+        for now in islice(clock, many):
+            at_work.append(core.enqueue(now, (now % queues,), 0, now))
+            if len(at_work) > 70:
+                core.finish(now, at_work.popleft(), 0)
+        lasted = perf_counter() - begin
+        core.take()
+        return lasted
+
+    return part
+
+
+@pytest.mark.parametrize("queues", [10, 100])
+def test_keys_of_queues(benchmark, report, queues):
+    keys = AgentKey.FEWEST_HANDLED, AgentKey.FEWEST_HANDLED_IN_QUEUE
+    parts = [lives(queues, key, max(size("decisions") // 2, 200)) for key in keys]
+
+    def ratio_of() -> float:
+        times = [[part() for part in parts] for _ in range(6)][1:]
+        return statistics.median(of_queue / of_all for of_all, of_queue in times)
+
+    report(f"queue-keys-{queues}", "omniroute core", benchmark.pedantic(ratio_of, rounds=1))
 
 
 AXES: dict[str, tuple[Callable[[int], Crowd], tuple[int, ...]]] = {

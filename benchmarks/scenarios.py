@@ -95,6 +95,10 @@ SCENARIOS: dict[str, Scenario] = {
     "growth-agents": Scenario(
         "time of a decision, {agents:,} agents against {few_agents:,}, same groups", "x", ("<", 2)
     ),
+    "queue-keys-10": Scenario(
+        "a life in the core by a key of its queue, of 10 that every agent serves, against one key", "x"
+    ),
+    "queue-keys-100": Scenario("the same, one of 100 that all serve", "x"),
     "new-class-50": Scenario("door, first enqueue of a new requirement ({agents:,} agents in 50 groups)", "us"),
     "new-class-1000": Scenario("door, first enqueue of a new requirement ({agents:,} agents in 1,000 groups)", "us"),
     "memory-core": Scenario("memory of a waiting interaction, core", "bytes", ("<", 128)),
