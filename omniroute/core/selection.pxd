@@ -144,20 +144,21 @@ cdef inline void line_up(State* s, i32 j, uint32_t room, uint32_t band) noexcept
     """Bring the lanes up to date with where an agent has room now. O(lanes * log agents)."""
     cdef Agent* agent = &s.agents[j]
     cdef i32 g = agent.group
-    cdef i32 l, before, after
+    cdef i32 l, before, after, n = s.n_lanes
+    cdef Lane** lanes = s.lanes
     cdef Lane* lane
     cdef Link* link
     cdef Key* old
     cdef Key key
-    for l in range(s.n_lanes):
-        lane = s.lanes[l]
-        if lane.queue >= 0 and not (lane.members[g >> 6] >> (g & 63)) & 1:
-            continue
+    for l in range(n):
+        lane = lanes[l]
         link = &lane.links[j]
         before = (agent.band >> lane.channel) & 1
         if not (room >> lane.channel) & 1:
             if link.size:
                 leave_lane(s, lane, j, g, before)
+            continue
+        if omni_rare(lane.queue >= 0) and not (lane.members[g >> 6] >> (g & 63)) & 1:
             continue
         after = (band >> lane.channel) & 1
         key = key_of(s, j, lane.key, lane.queue)
