@@ -78,16 +78,15 @@ cdef int fork_lanes(State* s, State* t) except -1:
     t.agents = <Agent*> copied_items(s.agents, s.n_agents, sizeof(Agent), &cap)
     t.pasts = <Past*> copied_items(s.pasts, s.n_agents, sizeof(Past), &cap)
     t.counts = <i32*> copied_items(s.counts, s.n_agents, POOLS * sizeof(i32), &cap)
-    t.lanes = <Lane**> copied(s.lanes, s.n_lanes * sizeof(Lane*))
+    t.lanes = <Lane*> copied(s.lanes, s.n_lanes * sizeof(Lane))
     t.cap_lanes = s.n_lanes
     for x in range(s.n_lanes):
-        lane = <Lane*> copied(s.lanes[x], sizeof(Lane))
+        lane = &t.lanes[x]
         lane.links = NULL
         lane.keys = NULL
         lane.roots = NULL
         lane.available = NULL
         lane.members = NULL
-        t.lanes[x] = lane
         t.n_lanes = x + 1
         lane.links = <Link*> copied_items(s.lanes[x].links, s.n_agents, sizeof(Link), &cap)
         lane.keys = <Key*> copied_items(s.lanes[x].keys, s.n_agents, sizeof(Key), &cap)

@@ -223,7 +223,6 @@ cdef class Core:
             self.leave_behind(s.lanes[x].roots, 2 * s.cap_groups * sizeof(Root))
             free(s.lanes[x].available)
             free(s.lanes[x].members)
-            free(s.lanes[x])
         for x in range(s.n_watched):
             self.leave_behind(s.watched[x].agents, s.cap_agents * sizeof(Here))
             free(s.watched[x].levels)

@@ -317,7 +317,7 @@ cdef struct State:
     i32 cap_windows
     i32 loose  # a window that matches one by one now, or -1
 
-    Lane** lanes
+    Lane* lanes
     i32 n_lanes
     i32 cap_lanes
     Watched* watched

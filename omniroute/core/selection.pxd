@@ -145,13 +145,13 @@ cdef inline void line_up(State* s, i32 j, uint32_t room, uint32_t band) noexcept
     cdef Agent* agent = &s.agents[j]
     cdef i32 g = agent.group
     cdef i32 l, before, after, n = s.n_lanes
-    cdef Lane** lanes = s.lanes
+    cdef Lane* lanes = s.lanes
     cdef Lane* lane
     cdef Link* link
     cdef Key* old
     cdef Key key
     for l in range(n):
-        lane = lanes[l]
+        lane = &lanes[l]
         link = &lane.links[j]
         before = (agent.band >> lane.channel) & 1
         if not (room >> lane.channel) & 1:
@@ -205,7 +205,7 @@ cdef inline void hide(State* s, i32 j) noexcept nogil:
     cdef i32 l
     for l in range(s.n_lanes):
         if s.lanes[l].links[j].size:
-            leave_lane(s, s.lanes[l], j, s.agents[j].group, (s.agents[j].band >> s.lanes[l].channel) & 1)
+            leave_lane(s, &s.lanes[l], j, s.agents[j].group, (s.agents[j].band >> s.lanes[l].channel) & 1)
     if s.n_gauges:
         recount(s, j, 0, 0)
     s.agents[j].shown = 0
@@ -295,7 +295,7 @@ cdef inline bint choose_by_lot(State* s, i32 i, i32 k, i64 since, i32 band, Choi
     cdef i32 w, g, n
     cdef i64 cost
     cdef u64 bits
-    cdef Lane* lane = s.lanes[s.classes[k].lane]
+    cdef Lane* lane = &s.lanes[s.classes[k].lane]
     cdef OutPair* pair
     cdef Key lot
     cdef bint better = False
@@ -334,7 +334,7 @@ cdef inline bint choose(
     cdef i64 cost
     cdef u64 bits
     cdef Class* class_ = &s.classes[k]
-    cdef Lane* lane = s.lanes[class_.lane]
+    cdef Lane* lane = &s.lanes[class_.lane]
     cdef OutPair* row = &s.out[<i64> k * s.wide]
     cdef u64* openable = &s.openable[<i64> k * words]
     cdef u64* available = &lane.available[band * words]

@@ -748,9 +748,9 @@ cdef int check_structures(Core self, list found) except -1:
         if ((marks(s, k)[0] >> (k & 63)) & 1) != (s.classes[k].root.root >= 0):
             found.append(f"order: class {k} is wrongly marked")
     for l in range(s.n_lanes):
-        lane = s.lanes[l]
+        lane = &s.lanes[l]
         for k in range(s.n_classes):
-            for g in range(s.n_groups if s.lanes[s.classes[k].lane] == lane and lane.queue >= 0 else 0):
+            for g in range(s.n_groups if s.classes[k].lane == l and lane.queue >= 0 else 0):
                 if s.out[<i64> k * s.wide + g].opens != NEVER and not (lane.members[g >> 6] >> (g & 63)) & 1:
                     found.append(f"lanes: group {g} is not in that of class {k}")
         for g in range(s.n_groups):

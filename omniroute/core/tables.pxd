@@ -233,12 +233,9 @@ cdef inline i32 lane_for(State* s, i32 channel, i32 agent_key, i32 queue) noexce
     for l in range(s.n_lanes):
         if s.lanes[l].channel == channel and s.lanes[l].key == agent_key and s.lanes[l].queue == queue:
             return l
-    if not grow(s, <void**> &s.lanes, &s.cap_lanes, s.n_lanes + 1, sizeof(Lane*)):
+    if not grow(s, <void**> &s.lanes, &s.cap_lanes, s.n_lanes + 1, sizeof(Lane)):
         return -1
-    lane = <Lane*> calloc(1, sizeof(Lane))
-    if lane == NULL:
-        s.failed = True
-        return -1
+    lane = &s.lanes[s.n_lanes]
     lane.channel = channel
     lane.key = agent_key
     lane.queue = queue
@@ -254,7 +251,6 @@ cdef inline i32 lane_for(State* s, i32 channel, i32 agent_key, i32 queue) noexce
     for g in range(s.n_groups):
         clear_root(&lane.roots[g])
         clear_root(&lane.roots[s.cap_groups + g])
-    s.lanes[s.n_lanes] = lane
     s.n_lanes += 1
     for l in range(s.n_agents):
         show(s, l)
@@ -324,7 +320,7 @@ cdef inline void set_pair(
     in_.cost = cost_in
     open_pair(s, k, g)
     if opens != NEVER:
-        admit(s, s.lanes[s.classes[k].lane], g)
+        admit(s, &s.lanes[s.classes[k].lane], g)
 
 
 cdef inline void condition_pair(State* s, i32 k, i32 g, i32 condition) noexcept nogil:
