@@ -7,10 +7,13 @@ import os
 import re
 import subprocess
 import sys
+from enum import IntEnum
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+
+from omniroute.core import codes, lifecycle
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "omniroute"
@@ -208,6 +211,26 @@ def test_files_fit_a_head() -> None:
     for path in [*SOURCES, *PACKAGE.rglob("*.pyx"), *PACKAGE.rglob("*.pxd")]:
         name = path.relative_to(PACKAGE).as_posix()
         assert len(path.read_text().splitlines()) <= longer.get(name, 560), name
+
+
+def test_the_numbers_of_the_kernel_are_those_of_the_codes() -> None:
+    """Each integer of the kernel with a Python name is the same. Seen to fail: two agent keys in each other's place."""
+    enums = {
+        enum.__name__: {name: int(value) for name, value in enum.__members__.items()}
+        for module in (codes, lifecycle)
+        for enum in vars(module).values()
+        if isinstance(enum, type) and issubclass(enum, IntEnum) and enum is not IntEnum
+    }
+    compared = set()
+    for text in re.findall(r"cdef enum:.*(?:\n    .+)+", (PACKAGE / "core" / "numbers.pxd").read_text()):
+        name = text.splitlines()[0].partition("# ")[2]
+        if name in enums:
+            found = {key: int(value) for key, value in re.findall(r"    (\w+) = (-?\d+)", text)}
+            assert {re.sub("^(EV|C)_", "", key): value for key, value in found.items()} == enums[name], name
+            compared.add(name)
+    assert compared == {
+        *("InteractionState", "TieKind", "GaugeKind", "Cause", "Presence", "DeadlineKind", "EventKind", "AgentKey"),
+    }
 
 
 def test_the_top_level_is_what_was_agreed() -> None:
