@@ -155,7 +155,7 @@ cdef inline void share_out(State* s, i32 j, i32 q, i64 talk) noexcept nogil:
 
 cdef inline Here* here(State* s, i32 j, i32 q) noexcept nogil:
     """What an agent did for a queue; NULL where that is not kept."""
-    return &s.watched[s.queues[q].watched].agents[j] if q >= 0 and s.queues[q].watched >= 0 else NULL
+    return &s.watched[s.queues[q].watched].agents[j] if s.queues[q].watched >= 0 else NULL
 
 
 cdef inline void ended(State* s, i32 j, i32 q, i64 talk) noexcept nogil:

@@ -1,4 +1,4 @@
-"""The integers that have names, as in ``codes.py`` and ``limits.py``."""
+"""The integers that have names, as in ``codes.py``, ``lifecycle.py`` and ``limits.py``."""
 
 cdef enum:
     NONE = -1

@@ -180,30 +180,27 @@ cdef inline bint holds(State* s, i32 k, i32 g) noexcept nogil:
     return (program_word(s, s.classes[k].program, s.classes[k].program_length, g >> 6) >> (g & 63)) & 1
 
 
+cdef inline bint grow_beside(State* s, void** data, size_t size) noexcept nogil:
+    """Room for one more agent in an array that has as much as the agents' own, which grows last."""
+    cdef i32 cap = s.cap_agents
+    return grow(s, data, &cap, s.n_agents + 1, size)
+
+
 cdef inline bint grow_agents(State* s) noexcept nogil:
     """Room for one more agent."""
-    cdef i32 need = s.n_agents + 1
-    cdef i32 cap, l
-    if need <= s.cap_agents:
+    cdef i32 l
+    if s.n_agents < s.cap_agents:
         return True
     for l in range(s.n_lanes):
-        cap = s.cap_agents
-        if not grow(s, <void**> &s.lanes[l].links, &cap, need, sizeof(Link)):
-            return False
-        cap = s.cap_agents
-        if not grow(s, <void**> &s.lanes[l].keys, &cap, need, sizeof(Key)):
+        if not (grow_beside(s, <void**> &s.lanes[l].links, sizeof(Link))
+                and grow_beside(s, <void**> &s.lanes[l].keys, sizeof(Key))):
             return False
     for l in range(s.n_watched):
-        cap = s.cap_agents
-        if not grow(s, <void**> &s.watched[l].agents, &cap, need, sizeof(Here)):
+        if not grow_beside(s, <void**> &s.watched[l].agents, sizeof(Here)):
             return False
-    cap = s.cap_agents
-    if not grow(s, <void**> &s.pasts, &cap, need, sizeof(Past)):
-        return False
-    cap = s.cap_agents
-    if not grow(s, <void**> &s.counts, &cap, need, POOLS * sizeof(i32)):
-        return False
-    return grow(s, <void**> &s.agents, &s.cap_agents, need, sizeof(Agent))
+    return (grow_beside(s, <void**> &s.pasts, sizeof(Past))
+            and grow_beside(s, <void**> &s.counts, POOLS * sizeof(i32))
+            and grow(s, <void**> &s.agents, &s.cap_agents, s.n_agents + 1, sizeof(Agent)))
 
 
 cdef inline bint watch_queue(State* s, i32 q) noexcept nogil:

@@ -142,7 +142,7 @@ def has_given(core: Core, j: int) -> None:
         spare(core, j)
 
 
-def ended(core: Core, j: int, talk: int, q: int = -1) -> None:
+def ended(core: Core, j: int, talk: int, q: int) -> None:
     """A conversation of so many ms, through a queue, is over for the agent."""
     past = core.agents[j].past
     queues = [queue for queue, _ in core.tables.groups[core.agents[j].group].shares]
